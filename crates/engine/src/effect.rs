@@ -1,0 +1,240 @@
+//! What a virtual host does in answer to a command.
+
+use crate::{Error, Message, Origin, QueueId, Sequence, SessionId, Write, limits};
+
+/// Everything that commands brought about, in order. The caller hands it on and clears it.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// For sessions, at once.
+    pub events: Vec<(SessionId, Event)>,
+    /// To be made durable, in this order.
+    pub writes: Vec<Write>,
+    /// For sessions, once all writes up to here are durable.
+    pub committed: Vec<(SessionId, Event)>,
+    /// Contents to be read back from disk.
+    pub loads: Vec<Load>,
+    /// Messages that could not be read back and are lost, for the log.
+    pub lost: Vec<(QueueId, Sequence)>,
+}
+
+impl Effects {
+    /// True if nothing is to be done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && self.writes.is_empty()
+            && self.committed.is_empty()
+            && self.loads.is_empty()
+            && self.lost.is_empty()
+    }
+
+    /// Forgets everything, keeping the memory.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.writes.clear();
+        self.committed.clear();
+        self.loads.clear();
+        self.lost.clear();
+    }
+
+    /// Notes that `sequence` left `queue`, joining it to the write before where that goes on.
+    pub(crate) fn settled(&mut self, queue: QueueId, sequence: Sequence) {
+        if let Some(Write::Settled { queue: same, last, .. }) = self.writes.last_mut()
+            && *same == queue
+            && *last + 1 == sequence
+        {
+            *last = sequence;
+            return;
+        }
+        self.writes.push(Write::Settled { queue, first: sequence, last: sequence });
+    }
+}
+
+/// A wish to have the contents of waiting messages read back from disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// The queue.
+    pub queue: QueueId,
+    /// The first place.
+    pub first: Sequence,
+    /// The last place.
+    pub last: Sequence,
+}
+
+/// Something for one session.
+#[derive(Debug)]
+pub enum Event {
+    /// `basic.deliver`.
+    Deliver {
+        /// On which channel.
+        channel: u16,
+        /// The consumer's number on its channel, as [`Reply::ConsumeOk`] told it.
+        consumer: u32,
+        /// The delivery's tag.
+        delivery_tag: u64,
+        /// Delivered before.
+        redelivered: bool,
+        /// What.
+        message: Message,
+    },
+    /// `basic.get-ok`.
+    GetOk {
+        /// On which channel.
+        channel: u16,
+        /// The delivery's tag.
+        delivery_tag: u64,
+        /// Delivered before.
+        redelivered: bool,
+        /// Messages left in the queue.
+        message_count: u32,
+        /// What.
+        message: Message,
+    },
+    /// `basic.return` with NO_ROUTE. Always before the message's confirm.
+    Return {
+        /// On which channel.
+        channel: u16,
+        /// What.
+        message: Message,
+    },
+    /// `basic.ack` to a publisher, for the messages with these numbers on the channel.
+    Confirm {
+        /// On which channel.
+        channel: u16,
+        /// The first number, counted from 1 since `confirm.select`.
+        first: u64,
+        /// The last number.
+        last: u64,
+    },
+    /// The reply to a request.
+    Reply {
+        /// On which channel.
+        channel: u16,
+        /// What.
+        reply: Reply,
+    },
+    /// `basic.cancel` from the broker: the consumer's queue is gone.
+    ConsumerCancelled {
+        /// On which channel.
+        channel: u16,
+        /// The consumer's number.
+        consumer: u32,
+    },
+    /// A request was refused; the channel is closed.
+    ChannelError {
+        /// Which channel.
+        channel: u16,
+        /// Why.
+        error: Error,
+        /// In answer to what.
+        origin: Origin,
+    },
+    /// A request was refused; the connection is to be closed.
+    SessionError {
+        /// Why.
+        error: Error,
+        /// In answer to what.
+        origin: Origin,
+    },
+    /// The session is closed, as asked for.
+    SessionClosed,
+}
+
+impl Event {
+    /// What the event weighs in the outbox, in bytes; only deliveries weigh.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Deliver { message, .. } => delivery_weight(message),
+            Self::GetOk { .. }
+            | Self::Return { .. }
+            | Self::Confirm { .. }
+            | Self::Reply { .. }
+            | Self::ConsumerCancelled { .. }
+            | Self::ChannelError { .. }
+            | Self::SessionError { .. }
+            | Self::SessionClosed => 0,
+        }
+    }
+
+    /// The channel that the event is about, if it is about one.
+    #[must_use]
+    pub fn channel(&self) -> Option<u16> {
+        match self {
+            Self::Deliver { channel, .. }
+            | Self::GetOk { channel, .. }
+            | Self::Return { channel, .. }
+            | Self::Confirm { channel, .. }
+            | Self::Reply { channel, .. }
+            | Self::ConsumerCancelled { channel, .. }
+            | Self::ChannelError { channel, .. } => Some(*channel),
+            Self::SessionError { .. } | Self::SessionClosed => None,
+        }
+    }
+}
+
+/// What a delivery of `message` weighs in the outbox, in bytes.
+pub(crate) fn delivery_weight(message: &Message) -> usize {
+    message.encoded().len() + limits::DELIVERY_OVERHEAD_BYTES
+}
+
+/// The replies to requests, by the names of their methods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// `channel.close-ok`.
+    ChannelCloseOk,
+    /// `exchange.declare-ok`.
+    ExchangeDeclareOk,
+    /// `exchange.delete-ok`.
+    ExchangeDeleteOk,
+    /// `exchange.bind-ok`.
+    ExchangeBindOk,
+    /// `exchange.unbind-ok`.
+    ExchangeUnbindOk,
+    /// `queue.declare-ok`.
+    QueueDeclareOk {
+        /// The queue.
+        queue: String,
+        /// Messages ready.
+        message_count: u32,
+        /// Consumers.
+        consumer_count: u32,
+    },
+    /// `queue.delete-ok`.
+    QueueDeleteOk {
+        /// Messages that went with it.
+        message_count: u32,
+    },
+    /// `queue.purge-ok`.
+    QueuePurgeOk {
+        /// Messages removed.
+        message_count: u32,
+    },
+    /// `queue.bind-ok`.
+    QueueBindOk,
+    /// `queue.unbind-ok`.
+    QueueUnbindOk,
+    /// `basic.qos-ok`.
+    QosOk,
+    /// `basic.consume-ok`. Sent to the session even with `no_wait`, as it ties the number to the
+    /// tag; then it does not go to the client.
+    ConsumeOk {
+        /// The consumer's number on its channel.
+        consumer: u32,
+        /// Its tag.
+        consumer_tag: String,
+        /// The client wants no reply.
+        no_wait: bool,
+    },
+    /// `basic.cancel-ok`.
+    CancelOk {
+        /// The tag.
+        consumer_tag: String,
+    },
+    /// `basic.get-empty`.
+    GetEmpty,
+    /// `basic.recover-ok`.
+    RecoverOk,
+    /// `confirm.select-ok`.
+    ConfirmSelectOk,
+}

@@ -1,0 +1,157 @@
+//! Why a command was refused. The texts are RabbitMQ's, as clients match on them.
+
+use thiserror::Error;
+
+/// The method that an error answers: class and method number of AMQP 0-9-1, as `channel.close`
+/// and `connection.close` carry them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The class, for example 50 for `queue`.
+    pub class_id: u16,
+    /// The method, for example 10 for `declare`.
+    pub method_id: u16,
+}
+
+/// A refusal. The server maps each to a reply code in one place.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Error {
+    /// No such queue.
+    #[error("no queue '{name}' in vhost '{vhost}'")]
+    QueueNotFound {
+        /// The queue that was asked for.
+        name: String,
+        /// Where it was looked for.
+        vhost: String,
+    },
+    /// No such exchange.
+    #[error("no exchange '{name}' in vhost '{vhost}'")]
+    ExchangeNotFound {
+        /// The exchange that was asked for.
+        name: String,
+        /// Where it was looked for.
+        vhost: String,
+    },
+    /// An empty queue name stands for the queue last declared on the channel; there was none.
+    #[error("no previously declared queue")]
+    NoLastQueue,
+    /// A name that begins with `amq.` may not be declared.
+    #[error("{kind} name '{name}' contains reserved prefix 'amq.*'")]
+    ReservedName {
+        /// `queue` or `exchange`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The default exchange can be published to, nothing else.
+    #[error("operation not permitted on the default exchange")]
+    DefaultExchange,
+    /// A predeclared exchange stays.
+    #[error("deletion of system exchange '{name}' in vhost '{vhost}' not allowed")]
+    SystemExchange {
+        /// The exchange.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+    },
+    /// Only exchanges may publish to an internal exchange.
+    #[error("cannot publish to internal exchange '{name}' in vhost '{vhost}'")]
+    InternalExchange {
+        /// The exchange.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+    },
+    /// An exchange type that there is not.
+    #[error("unknown exchange type '{kind}'")]
+    UnknownExchangeType {
+        /// The type asked for.
+        kind: String,
+    },
+    /// What is declared differs from what is there.
+    #[error(
+        "inequivalent arg '{argument}' for {kind} '{name}' in vhost '{vhost}': \
+         received {received} but current is {current}"
+    )]
+    Inequivalent {
+        /// The argument that differs.
+        argument: String,
+        /// `queue` or `exchange`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+        /// The value received, as RabbitMQ writes it.
+        received: String,
+        /// The value in force, as RabbitMQ writes it.
+        current: String,
+    },
+    /// The queue belongs to another connection.
+    #[error(
+        "cannot obtain exclusive access to locked queue '{name}' in vhost '{vhost}'. It could be \
+         originally declared on another connection or the exclusive property value does not \
+         match that of the original declaration."
+    )]
+    QueueLocked {
+        /// The queue.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+    },
+    /// Another consumer has the queue for itself, or there are consumers and one wants it so.
+    #[error("queue '{name}' in vhost '{vhost}' in exclusive use")]
+    ExclusiveUse {
+        /// The queue.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+    },
+    /// Deletion of a used object was asked for with `if_unused`.
+    #[error("{kind} '{name}' in vhost '{vhost}' in use")]
+    InUse {
+        /// `queue` or `exchange`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+    },
+    /// Deletion of a filled queue was asked for with `if_empty`.
+    #[error("queue '{name}' in vhost '{vhost}' not empty")]
+    NotEmpty {
+        /// The queue.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+    },
+    /// A headers binding with an `x-match` that there is not.
+    #[error("Invalid x-match field value {value}; expected all, any, all-with-x, or any-with-x")]
+    InvalidMatch {
+        /// The value, as RabbitMQ writes it.
+        value: String,
+    },
+    /// The tag was never given on this channel or is settled already.
+    #[error("unknown delivery tag {delivery_tag}")]
+    UnknownDeliveryTag {
+        /// The tag.
+        delivery_tag: u64,
+    },
+    /// The consumer tag is in use on this channel.
+    #[error("attempt to reuse consumer tag '{consumer_tag}'")]
+    ConsumerTagInUse {
+        /// The tag.
+        consumer_tag: String,
+    },
+    /// Something that AMQP has and the broker does not.
+    #[error("{what}")]
+    NotImplemented {
+        /// What was asked for, as RabbitMQ writes it.
+        what: String,
+    },
+    /// More consumers on one channel than [`crate::limits::CONSUMERS_PER_CHANNEL`].
+    #[error("reached maximum ({limit}) of consumers per channel")]
+    TooManyConsumers {
+        /// The limit.
+        limit: usize,
+    },
+}

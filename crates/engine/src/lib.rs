@@ -1,0 +1,30 @@
+//! The broker as a deterministic state machine: exchanges, bindings, queues, consumers and what
+//! is unacknowledged, without a task, a clock, a disk or a wire.
+//!
+//! A [`VirtualHost`] takes one [`Command`] at a time and answers with [`Effects`]: events for
+//! sessions, writes that must become durable, and wishes to have messages read back from disk.
+//! The same commands give the same effects and the same state. A refused command changes nothing
+//! but the channel or the connection that asked for it.
+
+mod arguments;
+mod command;
+mod effect;
+mod error;
+pub mod limits;
+mod message;
+mod queue;
+mod record;
+mod router;
+mod session;
+mod topology;
+mod virtual_host;
+
+pub use command::{Command, ConsumeRequest, Declaration, PublishBatch, Request, SessionId};
+pub use effect::{Effects, Event, Load, Reply};
+pub use error::{Error, Origin};
+pub use message::{Message, MessageBatch};
+pub use record::{
+    BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
+    RecoveredMessage, RecoveredQueue, Sequence, VirtualHostId, Write,
+};
+pub use virtual_host::{Summary, VirtualHost};

@@ -1,0 +1,20 @@
+//! Every limit of the engine, each with its reason.
+
+/// Bytes of deliveries that may wait in a session's outbox. Above it the session's consumers have
+/// no credit, so that a peer that reads slowly costs this much memory and no more. Large enough
+/// that a fast consumer never runs dry while its flushed report is on the way.
+pub const OUTBOX_BYTES: usize = 2 * 1024 * 1024;
+
+/// What a delivery weighs in the outbox beyond its message's bytes: its frames and bookkeeping.
+pub const DELIVERY_OVERHEAD_BYTES: usize = 64;
+
+/// Messages read back from disk in one go. Enough to keep a consumer busy for the length of a
+/// disk read, few enough that they fit in memory for every queue that is being drained.
+pub const LOAD_MESSAGES: usize = 2048;
+
+/// Routes remembered for each exchange. When more keys are in use, the memory starts afresh: a
+/// client that makes up keys must not fill the broker's memory.
+pub const CACHED_ROUTES_PER_EXCHANGE: usize = 16 * 1024;
+
+/// Consumers on one channel. More than a client has a use for.
+pub const CONSUMERS_PER_CHANNEL: usize = 10_000;

@@ -1,0 +1,206 @@
+//! Messages: published once, immutable, shared by every queue that holds them.
+//!
+//! A read from a socket brings thousands of small messages. They are laid end to end in one
+//! [`MessageBatch`], and a [`Message`] is a counted reference to the batch and a number: no
+//! allocation a message, and a clone is one counter.
+//!
+//! A message in its encoded form, in memory as in the message log:
+//!
+//! ```text
+//! u8 n, n bytes   exchange, UTF-8
+//! u8 n, n bytes   routing key, UTF-8
+//! u32 n, n bytes  properties: property flags and list of the content header, as they came in
+//! the rest        body
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Many messages in one allocation.
+#[derive(Debug, Default)]
+pub struct MessageBatch {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u32,
+    end: u32,
+    persistent: bool,
+}
+
+impl MessageBatch {
+    /// A batch with room for `bytes` of encoded messages.
+    #[must_use]
+    pub fn with_capacity(messages: usize, bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), spans: Vec::with_capacity(messages) }
+    }
+
+    /// Appends a message. `exchange` and `routing_key` are short strings: the codec has seen to it
+    /// that they have at most 255 bytes; longer ones are cut here.
+    pub fn push(&mut self, exchange: &str, routing_key: &str, properties: &[u8], body: &[u8]) {
+        let start = self.bytes.len();
+        for name in [exchange, routing_key] {
+            let name = &name.as_bytes()[..name.len().min(usize::from(u8::MAX))];
+            self.bytes.push(name.len() as u8);
+            self.bytes.extend_from_slice(name);
+        }
+        self.bytes.extend_from_slice(&(properties.len() as u32).to_be_bytes());
+        self.bytes.extend_from_slice(properties);
+        self.bytes.extend_from_slice(body);
+        self.push_span(start);
+    }
+
+    /// Appends a message in its encoded form, as it stands in the log.
+    ///
+    /// Returns false and appends nothing if the bytes are not an encoded message.
+    #[must_use]
+    pub fn push_encoded(&mut self, encoded: &[u8]) -> bool {
+        if Parts::of(encoded).is_none() {
+            return false;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(encoded);
+        self.push_span(start);
+        true
+    }
+
+    fn push_span(&mut self, start: usize) {
+        let persistent = Parts::of(&self.bytes[start..])
+            .is_some_and(|parts| warren_amqp::properties::is_persistent(parts.properties));
+        let end = self.bytes.len() as u32;
+        self.spans.push(Span { start: start as u32, end, persistent });
+    }
+
+    /// How many messages the batch holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// True if the batch holds no message.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The bytes that all messages take together.
+    #[must_use]
+    pub fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// The four parts of an encoded message.
+struct Parts<'a> {
+    exchange: &'a [u8],
+    routing_key: &'a [u8],
+    properties: &'a [u8],
+    body: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn of(encoded: &'a [u8]) -> Option<Self> {
+        let (exchange, rest) = short(encoded)?;
+        let (routing_key, rest) = short(rest)?;
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let (properties, body) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        Some(Self { exchange, routing_key, properties, body })
+    }
+}
+
+fn short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first()?;
+    rest.split_at_checked(usize::from(*length))
+}
+
+/// One message of a batch.
+#[derive(Clone)]
+pub struct Message {
+    batch: Arc<MessageBatch>,
+    index: u32,
+}
+
+impl Message {
+    /// The message with number `index` of `batch`, if there is one.
+    #[must_use]
+    pub fn new(batch: &Arc<MessageBatch>, index: u32) -> Option<Self> {
+        ((index as usize) < batch.len()).then(|| Self { batch: Arc::clone(batch), index })
+    }
+
+    fn span(&self) -> Span {
+        self.batch.spans[self.index as usize]
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        // Only encoded messages enter a batch, so the parts are always there.
+        Parts::of(self.encoded()).unwrap_or(Parts {
+            exchange: &[],
+            routing_key: &[],
+            properties: &[],
+            body: &[],
+        })
+    }
+
+    /// The message in its encoded form (see the module's text).
+    #[must_use]
+    pub fn encoded(&self) -> &[u8] {
+        let span = self.span();
+        &self.batch.bytes[span.start as usize..span.end as usize]
+    }
+
+    /// The name of the exchange that the message was published to; empty for the default exchange.
+    #[must_use]
+    pub fn exchange(&self) -> &str {
+        str::from_utf8(self.parts().exchange).unwrap_or_default()
+    }
+
+    /// The routing key.
+    #[must_use]
+    pub fn routing_key(&self) -> &str {
+        str::from_utf8(self.parts().routing_key).unwrap_or_default()
+    }
+
+    /// Exchange and routing key in one, in their encoded form: equal addresses, equal names.
+    #[must_use]
+    pub fn address(&self) -> &[u8] {
+        let encoded = self.encoded();
+        let parts = self.parts();
+        encoded.get(..2 + parts.exchange.len() + parts.routing_key.len()).unwrap_or_default()
+    }
+
+    /// Property flags and property list of the content header, as the publisher sent them.
+    #[must_use]
+    pub fn properties(&self) -> &[u8] {
+        self.parts().properties
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.parts().body
+    }
+
+    /// True if the publisher asked for `delivery_mode` 2.
+    #[must_use]
+    pub fn is_persistent(&self) -> bool {
+        self.span().persistent
+    }
+
+    /// True if both are the same message of the same batch, not merely equal ones.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.batch, &other.batch) && self.index == other.index
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("exchange", &self.exchange())
+            .field("routing_key", &self.routing_key())
+            .field("body_bytes", &self.body().len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,207 @@
+//! A queue: what is ready, in order, and the round of consumers that have credit.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::record::{QueueRecord, RecoveredMessage, Sequence};
+use crate::{Load, Message, SessionId, limits};
+
+/// A message in a queue.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) sequence: Sequence,
+    /// The content; `None` while it is only on disk.
+    pub(crate) message: Option<Message>,
+    /// The length of the body.
+    pub(crate) body_bytes: u32,
+    /// Delivered before.
+    pub(crate) redelivered: bool,
+    /// Survives a restart, so that its end must be written too.
+    pub(crate) durable: bool,
+}
+
+/// A consumer, by where it is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ConsumerKey {
+    pub(crate) session: SessionId,
+    pub(crate) channel: u16,
+    pub(crate) number: u32,
+}
+
+/// A `basic.get` that waits for a content to come from disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WaitingGet {
+    pub(crate) session: SessionId,
+    pub(crate) channel: u16,
+    pub(crate) no_ack: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) record: QueueRecord,
+    /// The connection that an exclusive queue belongs to.
+    pub(crate) owner: Option<SessionId>,
+    /// In the order of their places.
+    pub(crate) ready: VecDeque<Entry>,
+    pub(crate) ready_bytes: u64,
+    /// Deliveries that are unacknowledged, over all channels.
+    pub(crate) unacknowledged: usize,
+    next_sequence: Sequence,
+    /// Consumers that may have credit; the next one to be served in front.
+    pub(crate) round: VecDeque<ConsumerKey>,
+    /// All consumers, with those that are parked.
+    pub(crate) consumers: BTreeSet<ConsumerKey>,
+    /// A consumer has the queue for itself.
+    pub(crate) exclusively_consumed: bool,
+    /// Contents are on their way from disk.
+    pub(crate) loading: bool,
+    pub(crate) waiting_gets: VecDeque<WaitingGet>,
+    /// On the list of queues to be dispatched.
+    pub(crate) is_dirty: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(record: QueueRecord, owner: Option<SessionId>) -> Self {
+        Self {
+            record,
+            owner,
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+            unacknowledged: 0,
+            next_sequence: 1,
+            round: VecDeque::new(),
+            consumers: BTreeSet::new(),
+            exclusively_consumed: false,
+            loading: false,
+            waiting_gets: VecDeque::new(),
+            is_dirty: false,
+        }
+    }
+
+    /// A queue after a restart, its contents still on disk.
+    pub(crate) fn recovered(
+        record: QueueRecord,
+        next_sequence: Sequence,
+        messages: &[RecoveredMessage],
+    ) -> Self {
+        let mut queue = Self::new(record, None);
+        queue.next_sequence = next_sequence;
+        queue.ready = messages
+            .iter()
+            .map(|message| Entry {
+                sequence: message.sequence,
+                message: None,
+                body_bytes: message.body_bytes,
+                redelivered: false,
+                durable: true,
+            })
+            .collect();
+        queue.ready_bytes = messages.iter().map(|message| u64::from(message.body_bytes)).sum();
+        queue
+    }
+
+    /// Puts a new message at the end; gives its place.
+    pub(crate) fn enqueue(&mut self, message: Message, durable: bool) -> Sequence {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        let body_bytes = message.body().len() as u32;
+        self.ready_bytes += u64::from(body_bytes);
+        self.ready.push_back(Entry {
+            sequence,
+            message: Some(message),
+            body_bytes,
+            redelivered: false,
+            durable,
+        });
+        sequence
+    }
+
+    /// Puts a message back to its place.
+    pub(crate) fn requeue(&mut self, mut entry: Entry) {
+        entry.redelivered = true;
+        self.unacknowledged -= 1;
+        self.ready_bytes += u64::from(entry.body_bytes);
+        match self.ready.front() {
+            // Mostly it was taken from the front not long ago and nothing before it came back.
+            Some(front) if front.sequence < entry.sequence => {
+                let at = self.ready.partition_point(|other| other.sequence < entry.sequence);
+                self.ready.insert(at, entry);
+            }
+            _ => self.ready.push_front(entry),
+        }
+    }
+
+    /// Takes the first message, whose content must be there.
+    pub(crate) fn pop(&mut self) -> Option<(Entry, Message)> {
+        let message = self.ready.front()?.message.clone()?;
+        let entry = self.ready.pop_front()?;
+        self.ready_bytes -= u64::from(entry.body_bytes);
+        Some((entry, message))
+    }
+
+    /// Takes the first message with its content moved out of the entry: nobody will want it back.
+    pub(crate) fn pop_for_good(&mut self) -> Option<(Entry, Message)> {
+        self.ready.front()?.message.as_ref()?;
+        let mut entry = self.ready.pop_front()?;
+        self.ready_bytes -= u64::from(entry.body_bytes);
+        let message = entry.message.take()?;
+        Some((entry, message))
+    }
+
+    /// Asks for the contents of the next messages, if the first has none and none are on the way.
+    pub(crate) fn load(&mut self) -> Option<Load> {
+        let first = self.ready.front().filter(|entry| entry.message.is_none())?.sequence;
+        if self.loading {
+            return None;
+        }
+        let last = self
+            .ready
+            .iter()
+            .take(limits::LOAD_MESSAGES)
+            .take_while(|entry| entry.message.is_none())
+            .last()?
+            .sequence;
+        self.loading = true;
+        Some(Load { queue: self.record.id, first, last })
+    }
+
+    /// Fills in contents that came from disk. Gives back the entries that are lost: those up to
+    /// the last content given, or all that were asked for, that have none now.
+    pub(crate) fn loaded(&mut self, load: Load, messages: Vec<(Sequence, Message)>) -> Vec<Entry> {
+        self.loading = false;
+        let reached = messages.last().map_or(load.last, |(sequence, _)| *sequence);
+        let mut messages = messages.into_iter().peekable();
+        let start = self.ready.partition_point(|entry| entry.sequence < load.first);
+        let mut lost_at = vec![];
+        for (at, entry) in self.ready.iter_mut().enumerate().skip(start) {
+            if entry.sequence > reached {
+                break;
+            }
+            while messages.next_if(|(sequence, _)| *sequence < entry.sequence).is_some() {}
+            let found = messages.next_if(|(sequence, _)| *sequence == entry.sequence);
+            if entry.message.is_none() {
+                match found {
+                    Some((_, message)) => entry.message = Some(message),
+                    None => lost_at.push(at),
+                }
+            }
+        }
+        let mut lost: Vec<_> =
+            lost_at.into_iter().rev().filter_map(|at| self.ready.remove(at)).collect();
+        lost.reverse();
+        for entry in &lost {
+            self.ready_bytes -= u64::from(entry.body_bytes);
+        }
+        lost
+    }
+
+    /// Empties what is ready. What is unacknowledged stays.
+    pub(crate) fn purge(&mut self) -> VecDeque<Entry> {
+        self.ready_bytes = 0;
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Survives a restart. An exclusive queue goes with its connection, whatever it was declared.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.record.durable && !self.record.exclusive
+    }
+}

@@ -1,0 +1,199 @@
+//! What outlives a restart: the records of exchanges, queues and bindings, the stream of writes
+//! that makes them and the messages durable, and the state that a recovery hands back.
+//!
+//! The writes of one virtual host, in order, are everything that is durable about it: a copy can
+//! be built by applying them. Consumers, credit and deliveries are never in them.
+
+use smallvec::SmallVec;
+use warren_amqp::FieldTable;
+
+use crate::Message;
+
+/// A virtual host, numbered from 1; 0 is never used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VirtualHostId(pub u32);
+
+/// A queue, unique on its node and never used again after the queue is gone: the virtual host in
+/// the upper 32 bits, a counter in the lower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QueueId(pub u64);
+
+impl QueueId {
+    /// The queue with number `counter` of `virtual_host`.
+    #[must_use]
+    pub fn new(virtual_host: VirtualHostId, counter: u32) -> Self {
+        Self(u64::from(virtual_host.0) << 32 | u64::from(counter))
+    }
+
+    /// The virtual host that the queue belongs to.
+    #[must_use]
+    pub fn virtual_host(self) -> VirtualHostId {
+        VirtualHostId((self.0 >> 32) as u32)
+    }
+
+    /// The queue's number inside its virtual host.
+    #[must_use]
+    pub fn counter(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// The place of a message in its queue, counted from 1 and never used twice.
+pub type Sequence = u64;
+
+/// The kinds of exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExchangeType {
+    /// Routes by equality of routing key and binding key.
+    Direct,
+    /// Routes to everything bound.
+    Fanout,
+    /// Routes by patterns of words: `*` is one word, `#` any number.
+    Topic,
+    /// Routes by the message's headers.
+    Headers,
+}
+
+impl ExchangeType {
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Fanout => "fanout",
+            Self::Topic => "topic",
+            Self::Headers => "headers",
+        }
+    }
+
+    /// The type with this name on the wire.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Direct, Self::Fanout, Self::Topic, Self::Headers]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+}
+
+/// An exchange, as declared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExchangeRecord {
+    /// Its name; never empty, as the default exchange is not declared.
+    pub name: String,
+    /// Its kind.
+    pub kind: ExchangeType,
+    /// Survives a restart.
+    pub durable: bool,
+    /// Deleted when its last binding goes.
+    pub auto_delete: bool,
+    /// Clients may not publish to it, only exchanges.
+    pub internal: bool,
+    /// The arguments of the declaration.
+    pub arguments: FieldTable,
+}
+
+/// A queue, as declared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueueRecord {
+    /// Its number.
+    pub id: QueueId,
+    /// Its name.
+    pub name: String,
+    /// Survives a restart.
+    pub durable: bool,
+    /// Belongs to the connection that declared it and goes with it.
+    pub exclusive: bool,
+    /// Deleted when its last consumer goes.
+    pub auto_delete: bool,
+    /// The arguments of the declaration.
+    pub arguments: FieldTable,
+}
+
+/// What a binding leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Destination {
+    /// A queue, by name.
+    Queue(String),
+    /// An exchange, by name.
+    Exchange(String),
+}
+
+/// A binding. Two bindings with the same four parts are one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BindingRecord {
+    /// The exchange that messages come from.
+    pub source: String,
+    /// Where they go.
+    pub destination: Destination,
+    /// The binding key.
+    pub routing_key: String,
+    /// The arguments; headers exchanges match by them.
+    pub arguments: FieldTable,
+}
+
+/// One durable change. All of them are idempotent: applying one again changes nothing.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// An exchange now exists.
+    ExchangeDeclared(VirtualHostId, ExchangeRecord),
+    /// An exchange, by name, is gone; its bindings went by writes of their own.
+    ExchangeDeleted(VirtualHostId, String),
+    /// A queue now exists.
+    QueueDeclared(QueueRecord),
+    /// A queue is gone with its messages; its bindings went by writes of their own.
+    QueueDeleted(QueueId),
+    /// A binding now exists.
+    Bound(VirtualHostId, BindingRecord),
+    /// A binding is gone.
+    Unbound(VirtualHostId, BindingRecord),
+    /// A message entered queues, each time at the place given. The message is stored once.
+    Enqueued {
+        /// The message.
+        message: Message,
+        /// The queues, each with the message's place in it.
+        queues: SmallVec<[(QueueId, Sequence); 1]>,
+    },
+    /// The messages from `first` to `last`, as far as they are there, left the queue for good:
+    /// acknowledged, rejected, purged or dropped.
+    Settled {
+        /// The queue.
+        queue: QueueId,
+        /// The first place.
+        first: Sequence,
+        /// The last place, which may be the first.
+        last: Sequence,
+    },
+}
+
+/// The durable state of a node, as found when its folder is opened.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Durable exchanges, each with its virtual host.
+    pub exchanges: Vec<(VirtualHostId, ExchangeRecord)>,
+    /// Durable queues with what waits in them.
+    pub queues: Vec<RecoveredQueue>,
+    /// Bindings between durable ends.
+    pub bindings: Vec<(VirtualHostId, BindingRecord)>,
+}
+
+/// A durable queue after a restart.
+#[derive(Debug)]
+pub struct RecoveredQueue {
+    /// The queue.
+    pub record: QueueRecord,
+    /// The next free place: above every place that was ever given, whether or not its message
+    /// is still there.
+    pub next_sequence: Sequence,
+    /// The messages that wait, in the order of their places. Their content stays on disk until
+    /// the engine asks for it (see [`crate::Load`]).
+    pub messages: Vec<RecoveredMessage>,
+}
+
+/// A message that waits in a recovered queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecoveredMessage {
+    /// Its place.
+    pub sequence: Sequence,
+    /// The length of its body, in bytes.
+    pub body_bytes: u32,
+}

@@ -1,0 +1,132 @@
+//! Headers routing: a binding's arguments are compared with the message's headers.
+//!
+//! `x-match` is `all` (the default), `any`, `all-with-x` or `any-with-x`; without `-with-x`,
+//! arguments whose names begin with `x-` do not take part. An argument without a value matches a
+//! header of its name whatever the value.
+
+use warren_amqp::table::{self, Value};
+use warren_amqp::{FieldTable, FieldValue};
+
+use super::{Target, Targets};
+use crate::Error;
+
+#[derive(Debug, Default)]
+pub(crate) struct HeadersRouter {
+    bindings: Vec<(Pattern, Targets)>,
+}
+
+/// The part of a binding's arguments that takes part in matching.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Pattern {
+    all: bool,
+    fields: Vec<(String, FieldValue)>,
+}
+
+impl Pattern {
+    pub(crate) fn parse(arguments: &FieldTable) -> Result<Self, Error> {
+        let mut all = true;
+        let mut with_x = false;
+        let mut fields = vec![];
+        for (name, value) in arguments {
+            if name.as_str() == "x-match" {
+                (all, with_x) = match_kind(value)?;
+            }
+        }
+        for (name, value) in arguments {
+            let name = name.as_str();
+            if name != "x-match" && (with_x || !name.starts_with("x-")) {
+                fields.push((name.to_owned(), value.clone()));
+            }
+        }
+        Ok(Self { all, fields })
+    }
+
+    /// Like RabbitMQ, an empty `all` matches everything and an empty `any` nothing.
+    fn matches(&self, headers: &[(&str, Value<'_>)]) -> bool {
+        let field_matches = |(name, value): &(String, FieldValue)| {
+            headers.iter().any(|(header, found)| header == name && equal(value, found))
+        };
+        if self.all {
+            self.fields.iter().all(field_matches)
+        } else {
+            self.fields.iter().any(field_matches)
+        }
+    }
+}
+
+fn match_kind(value: &FieldValue) -> Result<(bool, bool), Error> {
+    let FieldValue::LongString(text) = value else {
+        return Err(Error::InvalidMatch { value: "of another type than a string".to_owned() });
+    };
+    match text.as_bytes() {
+        b"all" => Ok((true, false)),
+        b"any" => Ok((false, false)),
+        b"all-with-x" => Ok((true, true)),
+        b"any-with-x" => Ok((false, true)),
+        other => Err(Error::InvalidMatch {
+            value: format!("<<\"{}\">>", String::from_utf8_lossy(other)),
+        }),
+    }
+}
+
+/// Numbers are equal by value, whatever their width; an argument without value equals everything.
+fn equal(wanted: &FieldValue, found: &Value<'_>) -> bool {
+    let (int, float) = match wanted {
+        FieldValue::ShortShortInt(v) => (Some(i64::from(*v)), None),
+        FieldValue::ShortShortUInt(v) => (Some(i64::from(*v)), None),
+        FieldValue::ShortInt(v) => (Some(i64::from(*v)), None),
+        FieldValue::ShortUInt(v) => (Some(i64::from(*v)), None),
+        FieldValue::LongInt(v) => (Some(i64::from(*v)), None),
+        FieldValue::LongUInt(v) => (Some(i64::from(*v)), None),
+        FieldValue::LongLongInt(v) => (Some(*v), None),
+        FieldValue::Float(v) => (None, Some(f64::from(*v))),
+        FieldValue::Double(v) => (None, Some(*v)),
+        _ => (None, None),
+    };
+    match (wanted, found) {
+        (FieldValue::Void, _) => true,
+        (FieldValue::Boolean(a), Value::Bool(b)) => a == b,
+        (FieldValue::LongString(a), Value::Bytes(b)) => a.as_bytes() == *b,
+        (FieldValue::ByteArray(a), Value::Bytes(b)) => a.as_slice() == *b,
+        (FieldValue::Timestamp(a), Value::Timestamp(b)) => a == b,
+        (_, Value::Int(b)) => int == Some(*b) || float == Some(*b as f64),
+        (_, Value::Float(b)) => float == Some(*b) || int.map(|a| a as f64) == Some(*b),
+        (FieldValue::FieldTable(a), Value::Table(b)) => {
+            table::decode(b).is_ok_and(|decoded| decoded == *a)
+        }
+        _ => false,
+    }
+}
+
+impl HeadersRouter {
+    pub(crate) fn insert(&mut self, arguments: &FieldTable, target: Target) {
+        let Ok(pattern) = Pattern::parse(arguments) else { return };
+        match self.bindings.iter_mut().find(|(known, _)| *known == pattern) {
+            Some((_, targets)) => targets.insert(target),
+            None => {
+                let mut targets = Targets::default();
+                targets.insert(target);
+                self.bindings.push((pattern, targets));
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, arguments: &FieldTable, target: Target) {
+        let Ok(pattern) = Pattern::parse(arguments) else { return };
+        if let Some(at) = self.bindings.iter().position(|(known, _)| *known == pattern) {
+            self.bindings[at].1.remove(target);
+            if self.bindings[at].1.is_empty() {
+                self.bindings.remove(at);
+            }
+        }
+    }
+
+    pub(crate) fn route(&self, headers: &[u8], found: &mut Vec<Target>) {
+        let headers: Vec<_> = table::entries(headers).collect();
+        for (pattern, targets) in &self.bindings {
+            if pattern.matches(&headers) {
+                found.extend(targets.iter());
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Sessions and their channels: consumers, delivery tags and what is unacknowledged.
+//!
+//! A channel hands out delivery tags in rising order and remembers each delivery that wants an
+//! acknowledgement until it is settled. Everything here is bookkeeping; what follows from it for
+//! queues is in `virtual_host`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::queue::Entry;
+use crate::{Error, QueueId, limits};
+
+/// A client's connection.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    pub(crate) channels: FxHashMap<u16, Channel>,
+    /// What the deliveries weigh that wait to be written to the client.
+    pub(crate) outbox_bytes: usize,
+    /// Queues that belong to this connection.
+    pub(crate) exclusive_queues: FxHashSet<QueueId>,
+}
+
+impl Session {
+    pub(crate) fn outbox_is_full(&self) -> bool {
+        self.outbox_bytes >= limits::OUTBOX_BYTES
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Channel {
+    /// Consumers by number. Ordered, so that what happens to all of them has one order.
+    pub(crate) consumers: BTreeMap<u32, Consumer>,
+    consumer_tags: FxHashMap<String, u32>,
+    last_consumer: u32,
+    last_delivery_tag: u64,
+    pub(crate) unacknowledged: Unacknowledged,
+    /// Deliveries to consumers that are unacknowledged; what `basic.get` took is not among them.
+    pub(crate) in_flight: u32,
+    /// `basic.qos` with `global`: for all consumers together; 0 is no limit.
+    pub(crate) prefetch_channel: u16,
+    /// `basic.qos` without `global`: for each consumer to come; 0 is no limit.
+    pub(crate) prefetch_consumer: u16,
+    /// The number of the last message published since `confirm.select`.
+    pub(crate) confirms: Option<u64>,
+    /// The queue that an empty name stands for.
+    pub(crate) last_queue: Option<String>,
+    /// A durable message was settled here, so that closing must wait for the disk.
+    pub(crate) has_settled: bool,
+}
+
+/// A subscription.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    pub(crate) tag: String,
+    pub(crate) queue: QueueId,
+    pub(crate) no_ack: bool,
+    /// 0 is no limit.
+    pub(crate) prefetch: u16,
+    pub(crate) in_flight: u32,
+    /// The consumer had no credit when a message was there for it, and is not in its queue's
+    /// round until it has.
+    pub(crate) is_parked: bool,
+}
+
+impl Channel {
+    pub(crate) fn next_delivery_tag(&mut self) -> u64 {
+        self.last_delivery_tag += 1;
+        self.last_delivery_tag
+    }
+
+    pub(crate) fn has_consumer_tag(&self, tag: &str) -> bool {
+        self.consumer_tags.contains_key(tag)
+    }
+
+    pub(crate) fn add_consumer(&mut self, consumer: Consumer) -> u32 {
+        self.last_consumer += 1;
+        self.consumer_tags.insert(consumer.tag.clone(), self.last_consumer);
+        self.consumers.insert(self.last_consumer, consumer);
+        self.last_consumer
+    }
+
+    pub(crate) fn consumer_number(&self, tag: &str) -> Option<u32> {
+        self.consumer_tags.get(tag).copied()
+    }
+
+    pub(crate) fn remove_consumer(&mut self, number: u32) -> Option<Consumer> {
+        let consumer = self.consumers.remove(&number)?;
+        self.consumer_tags.remove(&consumer.tag);
+        Some(consumer)
+    }
+
+    /// How many more deliveries the channel and the consumer's prefetch allow.
+    pub(crate) fn credit(&self, consumer: &Consumer) -> u32 {
+        if consumer.no_ack {
+            return u32::MAX;
+        }
+        let left = |limit: u16, used: u32| match limit {
+            0 => u32::MAX,
+            limit => u32::from(limit).saturating_sub(used),
+        };
+        left(consumer.prefetch, consumer.in_flight).min(left(self.prefetch_channel, self.in_flight))
+    }
+}
+
+/// A delivery that wants an acknowledgement.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) tag: u64,
+    /// The consumer's number; `None` for `basic.get`.
+    pub(crate) consumer: Option<u32>,
+    pub(crate) queue: QueueId,
+    pub(crate) entry: Entry,
+}
+
+/// Unacknowledged deliveries in the order of their tags. Settling out of order leaves gaps, which
+/// are closed when they have become the greater part, so that one delivery that is never
+/// acknowledged does not make the rest grow.
+#[derive(Debug, Default)]
+pub(crate) struct Unacknowledged {
+    deliveries: VecDeque<(u64, Option<Delivery>)>,
+    live: usize,
+}
+
+impl Unacknowledged {
+    pub(crate) fn len(&self) -> usize {
+        self.live
+    }
+
+    pub(crate) fn push(&mut self, delivery: Delivery) {
+        self.live += 1;
+        self.deliveries.push_back((delivery.tag, Some(delivery)));
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Delivery> {
+        self.deliveries.iter().filter_map(|(_, delivery)| delivery.as_ref())
+    }
+
+    fn position(&self, tag: u64) -> Option<usize> {
+        let at = match self.deliveries.front() {
+            Some((front, _)) if *front == tag => 0,
+            _ => self.deliveries.binary_search_by_key(&tag, |(tag, _)| *tag).ok()?,
+        };
+        self.deliveries.get(at).is_some_and(|(_, delivery)| delivery.is_some()).then_some(at)
+    }
+
+    /// Takes one delivery, or all up to `tag`, or all for `tag` 0 with `multiple`.
+    pub(crate) fn take(&mut self, tag: u64, multiple: bool) -> Result<Vec<Delivery>, Error> {
+        if multiple && tag == 0 {
+            return Ok(self.take_all());
+        }
+        let Some(at) = self.position(tag) else {
+            return Err(Error::UnknownDeliveryTag { delivery_tag: tag });
+        };
+        let taken: Vec<_> = if multiple {
+            self.deliveries.drain(..=at).filter_map(|(_, delivery)| delivery).collect()
+        } else if at == 0 {
+            self.deliveries.pop_front().and_then(|(_, delivery)| delivery).into_iter().collect()
+        } else {
+            self.deliveries
+                .get_mut(at)
+                .and_then(|(_, delivery)| delivery.take())
+                .into_iter()
+                .collect()
+        };
+        self.live -= taken.len();
+        self.close_gaps();
+        Ok(taken)
+    }
+
+    /// Takes one delivery by its tag: the way of nearly all acknowledgements.
+    pub(crate) fn take_one(&mut self, tag: u64) -> Result<Delivery, Error> {
+        let unknown = Error::UnknownDeliveryTag { delivery_tag: tag };
+        let at = self.position(tag).ok_or_else(|| unknown.clone())?;
+        let slot = if at == 0 {
+            self.deliveries.pop_front().and_then(|(_, delivery)| delivery)
+        } else {
+            self.deliveries.get_mut(at).and_then(|(_, delivery)| delivery.take())
+        };
+        let delivery = slot.ok_or(unknown)?;
+        self.live -= 1;
+        self.close_gaps();
+        Ok(delivery)
+    }
+
+    pub(crate) fn take_all(&mut self) -> Vec<Delivery> {
+        self.live = 0;
+        self.deliveries.drain(..).filter_map(|(_, delivery)| delivery).collect()
+    }
+
+    fn close_gaps(&mut self) {
+        while let Some((_, None)) = self.deliveries.front() {
+            self.deliveries.pop_front();
+        }
+        if self.deliveries.len() > 64 && self.deliveries.len() > 2 * self.live {
+            self.deliveries.retain(|(_, delivery)| delivery.is_some());
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! Exchanges, bindings and the names of queues, and routing through them.
+//!
+//! Routes are remembered for each exchange by routing key until the topology changes next.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use warren_amqp::{FieldTable, table};
+
+use crate::record::{BindingRecord, Destination, ExchangeRecord, ExchangeType};
+use crate::router::{ExchangeKey, Router, Target};
+use crate::{Message, QueueId, limits};
+
+/// The exchanges that every virtual host has from the start.
+const PREDECLARED: [(&str, ExchangeType, bool); 6] = [
+    ("amq.direct", ExchangeType::Direct, false),
+    ("amq.fanout", ExchangeType::Fanout, false),
+    ("amq.topic", ExchangeType::Topic, false),
+    ("amq.headers", ExchangeType::Headers, false),
+    ("amq.match", ExchangeType::Headers, false),
+    ("amq.rabbitmq.trace", ExchangeType::Topic, true),
+];
+
+/// The queues that a message goes to, in a fixed order, each once. A pointer, not a copy: a
+/// fan-out to thousands of queues is looked up for every message.
+pub(crate) type Route = Arc<[QueueId]>;
+
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) record: ExchangeRecord,
+    router: Router,
+    /// Bindings that begin here.
+    bindings: BTreeSet<u64>,
+    routes: FxHashMap<Box<str>, Route>,
+    /// The state of the topology that `routes` belong to.
+    routes_epoch: u64,
+}
+
+/// The four parts that make a binding what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct BindingKey {
+    source: ExchangeKey,
+    target: Target,
+    routing_key: String,
+    /// The arguments in their wire form, as tables have no hash.
+    arguments: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Binding {
+    key: BindingKey,
+    arguments: FieldTable,
+}
+
+/// A change that must be made durable.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Removed {
+    Binding(BindingRecord),
+    Exchange(String),
+}
+
+#[derive(Debug)]
+pub(crate) struct Topology {
+    exchanges: FxHashMap<ExchangeKey, Exchange>,
+    exchange_names: FxHashMap<String, ExchangeKey>,
+    next_exchange: u32,
+    /// Durable queues are told apart because only bindings between durable ends are durable.
+    queues: FxHashMap<QueueId, (String, bool)>,
+    queue_names: FxHashMap<String, QueueId>,
+    bindings: FxHashMap<u64, Binding>,
+    binding_keys: FxHashMap<BindingKey, u64>,
+    next_binding: u64,
+    by_target: FxHashMap<Target, BTreeSet<u64>>,
+    /// Counts changes, so that remembered routes know that they are old.
+    epoch: u64,
+    no_route: Route,
+}
+
+impl Topology {
+    pub(crate) fn new() -> Self {
+        let mut topology = Self {
+            exchanges: FxHashMap::default(),
+            exchange_names: FxHashMap::default(),
+            next_exchange: 1,
+            queues: FxHashMap::default(),
+            queue_names: FxHashMap::default(),
+            bindings: FxHashMap::default(),
+            binding_keys: FxHashMap::default(),
+            next_binding: 1,
+            by_target: FxHashMap::default(),
+            epoch: 1,
+            no_route: Arc::from([]),
+        };
+        for (name, kind, internal) in PREDECLARED {
+            topology.add_exchange(ExchangeRecord {
+                name: name.to_owned(),
+                kind,
+                durable: true,
+                auto_delete: false,
+                internal,
+                arguments: FieldTable::default(),
+            });
+        }
+        topology
+    }
+
+    pub(crate) fn queue(&self, name: &str) -> Option<QueueId> {
+        self.queue_names.get(name).copied()
+    }
+
+    pub(crate) fn queue_ids(&self) -> impl Iterator<Item = QueueId> {
+        self.queues.keys().copied()
+    }
+
+    pub(crate) fn add_queue(&mut self, id: QueueId, name: &str, durable: bool) {
+        self.epoch += 1;
+        self.queues.insert(id, (name.to_owned(), durable));
+        self.queue_names.insert(name.to_owned(), id);
+    }
+
+    /// Takes a queue's name and bindings away. What went with it comes back, to be made durable.
+    pub(crate) fn remove_queue(&mut self, id: QueueId) -> Vec<Removed> {
+        self.epoch += 1;
+        let mut removed = vec![];
+        self.remove_bindings_to(Target::Queue(id), &mut removed);
+        if let Some((name, _)) = self.queues.remove(&id) {
+            self.queue_names.remove(&name);
+        }
+        removed
+    }
+
+    pub(crate) fn exchange(&self, name: &str) -> Option<&Exchange> {
+        self.exchanges.get(self.exchange_names.get(name)?)
+    }
+
+    pub(crate) fn is_predeclared(name: &str) -> bool {
+        PREDECLARED.iter().any(|(known, ..)| *known == name)
+    }
+
+    pub(crate) fn exchange_has_bindings(&self, name: &str) -> bool {
+        self.exchange(name).is_some_and(|exchange| !exchange.bindings.is_empty())
+    }
+
+    pub(crate) fn exchange_count(&self) -> usize {
+        self.exchanges.len()
+    }
+
+    pub(crate) fn binding_count(&self) -> usize {
+        self.bindings.len()
+    }
+
+    /// Adds an exchange whose name is free.
+    pub(crate) fn add_exchange(&mut self, record: ExchangeRecord) {
+        if self.exchange_names.contains_key(&record.name) {
+            return;
+        }
+        self.epoch += 1;
+        let key = ExchangeKey(self.next_exchange);
+        self.next_exchange += 1;
+        self.exchange_names.insert(record.name.clone(), key);
+        let exchange = Exchange {
+            router: Router::new(record.kind),
+            record,
+            bindings: BTreeSet::new(),
+            routes: FxHashMap::default(),
+            routes_epoch: 0,
+        };
+        self.exchanges.insert(key, exchange);
+    }
+
+    /// Takes an exchange away with the bindings that begin or end there.
+    pub(crate) fn remove_exchange(&mut self, name: &str) -> Vec<Removed> {
+        let mut removed = vec![];
+        if let Some(key) = self.exchange_names.get(name).copied() {
+            self.remove_exchange_key(key, &mut removed);
+        }
+        removed
+    }
+
+    fn remove_exchange_key(&mut self, key: ExchangeKey, removed: &mut Vec<Removed>) {
+        self.epoch += 1;
+        // Bindings that end here go while the exchange can still be named. Where they were the
+        // last of an auto-delete exchange, a circle of such can lead back here and be faster.
+        self.remove_bindings_to(Target::Exchange(key), removed);
+        let Some(exchange) = self.exchanges.remove(&key) else { return };
+        self.exchange_names.remove(&exchange.record.name);
+        for id in exchange.bindings {
+            if let Some(binding) = self.bindings.remove(&id) {
+                self.binding_keys.remove(&binding.key);
+                self.forget_target(binding.key.target, id);
+                self.note_binding(&exchange.record, &binding, removed);
+            }
+        }
+        if exchange.record.durable {
+            removed.push(Removed::Exchange(exchange.record.name));
+        }
+    }
+
+    fn remove_bindings_to(&mut self, target: Target, removed: &mut Vec<Removed>) {
+        for id in self.by_target.remove(&target).unwrap_or_default() {
+            self.remove_binding(id, removed);
+        }
+    }
+
+    fn forget_target(&mut self, target: Target, id: u64) {
+        if let Some(ids) = self.by_target.get_mut(&target) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_target.remove(&target);
+            }
+        }
+    }
+
+    fn target(&self, destination: &Destination) -> Option<Target> {
+        Some(match destination {
+            Destination::Queue(name) => Target::Queue(self.queue(name)?),
+            Destination::Exchange(name) => Target::Exchange(*self.exchange_names.get(name)?),
+        })
+    }
+
+    /// Whether an exchange takes bindings with these arguments.
+    pub(crate) fn check_binding(&self, binding: &BindingRecord) -> Result<(), crate::Error> {
+        self.exchange(&binding.source)
+            .map_or(Ok(()), |exchange| exchange.router.check(&binding.arguments))
+    }
+
+    fn binding_key(&self, binding: &BindingRecord) -> Option<BindingKey> {
+        Some(BindingKey {
+            source: *self.exchange_names.get(&binding.source)?,
+            target: self.target(&binding.destination)?,
+            routing_key: binding.routing_key.clone(),
+            arguments: table::encode(&binding.arguments),
+        })
+    }
+
+    /// Adds a binding between ends that exist. True if it is new and durable.
+    pub(crate) fn bind(&mut self, record: &BindingRecord) -> bool {
+        let Some(key) = self.binding_key(record) else { return false };
+        if self.binding_keys.contains_key(&key) {
+            return false;
+        }
+        let durable = self.is_durable(key.target);
+        let Some(exchange) = self.exchanges.get_mut(&key.source) else { return false };
+        self.epoch += 1;
+        let id = self.next_binding;
+        self.next_binding += 1;
+        exchange.router.insert(&key.routing_key, &record.arguments, key.target);
+        exchange.bindings.insert(id);
+        let durable = durable && exchange.record.durable;
+        self.by_target.entry(key.target).or_default().insert(id);
+        self.binding_keys.insert(key.clone(), id);
+        self.bindings.insert(id, Binding { key, arguments: record.arguments.clone() });
+        durable
+    }
+
+    /// Takes a binding away, if it is there, and an auto-delete exchange whose last it was.
+    pub(crate) fn unbind(&mut self, record: &BindingRecord) -> Vec<Removed> {
+        let mut removed = vec![];
+        let id = self.binding_key(record).and_then(|key| self.binding_keys.get(&key).copied());
+        if let Some(id) = id {
+            self.remove_binding(id, &mut removed);
+        }
+        removed
+    }
+
+    fn remove_binding(&mut self, id: u64, removed: &mut Vec<Removed>) {
+        let Some(binding) = self.bindings.remove(&id) else { return };
+        self.epoch += 1;
+        self.binding_keys.remove(&binding.key);
+        self.forget_target(binding.key.target, id);
+        let source = binding.key.source;
+        let Some(exchange) = self.exchanges.get_mut(&source) else { return };
+        exchange.router.remove(&binding.key.routing_key, &binding.arguments, binding.key.target);
+        exchange.bindings.remove(&id);
+        let last = exchange.bindings.is_empty() && exchange.record.auto_delete;
+        let record = exchange.record.clone();
+        self.note_binding(&record, &binding, removed);
+        if last {
+            self.remove_exchange_key(source, removed);
+        }
+    }
+
+    fn is_durable(&self, target: Target) -> bool {
+        match target {
+            Target::Queue(id) => self.queues.get(&id).is_some_and(|(_, durable)| *durable),
+            Target::Exchange(key) => {
+                self.exchanges.get(&key).is_some_and(|exchange| exchange.record.durable)
+            }
+        }
+    }
+
+    /// Notes a binding that is gone, if it was durable. Both its ends are still there.
+    fn note_binding(&self, source: &ExchangeRecord, binding: &Binding, removed: &mut Vec<Removed>) {
+        if !source.durable || !self.is_durable(binding.key.target) {
+            return;
+        }
+        let destination = match binding.key.target {
+            Target::Queue(id) => {
+                self.queues.get(&id).map(|(name, _)| Destination::Queue(name.clone()))
+            }
+            Target::Exchange(key) => self
+                .exchanges
+                .get(&key)
+                .map(|exchange| Destination::Exchange(exchange.record.name.clone())),
+        };
+        if let Some(destination) = destination {
+            removed.push(Removed::Binding(BindingRecord {
+                source: source.name.clone(),
+                destination,
+                routing_key: binding.key.routing_key.clone(),
+                arguments: binding.arguments.clone(),
+            }));
+        }
+    }
+
+    /// The queues that a message goes to, and whether all messages with the same exchange and
+    /// routing key go there. The exchange exists, or the message goes nowhere.
+    pub(crate) fn route(&mut self, message: &Message) -> (Route, bool) {
+        let key = message.routing_key();
+        if message.exchange().is_empty() {
+            let route = self.queue(key).map(|id| Arc::from([id]));
+            return (route.unwrap_or_else(|| Arc::clone(&self.no_route)), true);
+        }
+        let Some(start) = self.exchange_names.get(message.exchange()).copied() else {
+            return (Arc::clone(&self.no_route), true);
+        };
+        let epoch = self.epoch;
+        if let Some(exchange) = self.exchanges.get_mut(&start) {
+            if exchange.routes_epoch != epoch {
+                exchange.routes.clear();
+                exchange.routes_epoch = epoch;
+            }
+            if let Some(route) = exchange.routes.get(key) {
+                return (Arc::clone(route), true);
+            }
+        }
+        let (queues, by_headers) = self.search(start, key, message);
+        let route: Route = Arc::from(queues);
+        if !by_headers && let Some(exchange) = self.exchanges.get_mut(&start) {
+            if exchange.routes.len() >= limits::CACHED_ROUTES_PER_EXCHANGE {
+                exchange.routes.clear();
+            }
+            exchange.routes.insert(key.into(), Arc::clone(&route));
+        }
+        (route, !by_headers)
+    }
+
+    /// Follows bindings from exchange to exchange, each exchange once. Also tells whether headers
+    /// had a part in it, so that the route is not that of every message with this key.
+    fn search(&mut self, start: ExchangeKey, key: &str, message: &Message) -> (Vec<QueueId>, bool) {
+        let headers = warren_amqp::properties::headers(message.properties()).unwrap_or_default();
+        let mut by_headers = false;
+        let mut seen = FxHashSet::from_iter([start]);
+        let mut pending = vec![start];
+        let mut queues = vec![];
+        let mut found = vec![];
+        while let Some(at) = pending.pop() {
+            let Some(exchange) = self.exchanges.get_mut(&at) else { continue };
+            by_headers |= exchange.router.reads_headers();
+            exchange.router.route(key, headers, &mut found);
+            for target in found.drain(..) {
+                match target {
+                    Target::Queue(id) => queues.push(id),
+                    Target::Exchange(next) => {
+                        if seen.insert(next) {
+                            pending.push(next);
+                        }
+                    }
+                }
+            }
+        }
+        queues.sort_unstable();
+        queues.dedup();
+        (queues, by_headers)
+    }
+}

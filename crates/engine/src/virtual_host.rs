@@ -1,0 +1,339 @@
+//! A virtual host: takes commands one at a time and keeps every rule about what follows from them.
+//!
+//! This file holds the state, the one `match` over commands, and sessions and channels coming and
+//! going. The rest is in files by subject: `declare` (exchanges, queues, bindings), `publish`,
+//! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
+//! consumers), `invariants` (what tests check after every command).
+
+mod declare;
+mod dispatch;
+mod invariants;
+mod publish;
+mod settle;
+mod subscribe;
+
+use rustc_hash::FxHashMap;
+
+use crate::queue::{ConsumerKey, Queue};
+use crate::session::{Channel, Session};
+use crate::topology::Topology;
+use crate::{
+    Command, Effects, Error, Event, Load, Message, Origin, QueueId, Recovered, RecoveredQueue,
+    Reply, Request, Sequence, SessionId, VirtualHostId,
+};
+
+/// A refusal, with how much of the connection it ends.
+#[derive(Debug)]
+enum Refusal {
+    /// The channel is closed.
+    Channel(Error),
+    /// The connection is closed.
+    Session(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Channel(error)
+    }
+}
+
+/// A virtual host: its topology, its queues and its sessions.
+#[derive(Debug)]
+pub struct VirtualHost {
+    id: VirtualHostId,
+    name: String,
+    topology: Topology,
+    queues: FxHashMap<QueueId, Queue>,
+    next_queue: u32,
+    sessions: FxHashMap<SessionId, Session>,
+    /// Queues in which something changed that may lead to a delivery.
+    dirty: Vec<QueueId>,
+}
+
+/// Counts over a virtual host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Open sessions.
+    pub sessions: usize,
+    /// Open channels.
+    pub channels: usize,
+    /// Exchanges, predeclared ones included.
+    pub exchanges: usize,
+    /// Bindings, without the implicit ones of the default exchange.
+    pub bindings: usize,
+    /// Queues.
+    pub queues: usize,
+    /// Consumers.
+    pub consumers: usize,
+    /// Messages that wait.
+    pub messages_ready: usize,
+    /// Messages that are delivered and not yet settled.
+    pub messages_unacknowledged: usize,
+}
+
+impl VirtualHost {
+    /// A virtual host as new: the predeclared exchanges and nothing else.
+    #[must_use]
+    pub fn new(id: VirtualHostId, name: &str) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            topology: Topology::new(),
+            queues: FxHashMap::default(),
+            next_queue: 1,
+            sessions: FxHashMap::default(),
+            dirty: Vec::new(),
+        }
+    }
+
+    /// A virtual host as its durable state says. What in it belongs to other virtual hosts is
+    /// passed over.
+    #[must_use]
+    pub fn recover(id: VirtualHostId, name: &str, recovered: &Recovered) -> Self {
+        let mut host = Self::new(id, name);
+        for (_, record) in recovered.exchanges.iter().filter(|(owner, _)| *owner == id) {
+            host.topology.add_exchange(record.clone());
+        }
+        for RecoveredQueue { record, next_sequence, messages } in &recovered.queues {
+            if record.id.virtual_host() == id {
+                host.next_queue = host.next_queue.max(record.id.counter() + 1);
+                host.topology.add_queue(record.id, &record.name, record.durable);
+                let queue = Queue::recovered(record.clone(), *next_sequence, messages);
+                host.queues.insert(record.id, queue);
+            }
+        }
+        for (_, record) in recovered.bindings.iter().filter(|(owner, _)| *owner == id) {
+            host.topology.bind(record);
+        }
+        host
+    }
+
+    /// The name that clients open.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Counts what there is.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let channels = || self.sessions.values().flat_map(|session| session.channels.values());
+        Summary {
+            sessions: self.sessions.len(),
+            channels: channels().count(),
+            exchanges: self.topology.exchange_count(),
+            bindings: self.topology.binding_count(),
+            queues: self.queues.len(),
+            consumers: channels().map(|channel| channel.consumers.len()).sum(),
+            messages_ready: self.queues.values().map(|queue| queue.ready.len()).sum(),
+            messages_unacknowledged: channels().map(|channel| channel.unacknowledged.len()).sum(),
+        }
+    }
+
+    /// Carries out one command. What follows from it is added to `effects`.
+    pub fn apply(&mut self, command: Command, effects: &mut Effects) {
+        match command {
+            Command::OpenSession(session) => {
+                self.sessions.insert(session, Session::default());
+            }
+            Command::CloseSession { session, reply } => self.close_session(session, reply, effects),
+            Command::Publish(batch) => self.publish(batch, effects),
+            Command::Request { session, channel, request } => {
+                self.request(session, channel, request, effects);
+            }
+            Command::Flushed { session, bytes } => self.flushed(session, bytes),
+            Command::Loaded { load, messages } => self.loaded(load, messages, effects),
+        }
+        self.dispatch_dirty(effects);
+    }
+
+    fn request(&mut self, id: SessionId, channel: u16, request: Request, effects: &mut Effects) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if matches!(request, Request::ChannelOpen) {
+            session.channels.entry(channel).or_default();
+            return;
+        }
+        // What a client sent before it learned that its channel was closed goes nowhere.
+        if !session.channels.contains_key(&channel) {
+            return;
+        }
+        let origin = request.origin();
+        if let Err(refusal) = self.carry_out(id, channel, request, effects) {
+            self.refuse(id, channel, refusal, origin, effects);
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        id: SessionId,
+        channel: u16,
+        request: Request,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let at = (id, channel);
+        match request {
+            Request::ChannelOpen => {}
+            Request::ChannelClose => self.client_closes_channel(at, effects),
+            Request::ExchangeDeclare { name, kind, declaration, arguments } => {
+                self.declare_exchange(at, name, &kind, declaration, arguments, effects)?;
+            }
+            Request::ExchangeDelete { name, if_unused, no_wait } => {
+                self.delete_exchange(at, &name, if_unused, no_wait, effects)?;
+            }
+            Request::QueueDeclare { name, generated, declaration, arguments } => {
+                self.declare_queue(at, name, generated, declaration, arguments, effects)?;
+            }
+            Request::QueueDelete { name, if_unused, if_empty, no_wait } => {
+                self.delete_queue(at, name, if_unused, if_empty, no_wait, effects)?;
+            }
+            Request::QueuePurge { name, no_wait } => {
+                self.purge_queue(at, name, no_wait, effects)?;
+            }
+            Request::Bind { source, destination, routing_key, arguments, no_wait } => {
+                let binding = self.binding(at, source, destination, routing_key, arguments)?;
+                self.bind(at, binding, no_wait, effects)?;
+            }
+            Request::Unbind { source, destination, routing_key, arguments, no_wait } => {
+                let binding = self.binding(at, source, destination, routing_key, arguments)?;
+                self.unbind(at, &binding, no_wait, effects)?;
+            }
+            Request::Qos { prefetch_size, prefetch_count, global } => {
+                self.qos(at, prefetch_size, prefetch_count, global, effects)?;
+            }
+            Request::Consume(consume) => self.consume(at, consume, effects)?,
+            Request::Cancel { consumer_tag, no_wait } => {
+                self.cancel(at, consumer_tag, no_wait, effects);
+            }
+            Request::Get { queue, no_ack } => self.get(at, queue, no_ack, effects)?,
+            Request::Ack { delivery_tag, multiple } => {
+                self.ack(at, delivery_tag, multiple, effects)?;
+            }
+            Request::Nack { delivery_tag, multiple, requeue, .. } => {
+                self.nack(at, delivery_tag, multiple, requeue, effects)?;
+            }
+            Request::Recover { requeue, no_wait } => {
+                self.recover_channel(at, requeue, no_wait, effects)?;
+            }
+            Request::ConfirmSelect { no_wait } => self.confirm_select(at, no_wait, effects),
+        }
+        Ok(())
+    }
+
+    fn refuse(
+        &mut self,
+        session: SessionId,
+        channel: u16,
+        refusal: Refusal,
+        origin: Origin,
+        effects: &mut Effects,
+    ) {
+        let event = match refusal {
+            Refusal::Channel(error) => {
+                self.close_channel((session, channel), effects);
+                Event::ChannelError { channel, error, origin }
+            }
+            Refusal::Session(error) => {
+                self.end_session(session, effects);
+                Event::SessionError { error, origin }
+            }
+        };
+        effects.events.push((session, event));
+    }
+
+    fn channel(&self, (session, channel): (SessionId, u16)) -> Option<&Channel> {
+        self.sessions.get(&session)?.channels.get(&channel)
+    }
+
+    fn channel_mut(&mut self, (session, channel): (SessionId, u16)) -> Option<&mut Channel> {
+        self.sessions.get_mut(&session)?.channels.get_mut(&channel)
+    }
+
+    fn close_session(&mut self, id: SessionId, reply: bool, effects: &mut Effects) {
+        let settled = self.end_session(id, effects);
+        if reply {
+            let list = if settled { &mut effects.committed } else { &mut effects.events };
+            list.push((id, Event::SessionClosed));
+        }
+    }
+
+    /// Ends a session: its channels, then its exclusive queues. True if it settled durable
+    /// messages, so that a reply must wait for the disk.
+    fn end_session(&mut self, id: SessionId, effects: &mut Effects) -> bool {
+        let Some(session) = self.sessions.get(&id) else { return false };
+        let mut channels: Vec<u16> = session.channels.keys().copied().collect();
+        channels.sort_unstable();
+        let mut settled = false;
+        for channel in channels {
+            settled |= self.close_channel((id, channel), effects);
+        }
+        if let Some(session) = self.sessions.remove(&id) {
+            let mut exclusive: Vec<_> = session.exclusive_queues.into_iter().collect();
+            exclusive.sort_unstable();
+            for queue in exclusive {
+                self.remove_queue(queue, effects);
+            }
+        }
+        settled
+    }
+
+    fn client_closes_channel(&mut self, at: (SessionId, u16), effects: &mut Effects) {
+        let settled = self.close_channel(at, effects);
+        self.reply(at, Reply::ChannelCloseOk, settled, effects);
+    }
+
+    /// Ends a channel: its consumers go, what is unacknowledged returns to its place. True if
+    /// durable messages were settled on it.
+    fn close_channel(&mut self, at: (SessionId, u16), effects: &mut Effects) -> bool {
+        let Some(session) = self.sessions.get_mut(&at.0) else { return false };
+        let Some(mut channel) = session.channels.remove(&at.1) else { return false };
+        // Requeue before consumers go: an auto-delete queue takes its messages with it.
+        for delivery in channel.unacknowledged.take_all().into_iter().rev() {
+            if let Some(queue) = self.queues.get_mut(&delivery.queue) {
+                queue.requeue(delivery.entry);
+            }
+            self.mark_dirty(delivery.queue);
+        }
+        for (number, consumer) in std::mem::take(&mut channel.consumers) {
+            let key = ConsumerKey { session: at.0, channel: at.1, number };
+            self.leave_queue(consumer.queue, key, effects);
+        }
+        channel.has_settled
+    }
+
+    fn reply(&self, at: (SessionId, u16), reply: Reply, durable: bool, effects: &mut Effects) {
+        let event = Event::Reply { channel: at.1, reply };
+        let list = if durable { &mut effects.committed } else { &mut effects.events };
+        list.push((at.0, event));
+    }
+
+    fn confirm_select(&mut self, at: (SessionId, u16), no_wait: bool, effects: &mut Effects) {
+        if let Some(channel) = self.channel_mut(at) {
+            channel.confirms.get_or_insert(0);
+        }
+        if !no_wait {
+            self.reply(at, Reply::ConfirmSelectOk, false, effects);
+        }
+    }
+
+    fn flushed(&mut self, id: SessionId, bytes: usize) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let was_full = session.outbox_is_full();
+        session.outbox_bytes = session.outbox_bytes.saturating_sub(bytes);
+        if was_full && !session.outbox_is_full() {
+            let channels: Vec<u16> = session.channels.keys().copied().collect();
+            for channel in channels {
+                self.unpark_channel((id, channel));
+            }
+        }
+    }
+
+    fn loaded(&mut self, load: Load, messages: Vec<(Sequence, Message)>, effects: &mut Effects) {
+        let Some(queue) = self.queues.get_mut(&load.queue) else { return };
+        for entry in queue.loaded(load, messages) {
+            effects.lost.push((load.queue, entry.sequence));
+            effects.settled(load.queue, entry.sequence);
+        }
+        self.serve_waiting_gets(load.queue, effects);
+        self.mark_dirty(load.queue);
+    }
+}

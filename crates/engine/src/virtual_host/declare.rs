@@ -1,0 +1,432 @@
+//! Exchanges, queues and bindings: declared, compared with what is there, deleted.
+
+use warren_amqp::FieldTable;
+
+use super::{Refusal, VirtualHost};
+use crate::command::Declaration;
+use crate::queue::{ConsumerKey, Queue};
+use crate::record::{BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueRecord, Write};
+use crate::topology::{Removed, Topology};
+use crate::{Effects, Error, Event, QueueId, Reply, SessionId, arguments};
+
+type At = (SessionId, u16);
+
+/// A difference between what is declared and what is there: argument, received, current.
+type Difference = (&'static str, String, String);
+
+impl VirtualHost {
+    pub(super) fn declare_exchange(
+        &mut self,
+        at: At,
+        name: String,
+        kind: &str,
+        declaration: Declaration,
+        arguments: FieldTable,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        if declaration.passive {
+            // The default exchange exists, only it cannot be declared.
+            if !name.is_empty() && self.topology.exchange(&name).is_none() {
+                return Err(self.exchange_not_found(&name).into());
+            }
+            self.reply_unless(declaration.no_wait, at, Reply::ExchangeDeclareOk, false, effects);
+            return Ok(());
+        }
+        if name.is_empty() {
+            return Err(Error::DefaultExchange.into());
+        }
+        let Some(kind) = ExchangeType::from_name(kind) else {
+            return Err(Error::UnknownExchangeType { kind: kind.to_owned() }.into());
+        };
+        let record = ExchangeRecord {
+            name,
+            kind,
+            durable: declaration.durable,
+            auto_delete: declaration.auto_delete,
+            internal: declaration.internal,
+            arguments,
+        };
+        if let Some(current) = self.topology.exchange(&record.name) {
+            if let Some(difference) = exchange_difference(&record, &current.record) {
+                return Err(self.inequivalent("exchange", &record.name, difference).into());
+            }
+        } else {
+            if record.name.starts_with("amq.") {
+                return Err(Error::ReservedName { kind: "exchange", name: record.name }.into());
+            }
+            self.topology.add_exchange(record.clone());
+            if record.durable {
+                effects.writes.push(Write::ExchangeDeclared(self.id, record));
+            }
+        }
+        let reply = Reply::ExchangeDeclareOk;
+        self.reply_unless(declaration.no_wait, at, reply, declaration.durable, effects);
+        Ok(())
+    }
+
+    pub(super) fn delete_exchange(
+        &mut self,
+        at: At,
+        name: &str,
+        if_unused: bool,
+        no_wait: bool,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        if name.is_empty() {
+            return Err(Error::DefaultExchange.into());
+        }
+        if Topology::is_predeclared(name) {
+            let (name, vhost) = (name.to_owned(), self.name.clone());
+            return Err(Error::SystemExchange { name, vhost }.into());
+        }
+        if if_unused && self.topology.exchange_has_bindings(name) {
+            return Err(self.in_use("exchange", name).into());
+        }
+        let removed = self.topology.remove_exchange(name);
+        let durable = !removed.is_empty();
+        self.write_removed(removed, effects);
+        self.reply_unless(no_wait, at, Reply::ExchangeDeleteOk, durable, effects);
+        Ok(())
+    }
+
+    pub(super) fn declare_queue(
+        &mut self,
+        at: At,
+        name: String,
+        generated: bool,
+        declaration: Declaration,
+        arguments: FieldTable,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let name = if name.is_empty() { self.last_queue(at)? } else { name };
+        if declaration.passive {
+            let id = self.accessible_queue(at.0, &name)?;
+            return self.declared(at, id, false, declaration.no_wait, effects);
+        }
+        if name.starts_with("amq.") && !generated {
+            return Err(Error::ReservedName { kind: "queue", name }.into());
+        }
+        if let Some(id) = self.topology.queue(&name) {
+            self.check_redeclared(at.0, id, declaration, &arguments)?;
+            return self.declared(at, id, declaration.durable, declaration.no_wait, effects);
+        }
+        let id = QueueId::new(self.id, self.next_queue);
+        self.next_queue += 1;
+        let record = QueueRecord {
+            id,
+            name,
+            durable: declaration.durable,
+            exclusive: declaration.exclusive,
+            auto_delete: declaration.auto_delete,
+            arguments,
+        };
+        // An exclusive queue goes with its connection, so there is nothing to keep.
+        let durable = record.durable && !record.exclusive;
+        self.topology.add_queue(id, &record.name, durable);
+        if durable {
+            effects.writes.push(Write::QueueDeclared(record.clone()));
+        }
+        let owner = record.exclusive.then_some(at.0);
+        if let Some(owner) = owner.and_then(|owner| self.sessions.get_mut(&owner)) {
+            owner.exclusive_queues.insert(id);
+        }
+        self.queues.insert(id, Queue::new(record, owner));
+        self.declared(at, id, durable, declaration.no_wait, effects)
+    }
+
+    fn check_redeclared(
+        &self,
+        session: SessionId,
+        id: QueueId,
+        declaration: Declaration,
+        arguments: &FieldTable,
+    ) -> Result<(), Error> {
+        let Some(queue) = self.queues.get(&id) else { return Ok(()) };
+        let record = &queue.record;
+        let foreign = queue.owner.is_some_and(|owner| owner != session);
+        if foreign || declaration.exclusive != record.exclusive {
+            return Err(self.locked(&record.name));
+        }
+        let difference = flag("durable", declaration.durable, record.durable)
+            .or_else(|| flag("auto_delete", declaration.auto_delete, record.auto_delete))
+            .or_else(|| arguments::queue_difference(arguments, &record.arguments));
+        match difference {
+            Some(difference) => Err(self.inequivalent("queue", &record.name, difference)),
+            None => Ok(()),
+        }
+    }
+
+    fn declared(
+        &mut self,
+        at: At,
+        id: QueueId,
+        durable: bool,
+        no_wait: bool,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let Some(queue) = self.queues.get(&id) else { return Ok(()) };
+        let reply = Reply::QueueDeclareOk {
+            queue: queue.record.name.clone(),
+            message_count: queue.ready.len() as u32,
+            consumer_count: queue.consumers.len() as u32,
+        };
+        let name = queue.record.name.clone();
+        if let Some(channel) = self.channel_mut(at) {
+            channel.last_queue = Some(name);
+        }
+        self.reply_unless(no_wait, at, reply, durable, effects);
+        Ok(())
+    }
+
+    pub(super) fn delete_queue(
+        &mut self,
+        at: At,
+        name: String,
+        if_unused: bool,
+        if_empty: bool,
+        no_wait: bool,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let name = if name.is_empty() { self.last_queue(at)? } else { name };
+        // Deleting what is not there is no error.
+        let Some(id) = self.topology.queue(&name) else {
+            let reply = Reply::QueueDeleteOk { message_count: 0 };
+            self.reply_unless(no_wait, at, reply, false, effects);
+            return Ok(());
+        };
+        self.accessible_queue(at.0, &name)?;
+        let Some(queue) = self.queues.get(&id) else { return Ok(()) };
+        if if_unused && !queue.consumers.is_empty() {
+            return Err(self.in_use("queue", &name).into());
+        }
+        if if_empty && !queue.ready.is_empty() {
+            return Err(Error::NotEmpty { name, vhost: self.name.clone() }.into());
+        }
+        let message_count = queue.ready.len() as u32;
+        let durable = queue.is_durable();
+        self.remove_queue(id, effects);
+        let reply = Reply::QueueDeleteOk { message_count };
+        self.reply_unless(no_wait, at, reply, durable, effects);
+        Ok(())
+    }
+
+    /// Takes a queue away with its bindings, and tells its consumers.
+    pub(super) fn remove_queue(&mut self, id: QueueId, effects: &mut Effects) {
+        let removed = self.topology.remove_queue(id);
+        self.write_removed(removed, effects);
+        let Some(queue) = self.queues.remove(&id) else { return };
+        if queue.is_durable() {
+            effects.writes.push(Write::QueueDeleted(id));
+        }
+        if let Some(owner) = queue.owner.and_then(|owner| self.sessions.get_mut(&owner)) {
+            owner.exclusive_queues.remove(&id);
+        }
+        for waiting in queue.waiting_gets {
+            let at = (waiting.session, waiting.channel);
+            self.reply(at, Reply::GetEmpty, false, effects);
+        }
+        for ConsumerKey { session, channel, number } in queue.consumers {
+            if let Some(state) = self.channel_mut((session, channel)) {
+                state.remove_consumer(number);
+            }
+            let event = Event::ConsumerCancelled { channel, consumer: number };
+            effects.events.push((session, event));
+        }
+    }
+
+    pub(super) fn purge_queue(
+        &mut self,
+        at: At,
+        name: String,
+        no_wait: bool,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let name = if name.is_empty() { self.last_queue(at)? } else { name };
+        let id = self.accessible_queue(at.0, &name)?;
+        let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
+        let purged = queue.purge();
+        let durable = queue.is_durable();
+        for entry in purged.iter().filter(|entry| entry.durable) {
+            effects.settled(id, entry.sequence);
+        }
+        let reply = Reply::QueuePurgeOk { message_count: purged.len() as u32 };
+        self.reply_unless(no_wait, at, reply, durable, effects);
+        Ok(())
+    }
+
+    /// Puts the parts of a bind or unbind together, with the queue that an empty name stands for.
+    pub(super) fn binding(
+        &self,
+        at: At,
+        source: String,
+        destination: Destination,
+        mut routing_key: String,
+        arguments: FieldTable,
+    ) -> Result<BindingRecord, Error> {
+        let destination = match destination {
+            Destination::Queue(name) if name.is_empty() => {
+                let name = self.last_queue(at)?;
+                // AMQP 0-9-1, queue.bind: with both empty, the key is the queue's name.
+                if routing_key.is_empty() {
+                    routing_key.clone_from(&name);
+                }
+                Destination::Queue(name)
+            }
+            other => other,
+        };
+        Ok(BindingRecord { source, destination, routing_key, arguments })
+    }
+
+    pub(super) fn bind(
+        &mut self,
+        at: At,
+        binding: BindingRecord,
+        no_wait: bool,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        self.check_ends(at.0, &binding)?;
+        for name in [Some(&binding.source), exchange_name(&binding.destination)] {
+            if let Some(name) = name
+                && self.topology.exchange(name).is_none()
+            {
+                return Err(self.exchange_not_found(name).into());
+            }
+        }
+        if let Destination::Queue(name) = &binding.destination {
+            self.accessible_queue(at.0, name)?;
+        }
+        self.topology.check_binding(&binding)?;
+        let reply = match binding.destination {
+            Destination::Queue(_) => Reply::QueueBindOk,
+            Destination::Exchange(_) => Reply::ExchangeBindOk,
+        };
+        let durable = self.topology.bind(&binding);
+        if durable {
+            effects.writes.push(Write::Bound(self.id, binding));
+        }
+        self.reply_unless(no_wait, at, reply, durable, effects);
+        Ok(())
+    }
+
+    /// Takes a binding away. One that is not there, or has no ends, is no error.
+    pub(super) fn unbind(
+        &mut self,
+        at: At,
+        binding: &BindingRecord,
+        no_wait: bool,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        self.check_ends(at.0, binding)?;
+        let reply = match binding.destination {
+            Destination::Queue(_) => Reply::QueueUnbindOk,
+            Destination::Exchange(_) => Reply::ExchangeUnbindOk,
+        };
+        let removed = self.topology.unbind(binding);
+        let durable = !removed.is_empty();
+        self.write_removed(removed, effects);
+        self.reply_unless(no_wait, at, reply, durable, effects);
+        Ok(())
+    }
+
+    /// The default exchange cannot be bound, nor can a queue of another connection.
+    fn check_ends(&self, session: SessionId, binding: &BindingRecord) -> Result<(), Error> {
+        if binding.source.is_empty()
+            || exchange_name(&binding.destination).is_some_and(String::is_empty)
+        {
+            return Err(Error::DefaultExchange);
+        }
+        if let Destination::Queue(name) = &binding.destination
+            && self.topology.queue(name).is_some()
+        {
+            self.accessible_queue(session, name)?;
+        }
+        Ok(())
+    }
+
+    fn write_removed(&self, removed: Vec<Removed>, effects: &mut Effects) {
+        effects.writes.extend(removed.into_iter().map(|removed| match removed {
+            Removed::Binding(binding) => Write::Unbound(self.id, binding),
+            Removed::Exchange(name) => Write::ExchangeDeleted(self.id, name),
+        }));
+    }
+
+    /// The queue with this name, if the session may use it.
+    pub(super) fn accessible_queue(
+        &self,
+        session: SessionId,
+        name: &str,
+    ) -> Result<QueueId, Error> {
+        let queue = self.topology.queue(name).and_then(|id| self.queues.get(&id));
+        let Some(queue) = queue else {
+            let (name, vhost) = (name.to_owned(), self.name.clone());
+            return Err(Error::QueueNotFound { name, vhost });
+        };
+        if queue.owner.is_some_and(|owner| owner != session) {
+            return Err(self.locked(name));
+        }
+        Ok(queue.record.id)
+    }
+
+    pub(super) fn last_queue(&self, at: At) -> Result<String, Error> {
+        self.channel(at).and_then(|channel| channel.last_queue.clone()).ok_or(Error::NoLastQueue)
+    }
+
+    fn reply_unless(
+        &self,
+        no_wait: bool,
+        at: At,
+        reply: Reply,
+        durable: bool,
+        effects: &mut Effects,
+    ) {
+        if !no_wait {
+            self.reply(at, reply, durable, effects);
+        }
+    }
+
+    fn exchange_not_found(&self, name: &str) -> Error {
+        Error::ExchangeNotFound { name: name.to_owned(), vhost: self.name.clone() }
+    }
+
+    fn locked(&self, name: &str) -> Error {
+        Error::QueueLocked { name: name.to_owned(), vhost: self.name.clone() }
+    }
+
+    fn in_use(&self, kind: &'static str, name: &str) -> Error {
+        Error::InUse { kind, name: name.to_owned(), vhost: self.name.clone() }
+    }
+
+    fn inequivalent(&self, kind: &'static str, name: &str, difference: Difference) -> Error {
+        let (argument, received, current) = difference;
+        Error::Inequivalent {
+            argument: argument.to_owned(),
+            kind,
+            name: name.to_owned(),
+            vhost: self.name.clone(),
+            received,
+            current,
+        }
+    }
+}
+
+fn exchange_name(destination: &Destination) -> Option<&String> {
+    match destination {
+        Destination::Exchange(name) => Some(name),
+        Destination::Queue(_) => None,
+    }
+}
+
+fn flag(name: &'static str, received: bool, current: bool) -> Option<Difference> {
+    (received != current).then(|| (name, format!("'{received}'"), format!("'{current}'")))
+}
+
+fn exchange_difference(received: &ExchangeRecord, current: &ExchangeRecord) -> Option<Difference> {
+    if received.kind != current.kind {
+        let (received, current) = (received.kind.name(), current.kind.name());
+        return Some(("type", format!("'{received}'"), format!("'{current}'")));
+    }
+    flag("durable", received.durable, current.durable)
+        .or_else(|| flag("auto_delete", received.auto_delete, current.auto_delete))
+        .or_else(|| flag("internal", received.internal, current.internal))
+        .or_else(|| arguments::exchange_difference(&received.arguments, &current.arguments))
+}

@@ -1,0 +1,120 @@
+//! From queues to consumers: in rounds, each consumer as far as it has credit.
+//!
+//! A consumer that has no credit when its turn comes is parked: it leaves the round, so that a
+//! queue with thousands of busy consumers does not look at them all for every message. Whatever
+//! gives credit back puts it at the end of the round again.
+
+use super::VirtualHost;
+use crate::effect::delivery_weight;
+use crate::queue::ConsumerKey;
+use crate::session::Delivery;
+use crate::{Effects, Event, QueueId, SessionId};
+
+impl VirtualHost {
+    /// Notes that a queue may have something to deliver.
+    pub(super) fn mark_dirty(&mut self, id: QueueId) {
+        if let Some(queue) = self.queues.get_mut(&id)
+            && !queue.is_dirty
+        {
+            queue.is_dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    pub(super) fn dispatch_dirty(&mut self, effects: &mut Effects) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for id in dirty.drain(..) {
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.is_dirty = false;
+                self.dispatch(id, effects);
+            }
+        }
+        // Dispatching makes no queue dirty, so the memory can be used again.
+        self.dirty = dirty;
+    }
+
+    /// Delivers from a queue until it is empty, nobody has credit, or a content is on disk.
+    fn dispatch(&mut self, id: QueueId, effects: &mut Effects) {
+        let Some(queue) = self.queues.get_mut(&id) else { return };
+        while !queue.ready.is_empty() {
+            let Some(key) = queue.round.pop_front() else { return };
+            let Some(session) = self.sessions.get_mut(&key.session) else { continue };
+            let outbox_is_full = session.outbox_is_full();
+            let Some(channel) = session.channels.get_mut(&key.channel) else { continue };
+            let credit = match channel.consumers.get(&key.number) {
+                Some(_) if outbox_is_full => 0,
+                Some(consumer) => channel.credit(consumer),
+                None => continue,
+            };
+            let Some(consumer) = channel.consumers.get_mut(&key.number) else { continue };
+            consumer.is_parked = credit == 0;
+            if credit == 0 {
+                continue;
+            }
+            // Alone in the round, a consumer takes all it may; otherwise each takes one in turn.
+            let mut turn = if queue.round.is_empty() { credit } else { 1 };
+            let no_ack = consumer.no_ack;
+            queue.round.push_back(key);
+            while turn > 0 && session.outbox_bytes < crate::limits::OUTBOX_BYTES {
+                let popped = if no_ack { queue.pop_for_good() } else { queue.pop() };
+                let Some((entry, message)) = popped else {
+                    // The queue is empty, or the next content is on disk.
+                    effects.loads.extend(queue.load());
+                    return;
+                };
+                turn -= 1;
+                session.outbox_bytes += delivery_weight(&message);
+                let Some(channel) = session.channels.get_mut(&key.channel) else { return };
+                let delivery_tag = channel.next_delivery_tag();
+                let redelivered = entry.redelivered;
+                if !no_ack {
+                    channel.in_flight += 1;
+                    if let Some(consumer) = channel.consumers.get_mut(&key.number) {
+                        consumer.in_flight += 1;
+                    }
+                    queue.unacknowledged += 1;
+                    let consumer = Some(key.number);
+                    let delivery = Delivery { tag: delivery_tag, consumer, queue: id, entry };
+                    channel.unacknowledged.push(delivery);
+                } else if entry.durable {
+                    channel.has_settled = true;
+                    effects.settled(id, entry.sequence);
+                }
+                let event = Event::Deliver {
+                    channel: key.channel,
+                    consumer: key.number,
+                    delivery_tag,
+                    redelivered,
+                    message,
+                };
+                effects.events.push((key.session, event));
+            }
+        }
+    }
+
+    /// A consumer may have credit again.
+    pub(super) fn unpark(&mut self, at: (SessionId, u16), number: u32) {
+        let Some(channel) = self.channel_mut(at) else { return };
+        let Some(consumer) = channel.consumers.get_mut(&number) else { return };
+        if !consumer.is_parked {
+            return;
+        }
+        consumer.is_parked = false;
+        let id = consumer.queue;
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.round.push_back(ConsumerKey { session: at.0, channel: at.1, number });
+        }
+        self.mark_dirty(id);
+    }
+
+    /// All consumers of a channel may have credit again.
+    pub(super) fn unpark_channel(&mut self, at: (SessionId, u16)) {
+        let numbers: Vec<u32> = self.channel(at).map_or_else(Vec::new, |channel| {
+            let parked = channel.consumers.iter().filter(|(_, consumer)| consumer.is_parked);
+            parked.map(|(number, _)| *number).collect()
+        });
+        for number in numbers {
+            self.unpark(at, number);
+        }
+    }
+}

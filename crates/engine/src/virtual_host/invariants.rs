@@ -1,0 +1,114 @@
+//! What must hold after every command, whatever it was. Tests check it; nothing else calls it.
+
+use rustc_hash::FxHashMap;
+
+use super::VirtualHost;
+use crate::QueueId;
+
+impl VirtualHost {
+    /// Checks that the state agrees with itself.
+    ///
+    /// # Errors
+    ///
+    /// The first disagreement, in words.
+    pub fn check_invariants(&self) -> Result<(), String> {
+        self.check_queues()?;
+        self.check_sessions()
+    }
+
+    fn check_queues(&self) -> Result<(), String> {
+        let mut unacknowledged: FxHashMap<QueueId, usize> = FxHashMap::default();
+        for session in self.sessions.values() {
+            for channel in session.channels.values() {
+                for delivery in channel.unacknowledged.iter() {
+                    *unacknowledged.entry(delivery.queue).or_default() += 1;
+                }
+            }
+        }
+        for (id, queue) in &self.queues {
+            let name = &queue.record.name;
+            let found = unacknowledged.get(id).copied().unwrap_or_default();
+            if queue.unacknowledged != found {
+                let counted = queue.unacknowledged;
+                return Err(format!("queue {name}: {counted} unacknowledged, {found} on channels"));
+            }
+            let ascending = queue.ready.iter().is_sorted_by(|a, b| a.sequence < b.sequence);
+            if !ascending {
+                return Err(format!("queue {name}: ready messages are out of order"));
+            }
+            let bytes: u64 = queue.ready.iter().map(|entry| u64::from(entry.body_bytes)).sum();
+            if bytes != queue.ready_bytes {
+                return Err(format!(
+                    "queue {name}: {} ready bytes, {bytes} found",
+                    queue.ready_bytes
+                ));
+            }
+            if queue.is_dirty {
+                return Err(format!("queue {name}: still to be dispatched"));
+            }
+            self.check_consumers(queue)?;
+        }
+        if self.topology.queue_ids().count() != self.queues.len() {
+            return Err("the topology has other queues than the virtual host".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Every consumer is in the round or parked, never both; and while a content is in memory and
+    /// somebody has credit, nothing waits.
+    fn check_consumers(&self, queue: &crate::queue::Queue) -> Result<(), String> {
+        let name = &queue.record.name;
+        for key in &queue.consumers {
+            let session = self.sessions.get(&key.session);
+            let channel = session.and_then(|session| session.channels.get(&key.channel));
+            let Some((channel, consumer)) =
+                channel.and_then(|channel| Some((channel, channel.consumers.get(&key.number)?)))
+            else {
+                return Err(format!("queue {name}: consumer {key:?} has no channel"));
+            };
+            let turns = queue.round.iter().filter(|other| *other == key).count();
+            if turns != usize::from(!consumer.is_parked) {
+                return Err(format!("queue {name}: consumer {key:?} has {turns} turns"));
+            }
+            let full = session.is_some_and(crate::session::Session::outbox_is_full);
+            let waits = queue.ready.front().is_some_and(|entry| entry.message.is_some());
+            if waits && !full && channel.credit(consumer) > 0 {
+                return Err(format!("queue {name}: a message waits, {key:?} has credit"));
+            }
+        }
+        if queue.round.iter().any(|key| !queue.consumers.contains(key)) {
+            return Err(format!("queue {name}: a stranger in the round"));
+        }
+        Ok(())
+    }
+
+    fn check_sessions(&self) -> Result<(), String> {
+        for (id, session) in &self.sessions {
+            for (number, channel) in &session.channels {
+                let at = format!("session {} channel {number}", id.0);
+                let delivered = channel.unacknowledged.iter();
+                let in_flight = delivered.filter(|delivery| delivery.consumer.is_some()).count();
+                if in_flight != channel.in_flight as usize {
+                    return Err(format!(
+                        "{at}: {} in flight, {in_flight} found",
+                        channel.in_flight
+                    ));
+                }
+                for (key, consumer) in &channel.consumers {
+                    let own = channel.unacknowledged.iter();
+                    let own = own.filter(|delivery| delivery.consumer == Some(*key)).count();
+                    if own != consumer.in_flight as usize {
+                        return Err(format!("{at}: consumer {key}: in flight is off"));
+                    }
+                    if !self.queues.contains_key(&consumer.queue) {
+                        return Err(format!("{at}: consumer {key} of a queue that is gone"));
+                    }
+                }
+                if !channel.unacknowledged.iter().is_sorted_by(|a, b| a.tag < b.tag) {
+                    return Err(format!("{at}: delivery tags are out of order"));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! Publishing: from a batch of messages to queues, with returns and confirms.
+
+use smallvec::SmallVec;
+
+use super::VirtualHost;
+use crate::command::PublishBatch;
+use crate::record::Write;
+use crate::topology::Route;
+use crate::{Effects, Error, Event, Message, Origin, SessionId};
+
+const BASIC_PUBLISH: Origin = Origin { class_id: 60, method_id: 40 };
+
+/// Confirms of one batch: runs of numbers on a channel, apart by whether they wait for the disk.
+#[derive(Debug, Default)]
+struct Confirms {
+    runs: Vec<Run>,
+}
+
+#[derive(Debug)]
+struct Run {
+    channel: u16,
+    first: u64,
+    last: u64,
+    durable: bool,
+}
+
+impl Confirms {
+    fn add(&mut self, channel: u16, number: u64, durable: bool) {
+        if let Some(run) = self.runs.last_mut()
+            && (run.channel, run.durable, run.last + 1) == (channel, durable, number)
+        {
+            run.last = number;
+            return;
+        }
+        self.runs.push(Run { channel, first: number, last: number, durable });
+    }
+
+    /// After the whole batch, so that a message's return comes before its confirm.
+    fn finish(self, session: SessionId, effects: &mut Effects) {
+        for Run { channel, first, last, durable } in self.runs {
+            let list = if durable { &mut effects.committed } else { &mut effects.events };
+            list.push((session, Event::Confirm { channel, first, last }));
+        }
+    }
+}
+
+impl VirtualHost {
+    pub(super) fn publish(&mut self, batch: PublishBatch, effects: &mut Effects) {
+        let session = batch.session;
+        let mut confirms = Confirms::default();
+        // Neighbours in a batch mostly have the same address, and so the same route.
+        let mut known: Option<(Message, Route)> = None;
+        for (index, (channel, mandatory)) in batch.publishes.into_iter().enumerate() {
+            let Some(message) = Message::new(&batch.messages, index as u32) else { break };
+            let Some(confirm) = self.count_publish(session, channel) else { continue };
+            if known.as_ref().is_some_and(|(before, _)| before.address() != message.address()) {
+                known = None;
+            }
+            let route = match &known {
+                Some((_, route)) => Route::clone(route),
+                None => match self.find_route(&message) {
+                    Ok((route, true)) => Route::clone(&known.insert((message.clone(), route)).1),
+                    Ok((route, false)) => route,
+                    Err(error) => {
+                        self.refuse(session, channel, error.into(), BASIC_PUBLISH, effects);
+                        continue;
+                    }
+                },
+            };
+            let durable = self.enqueue(&message, &route, effects);
+            if route.is_empty() && mandatory {
+                effects.events.push((session, Event::Return { channel, message }));
+            }
+            if let Some(number) = confirm {
+                confirms.add(channel, number, durable);
+            }
+        }
+        confirms.finish(session, effects);
+    }
+
+    /// Counts a message on its channel: `None` if the channel is closed, otherwise the message's
+    /// number if the channel confirms.
+    fn count_publish(&mut self, session: SessionId, channel: u16) -> Option<Option<u64>> {
+        let channel = self.channel_mut((session, channel))?;
+        Some(channel.confirms.as_mut().map(|last| {
+            *last += 1;
+            *last
+        }))
+    }
+
+    fn find_route(&mut self, message: &Message) -> Result<(Route, bool), Error> {
+        let exchange = message.exchange();
+        if !exchange.is_empty() {
+            let named = || (exchange.to_owned(), self.name.clone());
+            match self.topology.exchange(exchange) {
+                None => {
+                    let (name, vhost) = named();
+                    return Err(Error::ExchangeNotFound { name, vhost });
+                }
+                Some(found) if found.record.internal => {
+                    let (name, vhost) = named();
+                    return Err(Error::InternalExchange { name, vhost });
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(self.topology.route(message))
+    }
+
+    /// Puts a message into its queues. True if it must survive a restart in one of them.
+    fn enqueue(&mut self, message: &Message, route: &Route, effects: &mut Effects) -> bool {
+        let mut written = SmallVec::new();
+        for id in route.iter() {
+            let Some(queue) = self.queues.get_mut(id) else { continue };
+            let durable = message.is_persistent() && queue.is_durable();
+            let sequence = queue.enqueue(message.clone(), durable);
+            if durable {
+                written.push((*id, sequence));
+            }
+            if !queue.is_dirty {
+                queue.is_dirty = true;
+                self.dirty.push(*id);
+            }
+        }
+        let durable = !written.is_empty();
+        if durable {
+            effects.writes.push(Write::Enqueued { message: message.clone(), queues: written });
+        }
+        durable
+    }
+}

@@ -1,0 +1,113 @@
+//! Acknowledgements, rejections and recovery: deliveries leave their channel for good or go back.
+
+use super::{Refusal, VirtualHost};
+use crate::session::Delivery;
+use crate::{Effects, Error, Reply, SessionId};
+
+type At = (SessionId, u16);
+
+impl VirtualHost {
+    pub(super) fn ack(
+        &mut self,
+        at: At,
+        delivery_tag: u64,
+        multiple: bool,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let Some(channel) = self.channel_mut(at) else { return Ok(()) };
+        if multiple {
+            for delivery in channel.unacknowledged.take(delivery_tag, true)? {
+                self.settle(at, delivery, effects);
+            }
+        } else {
+            let delivery = channel.unacknowledged.take_one(delivery_tag)?;
+            self.settle(at, delivery, effects);
+        }
+        Ok(())
+    }
+
+    pub(super) fn nack(
+        &mut self,
+        at: At,
+        delivery_tag: u64,
+        multiple: bool,
+        requeue: bool,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let Some(channel) = self.channel_mut(at) else { return Ok(()) };
+        let deliveries = channel.unacknowledged.take(delivery_tag, multiple)?;
+        if requeue {
+            self.put_back(at, deliveries);
+        } else {
+            for delivery in deliveries {
+                self.settle(at, delivery, effects);
+            }
+        }
+        Ok(())
+    }
+
+    /// `basic.recover`: everything unacknowledged goes back.
+    pub(super) fn recover_channel(
+        &mut self,
+        at: At,
+        requeue: bool,
+        no_wait: bool,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        if !requeue {
+            let what = "requeue=false".to_owned();
+            return Err(Refusal::Session(Error::NotImplemented { what }));
+        }
+        if let Some(channel) = self.channel_mut(at) {
+            let deliveries = channel.unacknowledged.take_all();
+            self.put_back(at, deliveries);
+        }
+        if !no_wait {
+            self.reply(at, Reply::RecoverOk, false, effects);
+        }
+        Ok(())
+    }
+
+    /// A delivery is done with for good.
+    fn settle(&mut self, at: At, delivery: Delivery, effects: &mut Effects) {
+        self.free_credit(at, delivery.consumer);
+        if let Some(queue) = self.queues.get_mut(&delivery.queue) {
+            queue.unacknowledged -= 1;
+            if delivery.entry.durable {
+                effects.settled(delivery.queue, delivery.entry.sequence);
+                if let Some(channel) = self.channel_mut(at) {
+                    channel.has_settled = true;
+                }
+            }
+        }
+    }
+
+    /// Deliveries go back to their places. From the last to the first, so that each goes in front.
+    fn put_back(&mut self, at: At, deliveries: Vec<Delivery>) {
+        for delivery in deliveries.into_iter().rev() {
+            self.free_credit(at, delivery.consumer);
+            if let Some(queue) = self.queues.get_mut(&delivery.queue) {
+                queue.requeue(delivery.entry);
+            }
+            self.mark_dirty(delivery.queue);
+        }
+    }
+
+    /// The consumer and its channel may have one more.
+    fn free_credit(&mut self, at: At, consumer: Option<u32>) {
+        let Some(number) = consumer else { return };
+        let Some(channel) = self.channel_mut(at) else { return };
+        let was_full = channel.prefetch_channel != 0
+            && channel.in_flight >= u32::from(channel.prefetch_channel);
+        channel.in_flight -= 1;
+        let parked = channel.consumers.get_mut(&number).is_some_and(|consumer| {
+            consumer.in_flight -= 1;
+            consumer.is_parked
+        });
+        if was_full {
+            self.unpark_channel(at);
+        } else if parked {
+            self.unpark(at, number);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Consumers: made, cancelled, and how much they may have at a time. And `basic.get`.
+
+use super::{Refusal, VirtualHost};
+use crate::command::ConsumeRequest;
+use crate::queue::{ConsumerKey, WaitingGet};
+use crate::session::{Consumer, Delivery};
+use crate::{Effects, Error, Event, QueueId, Reply, SessionId, limits};
+
+type At = (SessionId, u16);
+
+impl VirtualHost {
+    pub(super) fn qos(
+        &mut self,
+        at: At,
+        prefetch_size: u32,
+        prefetch_count: u16,
+        global: bool,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        if prefetch_size != 0 {
+            let what = format!("prefetch_size!=0 ({prefetch_size})");
+            return Err(Refusal::Session(Error::NotImplemented { what }));
+        }
+        if let Some(channel) = self.channel_mut(at) {
+            if global {
+                channel.prefetch_channel = prefetch_count;
+                self.unpark_channel(at);
+            } else {
+                channel.prefetch_consumer = prefetch_count;
+            }
+        }
+        self.reply(at, Reply::QosOk, false, effects);
+        Ok(())
+    }
+
+    pub(super) fn consume(
+        &mut self,
+        at: At,
+        request: ConsumeRequest,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let name = if request.queue.is_empty() { self.last_queue(at)? } else { request.queue };
+        let id = self.accessible_queue(at.0, &name)?;
+        let Some(channel) = self.channel(at) else { return Ok(()) };
+        if channel.has_consumer_tag(&request.consumer_tag) {
+            let consumer_tag = request.consumer_tag;
+            return Err(Refusal::Session(Error::ConsumerTagInUse { consumer_tag }));
+        }
+        if channel.consumers.len() >= limits::CONSUMERS_PER_CHANNEL {
+            let limit = limits::CONSUMERS_PER_CHANNEL;
+            return Err(Refusal::Session(Error::TooManyConsumers { limit }));
+        }
+        let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
+        if queue.exclusively_consumed || (request.exclusive && !queue.consumers.is_empty()) {
+            return Err(Error::ExclusiveUse { name, vhost: self.name.clone() }.into());
+        }
+        queue.exclusively_consumed = request.exclusive;
+        let Some(channel) = self.channel_mut(at) else { return Ok(()) };
+        let number = channel.add_consumer(Consumer {
+            tag: request.consumer_tag.clone(),
+            queue: id,
+            no_ack: request.no_ack,
+            prefetch: channel.prefetch_consumer,
+            in_flight: 0,
+            is_parked: false,
+        });
+        let key = ConsumerKey { session: at.0, channel: at.1, number };
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.consumers.insert(key);
+            queue.round.push_back(key);
+        }
+        self.mark_dirty(id);
+        let reply = Reply::ConsumeOk {
+            consumer: number,
+            consumer_tag: request.consumer_tag,
+            no_wait: request.no_wait,
+        };
+        self.reply(at, reply, false, effects);
+        Ok(())
+    }
+
+    /// Ends a consumer. What it has unacknowledged stays with the channel.
+    pub(super) fn cancel(
+        &mut self,
+        at: At,
+        consumer_tag: String,
+        no_wait: bool,
+        effects: &mut Effects,
+    ) {
+        let removed = self.channel_mut(at).and_then(|channel| {
+            let number = channel.consumer_number(&consumer_tag)?;
+            Some((number, channel.remove_consumer(number)?.queue))
+        });
+        // The reply is first, so that it comes before what follows from the queue's deletion.
+        if !no_wait {
+            self.reply(at, Reply::CancelOk { consumer_tag }, false, effects);
+        }
+        if let Some((number, queue)) = removed {
+            let key = ConsumerKey { session: at.0, channel: at.1, number };
+            self.leave_queue(queue, key, effects);
+        }
+    }
+
+    /// A consumer is gone from its channel and leaves its queue, which may have waited for that.
+    pub(super) fn leave_queue(&mut self, id: QueueId, key: ConsumerKey, effects: &mut Effects) {
+        let Some(queue) = self.queues.get_mut(&id) else { return };
+        queue.consumers.remove(&key);
+        queue.round.retain(|other| *other != key);
+        if queue.consumers.is_empty() {
+            queue.exclusively_consumed = false;
+            if queue.record.auto_delete {
+                self.remove_queue(id, effects);
+            }
+        }
+    }
+
+    pub(super) fn get(
+        &mut self,
+        at: At,
+        name: String,
+        no_ack: bool,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let name = if name.is_empty() { self.last_queue(at)? } else { name };
+        let id = self.accessible_queue(at.0, &name)?;
+        let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
+        if queue.exclusively_consumed {
+            return Err(Error::ExclusiveUse { name, vhost: self.name.clone() }.into());
+        }
+        queue.waiting_gets.push_back(WaitingGet { session: at.0, channel: at.1, no_ack });
+        self.serve_waiting_gets(id, effects);
+        Ok(())
+    }
+
+    /// Answers those who wait with `basic.get`, until one needs a content that is on disk.
+    pub(super) fn serve_waiting_gets(&mut self, id: QueueId, effects: &mut Effects) {
+        while let Some(queue) = self.queues.get_mut(&id) {
+            let Some(WaitingGet { session, channel, no_ack }) = queue.waiting_gets.front().copied()
+            else {
+                return;
+            };
+            let state = self
+                .sessions
+                .get_mut(&session)
+                .and_then(|session| session.channels.get_mut(&channel));
+            let Some(state) = state else {
+                queue.waiting_gets.pop_front();
+                continue;
+            };
+            if queue.ready.is_empty() {
+                queue.waiting_gets.pop_front();
+                let event = Event::Reply { channel, reply: Reply::GetEmpty };
+                effects.events.push((session, event));
+                continue;
+            }
+            let Some((entry, message)) = queue.pop() else {
+                effects.loads.extend(queue.load());
+                return;
+            };
+            queue.waiting_gets.pop_front();
+            let message_count = queue.ready.len() as u32;
+            let delivery_tag = state.next_delivery_tag();
+            let redelivered = entry.redelivered;
+            if no_ack {
+                if entry.durable {
+                    effects.settled(id, entry.sequence);
+                    state.has_settled = true;
+                }
+            } else {
+                queue.unacknowledged += 1;
+                let delivery = Delivery { tag: delivery_tag, consumer: None, queue: id, entry };
+                state.unacknowledged.push(delivery);
+            }
+            let event = Event::GetOk { channel, delivery_tag, redelivered, message_count, message };
+            effects.events.push((session, event));
+        }
+    }
+}
