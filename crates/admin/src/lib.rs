@@ -1,1 +1,119 @@
-//! admin
+//! The HTTP side of the broker. Until the management API exists: `/healthz` for probes and load
+//! balancers, and a page that says what runs.
+
+use std::net::{SocketAddr, TcpListener};
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use tracing::error;
+use warren_server::{Status, Summary};
+
+/// What the page shows.
+#[derive(Template)]
+#[template(path = "status.html")]
+struct StatusPage {
+    version: &'static str,
+    uptime: String,
+    failure: Option<String>,
+    virtual_hosts: Vec<(String, Summary)>,
+    amqp_address: SocketAddr,
+}
+
+/// What the handlers need.
+#[derive(Debug, Clone)]
+struct Console {
+    status: Status,
+    amqp_address: SocketAddr,
+}
+
+/// Only what the page itself brings may be loaded.
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Serves HTTP on a listener that does not block, until `stop` is done.
+///
+/// # Errors
+///
+/// What the system says if the listener cannot be used.
+pub async fn serve(
+    listener: TcpListener,
+    status: Status,
+    amqp_address: SocketAddr,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let routes = router(Console { status, amqp_address });
+    axum::serve(listener, routes).with_graceful_shutdown(stop).await
+}
+
+fn router(console: Console) -> Router {
+    Router::new()
+        .route("/", get(status_page))
+        .route("/healthz", get(healthz))
+        .route("/style.css", get(style))
+        .with_state(console)
+}
+
+/// 200 while the store works, 503 with the reason after it has failed.
+async fn healthz(State(console): State<Console>) -> Response {
+    match console.status.failure() {
+        None => (StatusCode::OK, "ok\n").into_response(),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
+}
+
+async fn status_page(State(console): State<Console>) -> Response {
+    let page = StatusPage {
+        version: env!("CARGO_PKG_VERSION"),
+        uptime: duration_text(console.status.uptime_seconds()),
+        failure: console.status.failure(),
+        virtual_hosts: console.status.summary().await,
+        amqp_address: console.amqp_address,
+    };
+    match page.render() {
+        Ok(html) => {
+            let policy = [
+                (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+                (header::CACHE_CONTROL, "no-store"),
+            ];
+            (policy, Html(html)).into_response()
+        }
+        Err(reason) => {
+            error!(%reason, "cannot render the status page");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+async fn style() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../../../templates/style.css"))
+}
+
+/// A duration in the two largest units that matter.
+fn duration_text(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, ..) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration_text;
+
+    #[test]
+    fn durations_show_the_two_units_that_matter() {
+        let cases = [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3_600, "1 h 0 min")];
+        for (seconds, text) in cases.into_iter().chain([(90_061, "1 d 1 h")]) {
+            assert_eq!(duration_text(seconds), text);
+        }
+    }
+}

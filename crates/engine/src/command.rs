@@ -25,6 +25,13 @@ pub enum Command {
     },
     /// Messages, in the order in which they came in.
     Publish(PublishBatch),
+    /// `basic.ack`, in the order in which they came in.
+    Acknowledge {
+        /// Who.
+        session: SessionId,
+        /// What.
+        acknowledgements: Vec<Acknowledgement>,
+    },
     /// Anything else that a client asks for on a channel.
     Request {
         /// Who.
@@ -41,12 +48,13 @@ pub enum Command {
         /// The sum of [`crate::Event::weight`] of the deliveries.
         bytes: usize,
     },
-    /// The answer to a [`Load`]: contents in rising order of their places. Messages up to the
-    /// last one given that are not among them could not be read and are lost; if nothing is
-    /// given, all that were asked for are lost.
+    /// The answer to a [`Load`]: contents in rising order of their places. Messages that were
+    /// asked for, have a place up to `through` and are not given could not be read and are lost.
     Loaded {
         /// The wish that is answered.
         load: Load,
+        /// The last place that was looked at.
+        through: Sequence,
         /// Places and contents.
         messages: Vec<(Sequence, Message)>,
     },
@@ -61,6 +69,17 @@ pub struct PublishBatch {
     pub messages: Arc<MessageBatch>,
     /// Channel and `mandatory` flag of each message.
     pub publishes: Vec<(u16, bool)>,
+}
+
+/// `basic.ack`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// On which channel.
+    pub channel: u16,
+    /// Which delivery; 0 with `multiple` is all.
+    pub delivery_tag: u64,
+    /// All up to this one.
+    pub multiple: bool,
 }
 
 /// Durable, auto-delete and the rest of a declaration's yes and no.
@@ -104,6 +123,8 @@ pub enum Request {
     ChannelOpen,
     /// `channel.close`.
     ChannelClose,
+    /// The protocol layer has closed the channel: it ends without a reply.
+    ChannelAbandon,
     /// `exchange.declare`.
     ExchangeDeclare {
         /// The exchange.
@@ -204,13 +225,6 @@ pub enum Request {
         /// The message needs no acknowledgement.
         no_ack: bool,
     },
-    /// `basic.ack`.
-    Ack {
-        /// Which delivery; 0 with `multiple` is all.
-        delivery_tag: u64,
-        /// All up to this one.
-        multiple: bool,
-    },
     /// `basic.nack` and `basic.reject`.
     Nack {
         /// Which delivery; 0 with `multiple` is all.
@@ -242,7 +256,7 @@ impl Request {
     pub fn origin(&self) -> Origin {
         let (class_id, method_id) = match self {
             Self::ChannelOpen => (20, 10),
-            Self::ChannelClose => (20, 40),
+            Self::ChannelClose | Self::ChannelAbandon => (20, 40),
             Self::ExchangeDeclare { .. } => (40, 10),
             Self::ExchangeDelete { .. } => (40, 20),
             Self::Bind { destination: Destination::Exchange(_), .. } => (40, 30),
@@ -256,7 +270,6 @@ impl Request {
             Self::Consume(_) => (60, 20),
             Self::Cancel { .. } => (60, 30),
             Self::Get { .. } => (60, 70),
-            Self::Ack { .. } => (60, 80),
             Self::Nack { reject: true, .. } => (60, 90),
             Self::Recover { no_wait: true, .. } => (60, 100),
             Self::Recover { no_wait: false, .. } => (60, 110),

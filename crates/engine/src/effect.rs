@@ -5,12 +5,10 @@ use crate::{Error, Message, Origin, QueueId, Sequence, SessionId, Write, limits}
 /// Everything that commands brought about, in order. The caller hands it on and clears it.
 #[derive(Debug, Default)]
 pub struct Effects {
-    /// For sessions, at once.
-    pub events: Vec<(SessionId, Event)>,
+    /// For sessions. Of one channel, replies leave in this order, whatever they wait for.
+    pub events: Vec<Outgoing>,
     /// To be made durable, in this order.
     pub writes: Vec<Write>,
-    /// For sessions, once all writes up to here are durable.
-    pub committed: Vec<(SessionId, Event)>,
     /// Contents to be read back from disk.
     pub loads: Vec<Load>,
     /// Messages that could not be read back and are lost, for the log.
@@ -23,7 +21,6 @@ impl Effects {
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
             && self.writes.is_empty()
-            && self.committed.is_empty()
             && self.loads.is_empty()
             && self.lost.is_empty()
     }
@@ -32,9 +29,18 @@ impl Effects {
     pub fn clear(&mut self) {
         self.events.clear();
         self.writes.clear();
-        self.committed.clear();
         self.loads.clear();
         self.lost.clear();
+    }
+
+    /// Adds an event that waits for nothing.
+    pub(crate) fn send(&mut self, session: SessionId, event: Event) {
+        self.events.push(Outgoing { session, event, after_commit: false });
+    }
+
+    /// Adds an event that waits for all writes so far if `durable` says so.
+    pub(crate) fn send_after(&mut self, durable: bool, session: SessionId, event: Event) {
+        self.events.push(Outgoing { session, event, after_commit: durable });
     }
 
     /// Notes that `sequence` left `queue`, joining it to the write before where that goes on.
@@ -48,6 +54,17 @@ impl Effects {
         }
         self.writes.push(Write::Settled { queue, first: sequence, last: sequence });
     }
+}
+
+/// An event on its way to a session.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Whose.
+    pub session: SessionId,
+    /// What.
+    pub event: Event,
+    /// Must not leave before all writes up to the end of its command are durable.
+    pub after_commit: bool,
 }
 
 /// A wish to have the contents of waiting messages read back from disk.
@@ -125,14 +142,14 @@ pub enum Event {
         /// Which channel.
         channel: u16,
         /// Why.
-        error: Error,
+        error: Box<Error>,
         /// In answer to what.
         origin: Origin,
     },
     /// A request was refused; the connection is to be closed.
     SessionError {
         /// Why.
-        error: Error,
+        error: Box<Error>,
         /// In answer to what.
         origin: Origin,
     },
@@ -226,10 +243,15 @@ pub enum Reply {
         /// The client wants no reply.
         no_wait: bool,
     },
-    /// `basic.cancel-ok`.
+    /// `basic.cancel-ok`. Sent to the session even with `no_wait`, as the number is free then;
+    /// then it does not go to the client.
     CancelOk {
-        /// The tag.
+        /// The consumer's number, if there was such a consumer.
+        consumer: Option<u32>,
+        /// Its tag.
         consumer_tag: String,
+        /// The client wants no reply.
+        no_wait: bool,
     },
     /// `basic.get-empty`.
     GetEmpty,
@@ -237,4 +259,14 @@ pub enum Reply {
     RecoverOk,
     /// `confirm.select-ok`.
     ConfirmSelectOk,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_small_as_every_delivery_is_one() {
+        assert!(size_of::<Outgoing>() <= 72, "{} bytes", size_of::<Outgoing>());
+    }
 }

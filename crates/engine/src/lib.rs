@@ -19,8 +19,10 @@ mod session;
 mod topology;
 mod virtual_host;
 
-pub use command::{Command, ConsumeRequest, Declaration, PublishBatch, Request, SessionId};
-pub use effect::{Effects, Event, Load, Reply};
+pub use command::{
+    Acknowledgement, Command, ConsumeRequest, Declaration, PublishBatch, Request, SessionId,
+};
+pub use effect::{Effects, Event, Load, Outgoing, Reply};
 pub use error::{Error, Origin};
 pub use message::{Message, MessageBatch};
 pub use record::{

@@ -32,6 +32,8 @@ pub(crate) struct ConsumerKey {
 pub(crate) struct WaitingGet {
     pub(crate) session: SessionId,
     pub(crate) channel: u16,
+    /// Which of the channels that had this number, as it may be closed and opened meanwhile.
+    pub(crate) incarnation: u64,
     pub(crate) no_ack: bool,
 }
 
@@ -164,16 +166,20 @@ impl Queue {
         Some(Load { queue: self.record.id, first, last })
     }
 
-    /// Fills in contents that came from disk. Gives back the entries that are lost: those up to
-    /// the last content given, or all that were asked for, that have none now.
-    pub(crate) fn loaded(&mut self, load: Load, messages: Vec<(Sequence, Message)>) -> Vec<Entry> {
+    /// Fills in contents that came from disk. Gives back the entries up to `through` that were
+    /// asked for and have none now: they are lost.
+    pub(crate) fn loaded(
+        &mut self,
+        load: Load,
+        through: Sequence,
+        messages: Vec<(Sequence, Message)>,
+    ) -> Vec<Entry> {
         self.loading = false;
-        let reached = messages.last().map_or(load.last, |(sequence, _)| *sequence);
         let mut messages = messages.into_iter().peekable();
         let start = self.ready.partition_point(|entry| entry.sequence < load.first);
         let mut lost_at = vec![];
         for (at, entry) in self.ready.iter_mut().enumerate().skip(start) {
-            if entry.sequence > reached {
+            if entry.sequence > through.min(load.last) {
                 break;
             }
             while messages.next_if(|(sequence, _)| *sequence < entry.sequence).is_some() {}

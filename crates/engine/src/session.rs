@@ -47,6 +47,8 @@ pub(crate) struct Channel {
     pub(crate) last_queue: Option<String>,
     /// A durable message was settled here, so that closing must wait for the disk.
     pub(crate) has_settled: bool,
+    /// Tells channels apart that have the same number one after the other.
+    pub(crate) incarnation: u64,
 }
 
 /// A subscription.
@@ -64,6 +66,10 @@ pub(crate) struct Consumer {
 }
 
 impl Channel {
+    pub(crate) fn new(incarnation: u64) -> Self {
+        Self { incarnation, ..Self::default() }
+    }
+
     pub(crate) fn next_delivery_tag(&mut self) -> u64 {
         self.last_delivery_tag += 1;
         self.last_delivery_tag

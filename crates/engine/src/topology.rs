@@ -123,7 +123,9 @@ impl Topology {
     pub(crate) fn remove_queue(&mut self, id: QueueId) -> Vec<Removed> {
         self.epoch += 1;
         let mut removed = vec![];
-        self.remove_bindings_to(Target::Queue(id), &mut removed);
+        let mut unused = vec![];
+        self.remove_bindings_to(Target::Queue(id), &mut removed, &mut unused);
+        self.remove_exchanges(unused, &mut removed);
         if let Some((name, _)) = self.queues.remove(&id) {
             self.queue_names.remove(&name);
         }
@@ -172,17 +174,24 @@ impl Topology {
     /// Takes an exchange away with the bindings that begin or end there.
     pub(crate) fn remove_exchange(&mut self, name: &str) -> Vec<Removed> {
         let mut removed = vec![];
-        if let Some(key) = self.exchange_names.get(name).copied() {
-            self.remove_exchange_key(key, &mut removed);
-        }
+        let key = self.exchange_names.get(name).copied();
+        self.remove_exchanges(key.into_iter().collect(), &mut removed);
         removed
+    }
+
+    /// Takes exchanges away, and auto-delete exchanges that lose their last binding by that. With
+    /// a list, not by recursion: a client can make a row of such exchanges as long as it likes.
+    fn remove_exchanges(&mut self, mut doomed: Vec<ExchangeKey>, removed: &mut Vec<Removed>) {
+        while let Some(key) = doomed.pop() {
+            // Bindings that end here go while the exchange can still be named.
+            self.remove_bindings_to(Target::Exchange(key), removed, &mut doomed);
+            self.remove_exchange_key(key, removed);
+        }
     }
 
     fn remove_exchange_key(&mut self, key: ExchangeKey, removed: &mut Vec<Removed>) {
         self.epoch += 1;
-        // Bindings that end here go while the exchange can still be named. Where they were the
-        // last of an auto-delete exchange, a circle of such can lead back here and be faster.
-        self.remove_bindings_to(Target::Exchange(key), removed);
+        // Where bindings form a circle, it can be gone already.
         let Some(exchange) = self.exchanges.remove(&key) else { return };
         self.exchange_names.remove(&exchange.record.name);
         for id in exchange.bindings {
@@ -197,9 +206,14 @@ impl Topology {
         }
     }
 
-    fn remove_bindings_to(&mut self, target: Target, removed: &mut Vec<Removed>) {
+    fn remove_bindings_to(
+        &mut self,
+        target: Target,
+        removed: &mut Vec<Removed>,
+        unused: &mut Vec<ExchangeKey>,
+    ) {
         for id in self.by_target.remove(&target).unwrap_or_default() {
-            self.remove_binding(id, removed);
+            self.remove_binding(id, removed, unused);
         }
     }
 
@@ -234,24 +248,25 @@ impl Topology {
         })
     }
 
-    /// Adds a binding between ends that exist. True if it is new and durable.
-    pub(crate) fn bind(&mut self, record: &BindingRecord) -> bool {
-        let Some(key) = self.binding_key(record) else { return false };
+    /// Adds a binding between ends that exist, if it is not there. Tells whether it is new, and
+    /// whether it is durable: the reply to making it again must wait for the disk too.
+    pub(crate) fn bind(&mut self, record: &BindingRecord) -> (bool, bool) {
+        let Some(key) = self.binding_key(record) else { return (false, false) };
+        let durable_target = self.is_durable(key.target);
+        let Some(exchange) = self.exchanges.get_mut(&key.source) else { return (false, false) };
+        let durable = durable_target && exchange.record.durable;
         if self.binding_keys.contains_key(&key) {
-            return false;
+            return (false, durable);
         }
-        let durable = self.is_durable(key.target);
-        let Some(exchange) = self.exchanges.get_mut(&key.source) else { return false };
         self.epoch += 1;
         let id = self.next_binding;
         self.next_binding += 1;
         exchange.router.insert(&key.routing_key, &record.arguments, key.target);
         exchange.bindings.insert(id);
-        let durable = durable && exchange.record.durable;
         self.by_target.entry(key.target).or_default().insert(id);
         self.binding_keys.insert(key.clone(), id);
         self.bindings.insert(id, Binding { key, arguments: record.arguments.clone() });
-        durable
+        (true, durable)
     }
 
     /// Takes a binding away, if it is there, and an auto-delete exchange whose last it was.
@@ -259,12 +274,20 @@ impl Topology {
         let mut removed = vec![];
         let id = self.binding_key(record).and_then(|key| self.binding_keys.get(&key).copied());
         if let Some(id) = id {
-            self.remove_binding(id, &mut removed);
+            let mut unused = vec![];
+            self.remove_binding(id, &mut removed, &mut unused);
+            self.remove_exchanges(unused, &mut removed);
         }
         removed
     }
 
-    fn remove_binding(&mut self, id: u64, removed: &mut Vec<Removed>) {
+    /// Takes a binding away. An auto-delete exchange whose last it was is added to `unused`.
+    fn remove_binding(
+        &mut self,
+        id: u64,
+        removed: &mut Vec<Removed>,
+        unused: &mut Vec<ExchangeKey>,
+    ) {
         let Some(binding) = self.bindings.remove(&id) else { return };
         self.epoch += 1;
         self.binding_keys.remove(&binding.key);
@@ -277,7 +300,7 @@ impl Topology {
         let record = exchange.record.clone();
         self.note_binding(&record, &binding, removed);
         if last {
-            self.remove_exchange_key(source, removed);
+            unused.push(source);
         }
     }
 

@@ -48,6 +48,7 @@ pub struct VirtualHost {
     sessions: FxHashMap<SessionId, Session>,
     /// Queues in which something changed that may lead to a delivery.
     dirty: Vec<QueueId>,
+    channels_opened: u64,
 }
 
 /// Counts over a virtual host.
@@ -83,6 +84,7 @@ impl VirtualHost {
             next_queue: 1,
             sessions: FxHashMap::default(),
             dirty: Vec::new(),
+            channels_opened: 0,
         }
     }
 
@@ -138,11 +140,16 @@ impl VirtualHost {
             }
             Command::CloseSession { session, reply } => self.close_session(session, reply, effects),
             Command::Publish(batch) => self.publish(batch, effects),
+            Command::Acknowledge { session, acknowledgements } => {
+                self.acknowledge(session, acknowledgements, effects);
+            }
             Command::Request { session, channel, request } => {
                 self.request(session, channel, request, effects);
             }
             Command::Flushed { session, bytes } => self.flushed(session, bytes),
-            Command::Loaded { load, messages } => self.loaded(load, messages, effects),
+            Command::Loaded { load, through, messages } => {
+                self.loaded(load, through, messages, effects);
+            }
         }
         self.dispatch_dirty(effects);
     }
@@ -150,7 +157,10 @@ impl VirtualHost {
     fn request(&mut self, id: SessionId, channel: u16, request: Request, effects: &mut Effects) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if matches!(request, Request::ChannelOpen) {
-            session.channels.entry(channel).or_default();
+            session.channels.entry(channel).or_insert_with(|| {
+                self.channels_opened += 1;
+                Channel::new(self.channels_opened)
+            });
             return;
         }
         // What a client sent before it learned that its channel was closed goes nowhere.
@@ -174,6 +184,9 @@ impl VirtualHost {
         match request {
             Request::ChannelOpen => {}
             Request::ChannelClose => self.client_closes_channel(at, effects),
+            Request::ChannelAbandon => {
+                self.close_channel(at, effects);
+            }
             Request::ExchangeDeclare { name, kind, declaration, arguments } => {
                 self.declare_exchange(at, name, &kind, declaration, arguments, effects)?;
             }
@@ -205,9 +218,6 @@ impl VirtualHost {
                 self.cancel(at, consumer_tag, no_wait, effects);
             }
             Request::Get { queue, no_ack } => self.get(at, queue, no_ack, effects)?,
-            Request::Ack { delivery_tag, multiple } => {
-                self.ack(at, delivery_tag, multiple, effects)?;
-            }
             Request::Nack { delivery_tag, multiple, requeue, .. } => {
                 self.nack(at, delivery_tag, multiple, requeue, effects)?;
             }
@@ -227,17 +237,17 @@ impl VirtualHost {
         origin: Origin,
         effects: &mut Effects,
     ) {
-        let event = match refusal {
+        match refusal {
             Refusal::Channel(error) => {
-                self.close_channel((session, channel), effects);
-                Event::ChannelError { channel, error, origin }
+                let waits = self.close_channel((session, channel), effects);
+                let event = Event::ChannelError { channel, error: Box::new(error), origin };
+                effects.send_after(waits, session, event);
             }
             Refusal::Session(error) => {
                 self.end_session(session, effects);
-                Event::SessionError { error, origin }
+                effects.send(session, Event::SessionError { error: Box::new(error), origin });
             }
-        };
-        effects.events.push((session, event));
+        }
     }
 
     fn channel(&self, (session, channel): (SessionId, u16)) -> Option<&Channel> {
@@ -249,22 +259,21 @@ impl VirtualHost {
     }
 
     fn close_session(&mut self, id: SessionId, reply: bool, effects: &mut Effects) {
-        let settled = self.end_session(id, effects);
+        let waits = self.end_session(id, effects);
         if reply {
-            let list = if settled { &mut effects.committed } else { &mut effects.events };
-            list.push((id, Event::SessionClosed));
+            effects.send_after(waits, id, Event::SessionClosed);
         }
     }
 
-    /// Ends a session: its channels, then its exclusive queues. True if it settled durable
-    /// messages, so that a reply must wait for the disk.
+    /// Ends a session: its channels, then its exclusive queues. True if a reply must wait for the
+    /// disk, as with a channel.
     fn end_session(&mut self, id: SessionId, effects: &mut Effects) -> bool {
         let Some(session) = self.sessions.get(&id) else { return false };
         let mut channels: Vec<u16> = session.channels.keys().copied().collect();
         channels.sort_unstable();
-        let mut settled = false;
+        let mut waits = false;
         for channel in channels {
-            settled |= self.close_channel((id, channel), effects);
+            waits |= self.close_channel((id, channel), effects);
         }
         if let Some(session) = self.sessions.remove(&id) {
             let mut exclusive: Vec<_> = session.exclusive_queues.into_iter().collect();
@@ -273,16 +282,19 @@ impl VirtualHost {
                 self.remove_queue(queue, effects);
             }
         }
-        settled
+        waits
     }
 
     fn client_closes_channel(&mut self, at: (SessionId, u16), effects: &mut Effects) {
-        let settled = self.close_channel(at, effects);
-        self.reply(at, Reply::ChannelCloseOk, settled, effects);
+        let waits = self.close_channel(at, effects);
+        self.reply(at, Reply::ChannelCloseOk, waits, effects);
     }
 
-    /// Ends a channel: its consumers go, what is unacknowledged returns to its place. True if
-    /// durable messages were settled on it.
+    /// Ends a channel: its consumers go, what is unacknowledged returns to its place.
+    ///
+    /// True if the reply must wait for the disk: durable messages were settled on the channel, and
+    /// whoever was told that it is closed must not get them again; or it has confirms, and those
+    /// on their way must not reach a new channel with the same number.
     fn close_channel(&mut self, at: (SessionId, u16), effects: &mut Effects) -> bool {
         let Some(session) = self.sessions.get_mut(&at.0) else { return false };
         let Some(mut channel) = session.channels.remove(&at.1) else { return false };
@@ -297,13 +309,11 @@ impl VirtualHost {
             let key = ConsumerKey { session: at.0, channel: at.1, number };
             self.leave_queue(consumer.queue, key, effects);
         }
-        channel.has_settled
+        channel.has_settled || channel.confirms.is_some()
     }
 
     fn reply(&self, at: (SessionId, u16), reply: Reply, durable: bool, effects: &mut Effects) {
-        let event = Event::Reply { channel: at.1, reply };
-        let list = if durable { &mut effects.committed } else { &mut effects.events };
-        list.push((at.0, event));
+        effects.send_after(durable, at.0, Event::Reply { channel: at.1, reply });
     }
 
     fn confirm_select(&mut self, at: (SessionId, u16), no_wait: bool, effects: &mut Effects) {
@@ -327,9 +337,15 @@ impl VirtualHost {
         }
     }
 
-    fn loaded(&mut self, load: Load, messages: Vec<(Sequence, Message)>, effects: &mut Effects) {
+    fn loaded(
+        &mut self,
+        load: Load,
+        through: Sequence,
+        messages: Vec<(Sequence, Message)>,
+        effects: &mut Effects,
+    ) {
         let Some(queue) = self.queues.get_mut(&load.queue) else { return };
-        for entry in queue.loaded(load, messages) {
+        for entry in queue.loaded(load, through, messages) {
             effects.lost.push((load.queue, entry.sequence));
             effects.settled(load.queue, entry.sequence);
         }

@@ -1,1 +1,33 @@
-//! server
+//! The broker at work: listeners, connections, engine shards, the committer.
+//!
+//! ```text
+//! socket -> connection (task each) -> shard (task, owns virtual hosts) -> connection -> socket
+//!                                       |  writes                 ^  confirms, replies
+//!                                       v                         |
+//!                                     committer (thread): one write, one sync a batch
+//!                                       |  what changed
+//!                                       v
+//!                                     checkpoint (thread): into the database
+//! ```
+
+mod broker;
+mod committer;
+pub mod config;
+mod confirms;
+mod connection;
+mod error;
+mod health;
+mod limits;
+mod listener;
+mod loader;
+mod login;
+mod names;
+mod reply_code;
+mod shard;
+
+pub use broker::{Broker, Status};
+pub use config::Config;
+pub use error::Error;
+pub use health::Health;
+pub use warren_engine::Summary;
+pub use warren_storage::Options as StorageOptions;

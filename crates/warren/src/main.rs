@@ -1,1 +1,106 @@
-fn main() {}
+//! `warren`: flags and file become a configuration, the broker starts, serves and stops.
+
+mod cli;
+mod file;
+mod health;
+mod listeners;
+mod logs;
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tracing::{error, info};
+use warren_server::Broker;
+
+use crate::cli::{Arguments, Command};
+use crate::file::Settings;
+use crate::listeners::ListenersFile;
+
+/// mimalloc: messages are freed on other threads than they came from, and a drained backlog must
+/// give its memory back (docs/decisions/0006-allocator.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Why the program ends with an error.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("{0}")]
+    Configuration(#[from] file::Error),
+    #[error("{0}")]
+    Server(#[from] warren_server::Error),
+    #[error("cannot listen for HTTP on {address}: {reason}")]
+    Http { address: SocketAddr, reason: std::io::Error },
+    #[error("cannot write {}: {reason}", path.display())]
+    Write { path: std::path::PathBuf, reason: std::io::Error },
+    #[error("cannot start: {0}")]
+    Runtime(std::io::Error),
+    #[error("the message store has failed: {0}")]
+    Failed(String),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Some(Command::Health(health)) => return health::check(&health),
+        Some(Command::Server(server)) => run(&server),
+        None => run(&arguments.server),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The log may not be set up yet, or be read by a machine: this is for the person.
+            eprintln!("warren: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(flags: &cli::Server) -> Result<(), Error> {
+    let settings = Settings::read(flags)?;
+    logs::start(settings.log_level, settings.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
+    runtime.block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> Result<(), Error> {
+    // Signals first, so that a stop during a long start is not lost.
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;
+    let http_listen = settings.http_listen;
+    let http_error = |reason| Error::Http { address: http_listen, reason };
+    let http = TcpListener::bind(http_listen).map_err(http_error)?;
+    http.set_nonblocking(true).map_err(http_error)?;
+    let http_address = http.local_addr().map_err(http_error)?;
+
+    let data_dir = settings.server.data_dir.clone();
+    let broker = Broker::start(settings.server).await?;
+    let amqp_address = broker.amqp_address();
+    let (stop_http, http_stopped) = oneshot::channel::<()>();
+    let console = tokio::spawn(warren_admin::serve(http, broker.status(), amqp_address, async {
+        // A sender that is dropped means the same.
+        let _ = http_stopped.await;
+    }));
+    info!(address = %http_address, "listening for HTTP");
+    let listeners = ListenersFile::write(&data_dir, amqp_address, http_address)?;
+    info!(version = env!("CARGO_PKG_VERSION"), data_dir = %data_dir.display(), "server startup complete");
+
+    let health = broker.health();
+    let failure = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        failure = health.failed() => Some(failure.to_string()),
+    };
+    broker.stop().await;
+    drop(listeners);
+    drop(stop_http);
+    if let Ok(Err(error)) = console.await {
+        error!(%error, "the HTTP listener has failed");
+    }
+    failure.map_or(Ok(()), |reason| Err(Error::Failed(reason)))
+}

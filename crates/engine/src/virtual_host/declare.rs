@@ -223,14 +223,16 @@ impl VirtualHost {
         }
         for waiting in queue.waiting_gets {
             let at = (waiting.session, waiting.channel);
-            self.reply(at, Reply::GetEmpty, false, effects);
+            if self.channel(at).is_some_and(|channel| channel.incarnation == waiting.incarnation) {
+                self.reply(at, Reply::GetEmpty, false, effects);
+            }
         }
         for ConsumerKey { session, channel, number } in queue.consumers {
             if let Some(state) = self.channel_mut((session, channel)) {
                 state.remove_consumer(number);
             }
             let event = Event::ConsumerCancelled { channel, consumer: number };
-            effects.events.push((session, event));
+            effects.send(session, event);
         }
     }
 
@@ -300,8 +302,8 @@ impl VirtualHost {
             Destination::Queue(_) => Reply::QueueBindOk,
             Destination::Exchange(_) => Reply::ExchangeBindOk,
         };
-        let durable = self.topology.bind(&binding);
-        if durable {
+        let (new, durable) = self.topology.bind(&binding);
+        if new && durable {
             effects.writes.push(Write::Bound(self.id, binding));
         }
         self.reply_unless(no_wait, at, reply, durable, effects);

@@ -53,12 +53,17 @@ impl VirtualHost {
             }
             // Alone in the round, a consumer takes all it may; otherwise each takes one in turn.
             let mut turn = if queue.round.is_empty() { credit } else { 1 };
+            let whole_turn = turn;
             let no_ack = consumer.no_ack;
             queue.round.push_back(key);
             while turn > 0 && session.outbox_bytes < crate::limits::OUTBOX_BYTES {
                 let popped = if no_ack { queue.pop_for_good() } else { queue.pop() };
                 let Some((entry, message)) = popped else {
-                    // The queue is empty, or the next content is on disk.
+                    // The queue is empty, or the next content is on disk. Then a consumer that got
+                    // nothing keeps its turn: it would be passed over at every load otherwise.
+                    if turn == whole_turn {
+                        queue.round.rotate_right(1);
+                    }
                     effects.loads.extend(queue.load());
                     return;
                 };
@@ -87,7 +92,7 @@ impl VirtualHost {
                     redelivered,
                     message,
                 };
-                effects.events.push((key.session, event));
+                effects.send(key.session, event);
             }
         }
     }

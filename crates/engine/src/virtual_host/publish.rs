@@ -38,8 +38,7 @@ impl Confirms {
     /// After the whole batch, so that a message's return comes before its confirm.
     fn finish(self, session: SessionId, effects: &mut Effects) {
         for Run { channel, first, last, durable } in self.runs {
-            let list = if durable { &mut effects.committed } else { &mut effects.events };
-            list.push((session, Event::Confirm { channel, first, last }));
+            effects.send_after(durable, session, Event::Confirm { channel, first, last });
         }
     }
 }
@@ -62,6 +61,8 @@ impl VirtualHost {
                     Ok((route, true)) => Route::clone(&known.insert((message.clone(), route)).1),
                     Ok((route, false)) => route,
                     Err(error) => {
+                        // Nothing may follow on a channel once it is told that it is closed.
+                        std::mem::take(&mut confirms).finish(session, effects);
                         self.refuse(session, channel, error.into(), BASIC_PUBLISH, effects);
                         continue;
                     }
@@ -69,7 +70,7 @@ impl VirtualHost {
             };
             let durable = self.enqueue(&message, &route, effects);
             if route.is_empty() && mandatory {
-                effects.events.push((session, Event::Return { channel, message }));
+                effects.send(session, Event::Return { channel, message });
             }
             if let Some(number) = confirm {
                 confirms.add(channel, number, durable);

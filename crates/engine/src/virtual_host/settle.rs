@@ -1,19 +1,35 @@
 //! Acknowledgements, rejections and recovery: deliveries leave their channel for good or go back.
 
 use super::{Refusal, VirtualHost};
+use crate::command::Acknowledgement;
 use crate::session::Delivery;
-use crate::{Effects, Error, Reply, SessionId};
+use crate::{Effects, Error, Origin, Reply, SessionId};
+
+const BASIC_ACK: Origin = Origin { class_id: 60, method_id: 80 };
 
 type At = (SessionId, u16);
 
 impl VirtualHost {
-    pub(super) fn ack(
+    pub(super) fn acknowledge(
+        &mut self,
+        session: SessionId,
+        acknowledgements: Vec<Acknowledgement>,
+        effects: &mut Effects,
+    ) {
+        for Acknowledgement { channel, delivery_tag, multiple } in acknowledgements {
+            if let Err(error) = self.ack((session, channel), delivery_tag, multiple, effects) {
+                self.refuse(session, channel, error.into(), BASIC_ACK, effects);
+            }
+        }
+    }
+
+    fn ack(
         &mut self,
         at: At,
         delivery_tag: u64,
         multiple: bool,
         effects: &mut Effects,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Error> {
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
         if multiple {
             for delivery in channel.unacknowledged.take(delivery_tag, true)? {

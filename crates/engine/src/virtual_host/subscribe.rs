@@ -92,9 +92,9 @@ impl VirtualHost {
             Some((number, channel.remove_consumer(number)?.queue))
         });
         // The reply is first, so that it comes before what follows from the queue's deletion.
-        if !no_wait {
-            self.reply(at, Reply::CancelOk { consumer_tag }, false, effects);
-        }
+        let consumer = removed.map(|(number, _)| number);
+        let reply = Reply::CancelOk { consumer, consumer_tag, no_wait };
+        self.reply(at, reply, false, effects);
         if let Some((number, queue)) = removed {
             let key = ConsumerKey { session: at.0, channel: at.1, number };
             self.leave_queue(queue, key, effects);
@@ -123,11 +123,13 @@ impl VirtualHost {
     ) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
         let id = self.accessible_queue(at.0, &name)?;
+        let Some(incarnation) = self.channel(at).map(|channel| channel.incarnation) else {
+            return Ok(());
+        };
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
-        if queue.exclusively_consumed {
-            return Err(Error::ExclusiveUse { name, vhost: self.name.clone() }.into());
-        }
-        queue.waiting_gets.push_back(WaitingGet { session: at.0, channel: at.1, no_ack });
+        // An exclusive consumer keeps other consumers away, not `basic.get`: so does RabbitMQ.
+        let get = WaitingGet { session: at.0, channel: at.1, incarnation, no_ack };
+        queue.waiting_gets.push_back(get);
         self.serve_waiting_gets(id, effects);
         Ok(())
     }
@@ -135,14 +137,13 @@ impl VirtualHost {
     /// Answers those who wait with `basic.get`, until one needs a content that is on disk.
     pub(super) fn serve_waiting_gets(&mut self, id: QueueId, effects: &mut Effects) {
         while let Some(queue) = self.queues.get_mut(&id) {
-            let Some(WaitingGet { session, channel, no_ack }) = queue.waiting_gets.front().copied()
-            else {
-                return;
-            };
+            let Some(get) = queue.waiting_gets.front().copied() else { return };
+            let WaitingGet { session, channel, incarnation, no_ack } = get;
             let state = self
                 .sessions
                 .get_mut(&session)
-                .and_then(|session| session.channels.get_mut(&channel));
+                .and_then(|session| session.channels.get_mut(&channel))
+                .filter(|channel| channel.incarnation == incarnation);
             let Some(state) = state else {
                 queue.waiting_gets.pop_front();
                 continue;
@@ -150,7 +151,7 @@ impl VirtualHost {
             if queue.ready.is_empty() {
                 queue.waiting_gets.pop_front();
                 let event = Event::Reply { channel, reply: Reply::GetEmpty };
-                effects.events.push((session, event));
+                effects.send(session, event);
                 continue;
             }
             let Some((entry, message)) = queue.pop() else {
@@ -172,7 +173,7 @@ impl VirtualHost {
                 state.unacknowledged.push(delivery);
             }
             let event = Event::GetOk { channel, delivery_tag, redelivered, message_count, message };
-            effects.events.push((session, event));
+            effects.send(session, event);
         }
     }
 }

@@ -1,0 +1,327 @@
+//! Random commands, played to the engine and to the naive broker of `model.rs` side by side.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use warren_engine::Outgoing;
+
+use crate::model::Model;
+use crate::script::parse_at;
+use crate::world::World;
+
+/// A random line. In it, `@` is a body that no other message has, and `~3` one of the tags that
+/// are unacknowledged on the line's channel.
+#[derive(Clone, Debug)]
+struct Step {
+    line: String,
+    at: &'static str,
+    /// Open the channel first if it is closed; otherwise the command may go nowhere.
+    reopen: bool,
+}
+
+const QUEUES: &[&str] = &["a", "b", "c", "d"];
+const EXCHANGES: &[&str] = &["x", "y", "z", "amq.topic", "amq.match"];
+const KEYS: &[&str] = &["k", "l", "k.l", "a", "''"];
+const PATTERNS: &[&str] = &["k", "l", "*", "#", "k.*", "#.l", "''"];
+const HEADERS: &[&str] = &["", "h=1", "h=2 i=1", "x-match=any h=1 i=1", "x-match=any h=2"];
+
+/// One word of a line, or none, each as likely as it stands here.
+fn words(choices: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
+    select(choices)
+}
+
+/// Nearly always nothing, so that what is declared mostly is what is there.
+fn flags() -> impl Strategy<Value = &'static str> {
+    words(&["", "", "", "", "", "durable", "auto_delete", "exclusive", "passive", "x-max-length=5"])
+}
+
+fn declaration() -> impl Strategy<Value = String> {
+    // The flags of each name are fixed but for the rare other one.
+    let queue = (words(QUEUES), flags()).prop_map(|(queue, other)| {
+        let usual = match queue {
+            "a" | "b" => "durable",
+            "c" => "auto_delete",
+            _ => "",
+        };
+        let flags = if other == usual { "" } else { other };
+        format!("declare queue {queue} {usual} {flags}")
+    });
+    let exchange = (words(&["x", "y", "z"]), flags(), words(&["direct", "topic"])).prop_map(
+        |(name, other, kind)| {
+            let (kind, usual) = match name {
+                "x" => ("topic", "durable"),
+                "y" => ("fanout", "auto_delete"),
+                _ => (kind, "durable auto_delete"),
+            };
+            let passive = if other == "passive" { "passive" } else { "" };
+            format!("declare exchange {name} {kind} {usual} {passive}")
+        },
+    );
+    prop_oneof![3 => queue, 2 => exchange]
+}
+
+fn topology() -> impl Strategy<Value = String> {
+    let destination = prop_oneof![
+        4 => words(QUEUES).prop_map(str::to_owned),
+        1 => words(&["''"]).prop_map(str::to_owned),
+        1 => words(EXCHANGES).prop_map(|name| format!("exchange:{name}")),
+    ];
+    let binding = (
+        words(&["bind", "bind", "unbind"]),
+        destination,
+        words(EXCHANGES),
+        words(PATTERNS),
+        words(HEADERS),
+    )
+        .prop_map(|(verb, to, from, key, headers)| format!("{verb} {to} {from} {key} {headers}"));
+    let delete_queue = (words(QUEUES), words(&["", "if_unused", "if_empty"]))
+        .prop_map(|(queue, how)| format!("delete queue {queue} {how}"));
+    let delete_exchange = (words(&["x", "y", "z"]), words(&["", "if_unused"]))
+        .prop_map(|(name, how)| format!("delete exchange {name} {how}"));
+    let purge = words(QUEUES).prop_map(|queue| format!("purge {queue}"));
+    prop_oneof![
+        8 => declaration(),
+        8 => binding,
+        1 => delete_queue,
+        1 => delete_exchange,
+        1 => purge,
+    ]
+}
+
+/// Messages of one read, on the channels of one session.
+fn publish(session: &'static str) -> impl Strategy<Value = String> {
+    let exchange = prop_oneof![
+        12 => words(&["''"]),
+        12 => words(&["x", "y", "amq.topic", "amq.match"]),
+        1 => words(&["z", "nowhere", "amq.rabbitmq.trace"]),
+    ];
+    let exchange = exchange.prop_flat_map(|name| {
+        let keys = if name == "''" { &["a", "a", "b", "c", "d"] } else { KEYS };
+        (Just(name), select(keys))
+    });
+    let body = prop_oneof![40 => Just("@"), 1 => Just("*@")];
+    let headers = words(&["", "h=1", "h=2 i=1", "i=1"]);
+    let flags = words(&["", "persistent", "persistent", "mandatory", "mandatory persistent"]);
+    let part = (exchange, body, headers, flags, 1..3_u8).prop_map(
+        move |((exchange, key), body, headers, flags, channel)| {
+            format!("{exchange} {key} {body} {headers} {flags} on {session}.{channel}")
+        },
+    );
+    proptest::collection::vec(part, 1..7).prop_map(|parts| format!("publish {}", parts.join(" | ")))
+}
+
+fn tag() -> impl Strategy<Value = String> {
+    prop_oneof![
+        20 => (0..8_u8).prop_map(|nth| format!("~{nth}")),
+        1 => Just("0 multiple".to_owned()),
+        1 => words(&["999", "1"]).prop_map(str::to_owned),
+    ]
+}
+
+fn consuming() -> impl Strategy<Value = String> {
+    let multiple = || words(&["", "", "multiple"]);
+    let consume = (
+        words(&["a", "a", "b", "b", "c", "d", "''"]),
+        words(&["t", "u", "v"]),
+        words(&["", "", "", "", "", "no_ack", "no_ack", "exclusive"]),
+    );
+    prop_oneof![
+        8 => consume.prop_map(|(queue, tag, how)| format!("consume {queue} {tag} {how}")),
+        2 => words(&["t", "u", "v"]).prop_map(|tag| format!("cancel {tag}")),
+        4 => (words(&["0", "1", "2", "3"]), words(&["", "global"]))
+            .prop_map(|(count, global)| format!("qos {count} {global}")),
+        12 => (tag(), multiple()).prop_map(|(tag, multiple)| format!("ack {tag} {multiple}")),
+        2 => (tag(), tag()).prop_map(|(first, second)| format!("ack {first} | ack {second}")),
+        6 => (tag(), multiple(), words(&["", "requeue"]))
+            .prop_map(|(tag, multiple, requeue)| format!("nack {tag} {multiple} {requeue}")),
+        2 => (tag(), words(&["", "requeue"])).prop_map(|(tag, how)| format!("reject {tag} {how}")),
+        6 => (words(&["a", "b", "c", "d", "''"]), words(&["", "no_ack"]))
+            .prop_map(|(queue, how)| format!("get {queue} {how}")),
+        1 => words(&["recover", "recover", "recover discard"]).prop_map(str::to_owned),
+        2 => Just("confirm".to_owned()),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let places = [("s1.1", "s1"), ("s1.2", "s1"), ("s2.1", "s2"), ("s3.2", "s3")];
+    let at = select(places.to_vec());
+    at.prop_flat_map(|(at, session)| {
+        let on = move |line: String| format!("{line} on {at}");
+        let line = prop_oneof![
+            8 => topology().prop_map(on),
+            14 => publish(session),
+            18 => consuming().prop_map(on),
+            2 => Just(format!("flushed {session}")),
+            1 => Just(format!("close {at}")).prop_map(on),
+            1 => Just("abandon".to_owned()).prop_map(on),
+            1 => words(&["close", "lose"]).prop_map(move |how| format!("{how} {session}")),
+            2 => Just("restart".to_owned()),
+        ];
+        (line, prop::bool::weighted(0.95)).prop_map(move |(line, reopen)| Step { line, at, reopen })
+    })
+}
+
+/// The engine and the model, playing the same lines.
+struct Pair {
+    world: World,
+    model: Model,
+    /// The lines as played, and what followed.
+    played: Vec<String>,
+    transcript: Vec<String>,
+    bodies: usize,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let mut pair = Self {
+            world: World::fresh(),
+            model: Model::new(),
+            played: vec![],
+            transcript: vec![],
+            bodies: 0,
+        };
+        // Something to begin with, so that short runs meet each other too.
+        let scene = "open s1.1; declare queue a durable; declare queue b durable; \
+                     declare queue d; declare exchange x topic durable; bind a x #; bind d x k";
+        for line in scene.split(';').map(str::trim) {
+            pair.play(line).expect("a scene without faults");
+        }
+        pair
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), String> {
+        if step.reopen && !self.model.is_open(parse_at(step.at)) {
+            self.play(&format!("open {}", step.at))?;
+        }
+        let tags = self.model.tags(parse_at(step.at));
+        let mut words = vec![];
+        for word in step.line.split_whitespace() {
+            words.push(match (word, word.strip_prefix('~')) {
+                ("@", _) => {
+                    self.bodies += 1;
+                    format!("m{}", self.bodies)
+                }
+                // Three of these fill an outbox.
+                ("*@", _) => {
+                    self.bodies += 1;
+                    format!("*{}", 700_000 + self.bodies)
+                }
+                (_, Some(_)) if tags.is_empty() => return Ok(()),
+                (_, Some(nth)) => tags[nth.parse::<usize>().unwrap() % tags.len()].to_string(),
+                (word, None) => word.to_owned(),
+            });
+        }
+        self.play(&words.join(" "))
+    }
+
+    /// Plays a line to both and compares.
+    fn play(&mut self, line: &str) -> Result<(), String> {
+        self.played.push(line.to_owned());
+        if line == "restart" {
+            self.model.restart();
+        }
+        for command in self.world.commands(line) {
+            let expected = self.model.apply(&command);
+            let events = play_through(&mut self.world, command, line, &mut self.transcript);
+            self.compare(&expected, &events)?;
+        }
+        self.model.check(self.world.summary())?;
+        self.model.check_durable(&self.world.durable)?;
+        if self.model.has_dangling_binding() {
+            return Err("the model itself is wrong".to_owned());
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, expected: &[String], events: &[Outgoing]) -> Result<(), String> {
+        let (first, deliveries) = events.split_at(expected.len().min(events.len()));
+        let first: Vec<_> = first.iter().map(|event| self.world.render_event(event)).collect();
+        if first != expected {
+            return Err(format!("expected {expected:#?}, the engine gave {first:#?}"));
+        }
+        for outgoing in deliveries {
+            let delivered = self.model.deliver(outgoing.session, &outgoing.event);
+            delivered.map_err(|fault| format!("{}: {fault}", self.world.render_event(outgoing)))?;
+        }
+        Ok(())
+    }
+
+    /// Restarts and empties all queues, each message compared.
+    fn drain(&mut self) -> Result<(), String> {
+        self.play("restart")?;
+        self.play("open s1.1")?;
+        for (queue, messages) in self.model.backlog() {
+            for _ in 0..=messages {
+                self.play(&format!("get {queue} no_ack"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Carries out a command and answers the loads that follow, as if the disk took no time.
+fn play_through(
+    world: &mut World,
+    command: warren_engine::Command,
+    line: &str,
+    transcript: &mut Vec<String>,
+) -> Vec<Outgoing> {
+    let mut events = vec![];
+    let mut commands = vec![command];
+    while let Some(command) = commands.pop() {
+        let effects = world.apply(command, line);
+        transcript.extend(world.render(&effects));
+        events.extend(effects.events);
+        if let Some(load) = world.loads.first() {
+            // One message at a time, so that many loads follow each other.
+            let answer = format!("loaded through {}", load.first);
+            commands.extend(world.commands(&answer));
+        }
+    }
+    events
+}
+
+proptest! {
+    // A failure shows the commands themselves, so that no file of seeds is wanted.
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        // 256 cases; the environment variable PROPTEST_CASES asks for others.
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_engine_does_what_a_naive_broker_does(
+        steps in proptest::collection::vec(step(), 1..120),
+    ) {
+        let mut pair = Pair::new();
+        for step in &steps {
+            if let Err(fault) = pair.step(step) {
+                let played = pair.played.join("\n");
+                return Err(TestCaseError::fail(format!("after\n{played}\n---\n{fault}")));
+            }
+        }
+        if let Err(fault) = pair.drain() {
+            let played = pair.played.join("\n");
+            return Err(TestCaseError::fail(format!("after\n{played}\n---\n{fault}")));
+        }
+        // The same lines to another engine: the same effects, the writes included.
+        let mut again = World::fresh();
+        let mut transcript = vec![];
+        for line in &pair.played {
+            for command in again.commands(line) {
+                play_through(&mut again, command, line, &mut transcript);
+            }
+        }
+        prop_assert_eq!(transcript, pair.transcript);
+    }
+}
+
+/// A delivery is compared by its text, so texts must tell bodies apart.
+#[test]
+fn long_bodies_are_told_apart_by_their_length() {
+    let mut world = World::new();
+    world.run("declare queue q");
+    world.run("publish '' q *700001 | '' q *700002");
+    assert_eq!(world.run("get q no_ack"), ["s1.1 get-ok 1 *700001, 1 left"]);
+    assert_eq!(world.run("get q no_ack"), ["s1.1 get-ok 2 *700002, 0 left"]);
+}

@@ -1,0 +1,128 @@
+//! Effects as lines of text.
+
+use warren_engine::{
+    BindingRecord, Destination, Event, ExchangeRecord, Message, Outgoing, QueueRecord, Reply,
+    Sequence, SessionId, Write,
+};
+
+use crate::durable::Durable;
+
+/// The body, or its length where nobody wants to read it.
+pub(crate) fn body(message: &Message) -> String {
+    let body = message.body();
+    if body.len() > 100 {
+        return format!("*{}", body.len());
+    }
+    String::from_utf8_lossy(body).into_owned()
+}
+
+/// `5`, or `5..7`.
+pub(crate) fn range(first: u64, last: u64) -> String {
+    if first == last { first.to_string() } else { format!("{first}..{last}") }
+}
+
+fn again(redelivered: bool) -> &'static str {
+    if redelivered { " again" } else { "" }
+}
+
+/// `tag_of` knows a consumer's tag by its channel and number.
+pub(crate) fn outgoing(
+    outgoing: &Outgoing,
+    tag_of: impl Fn((SessionId, u16), u32) -> String,
+) -> String {
+    let Outgoing { session, event, after_commit } = outgoing;
+    let waits = if *after_commit { "once written: " } else { "" };
+    let channel = event.channel().map_or_else(String::new, |channel| format!(".{channel}"));
+    let text = match event {
+        Event::Deliver { channel, consumer, delivery_tag, redelivered, message } => {
+            let tag = tag_of((*session, *channel), *consumer);
+            format!("deliver {tag} {delivery_tag} {}{}", body(message), again(*redelivered))
+        }
+        Event::GetOk { delivery_tag, redelivered, message_count, message, .. } => {
+            let again = again(*redelivered);
+            format!("get-ok {delivery_tag} {}{again}, {message_count} left", body(message))
+        }
+        Event::Return { message, .. } => format!("return {}", body(message)),
+        Event::Confirm { first, last, .. } => format!("confirm {}", range(*first, *last)),
+        Event::Reply { reply: what, .. } => reply(what),
+        Event::ConsumerCancelled { channel, consumer } => {
+            format!("cancelled {}", tag_of((*session, *channel), *consumer))
+        }
+        Event::ChannelError { error, origin, .. } => {
+            format!("channel error {}.{}: {error}", origin.class_id, origin.method_id)
+        }
+        Event::SessionError { error, origin } => {
+            format!("connection error {}.{}: {error}", origin.class_id, origin.method_id)
+        }
+        Event::SessionClosed => "closed".to_owned(),
+    };
+    format!("{waits}s{}{channel} {text}", session.0)
+}
+
+fn reply(reply: &Reply) -> String {
+    match reply {
+        Reply::QueueDeclareOk { queue, message_count, consumer_count } => {
+            format!("declare-ok {queue}, {message_count} ready, {consumer_count} consumers")
+        }
+        Reply::QueueDeleteOk { message_count } => format!("delete-ok {message_count}"),
+        Reply::QueuePurgeOk { message_count } => format!("purge-ok {message_count}"),
+        Reply::ConsumeOk { consumer_tag, no_wait, .. } => {
+            format!("consume-ok {consumer_tag}{}", silent(*no_wait))
+        }
+        Reply::CancelOk { consumer_tag, no_wait, .. } => {
+            format!("cancel-ok {consumer_tag}{}", silent(*no_wait))
+        }
+        Reply::ChannelCloseOk => "close-ok".to_owned(),
+        Reply::ExchangeDeclareOk => "exchange declare-ok".to_owned(),
+        Reply::ExchangeDeleteOk => "exchange delete-ok".to_owned(),
+        Reply::ExchangeBindOk => "exchange bind-ok".to_owned(),
+        Reply::ExchangeUnbindOk => "exchange unbind-ok".to_owned(),
+        Reply::QueueBindOk => "bind-ok".to_owned(),
+        Reply::QueueUnbindOk => "unbind-ok".to_owned(),
+        Reply::QosOk => "qos-ok".to_owned(),
+        Reply::GetEmpty => "get-empty".to_owned(),
+        Reply::RecoverOk => "recover-ok".to_owned(),
+        Reply::ConfirmSelectOk => "select-ok".to_owned(),
+    }
+}
+
+/// The session must know, the client does not want to.
+pub(crate) fn silent(no_wait: bool) -> &'static str {
+    if no_wait { " (silent)" } else { "" }
+}
+
+pub(crate) fn write(write: &Write, durable: &Durable) -> String {
+    match write {
+        Write::ExchangeDeclared(_, ExchangeRecord { name, kind, .. }) => {
+            format!("write exchange {name} {}", kind.name())
+        }
+        Write::ExchangeDeleted(_, name) => format!("write no exchange {name}"),
+        Write::QueueDeclared(QueueRecord { name, .. }) => format!("write queue {name}"),
+        Write::QueueDeleted(id) => format!("write no queue {}", durable.name(*id)),
+        Write::Bound(_, record) => format!("write {}", binding(record)),
+        Write::Unbound(_, record) => format!("write no {}", binding(record)),
+        Write::Enqueued { message, queues } => {
+            let places: Vec<_> =
+                queues.iter().map(|(id, place)| format!("{}:{place}", durable.name(*id))).collect();
+            format!("write {} -> {}", body(message), places.join(" "))
+        }
+        Write::Settled { queue, first, last } => {
+            format!("write settled {}:{}", durable.name(*queue), range(*first, *last))
+        }
+    }
+}
+
+fn binding(record: &BindingRecord) -> String {
+    let destination = match &record.destination {
+        Destination::Queue(name) => name.clone(),
+        Destination::Exchange(name) => format!("exchange:{name}"),
+    };
+    let arguments: Vec<_> =
+        record.arguments.into_iter().map(|(name, _)| format!(" {}=", name.as_str())).collect();
+    let key = &record.routing_key;
+    format!("binding {} '{key}' -> {destination}{}", record.source, arguments.concat())
+}
+
+pub(crate) fn places(what: &str, queue: &str, first: Sequence, last: Sequence) -> String {
+    format!("{what} {queue}:{}", range(first, last))
+}

@@ -1,0 +1,10 @@
+//! Scenarios, a file for each subject.
+
+mod consume;
+mod declare;
+mod delete;
+mod exchanges;
+mod exclusive;
+mod publish;
+mod restart;
+mod settle;

@@ -1,0 +1,294 @@
+//! Commands as lines of text.
+//!
+//! A line is words apart by spaces and may end with `on s2.1`: session 2, channel 1; without it,
+//! it is about `s1.1`. `''` is an empty name. `name=value` is an entry of a table; `5` is a signed
+//! 32-bit number, `5:long` and the like are other widths, `1.5` is a double, `@9` a timestamp,
+//! `void` has no value, all else is text. A body `*1000` is a thousand bytes.
+
+use std::sync::Arc;
+
+use warren_amqp::properties::{Builder, Property};
+use warren_amqp::{FieldTable, FieldValue, table};
+use warren_engine::{
+    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, MessageBatch, PublishBatch,
+    Request, SessionId,
+};
+
+pub(crate) type At = (SessionId, u16);
+
+/// `s2.1`, or `s2` for its channel 0, which is none.
+pub(crate) fn parse_at(word: &str) -> At {
+    let numbers = word.strip_prefix('s').unwrap_or_else(|| panic!("no session: {word}"));
+    let (session, channel) = numbers.split_once('.').unwrap_or((numbers, "0"));
+    (SessionId(session.parse().unwrap()), channel.parse().unwrap())
+}
+
+/// A line's words and where it is about.
+fn split(line: &str) -> (Vec<&str>, At) {
+    let mut words: Vec<&str> = line.split_whitespace().collect();
+    let at = match words.as_slice() {
+        [.., "on", at] => parse_at(at),
+        _ => return (words, (SessionId(1), 1)),
+    };
+    words.truncate(words.len() - 2);
+    (words, at)
+}
+
+/// The words behind the fixed ones of a line: flags and table entries, each used up when asked
+/// for, so that a word that nobody asked for is found.
+struct Rest<'a>(Vec<&'a str>);
+
+impl<'a> Rest<'a> {
+    fn flag(&mut self, name: &str) -> bool {
+        let before = self.0.len();
+        self.0.retain(|word| *word != name);
+        self.0.len() < before
+    }
+
+    fn table(&mut self) -> FieldTable {
+        let mut table = FieldTable::default();
+        self.0.retain(|word| {
+            let Some((name, text)) = word.split_once('=') else { return true };
+            table.insert(name.into(), value(text));
+            false
+        });
+        table
+    }
+
+    fn done(self, line: &str) {
+        assert!(self.0.is_empty(), "what is {:?} in {line:?}?", self.0);
+    }
+}
+
+fn value(text: &str) -> FieldValue {
+    let (digits, width) = text.split_once(':').unwrap_or((text, ""));
+    if let Ok(number) = digits.parse::<i32>() {
+        return match width {
+            "byte" => FieldValue::ShortShortInt(number as i8),
+            "unsignedbyte" => FieldValue::ShortShortUInt(number as u8),
+            "short" => FieldValue::ShortInt(number as i16),
+            "unsignedshort" => FieldValue::ShortUInt(number as u16),
+            "unsignedint" => FieldValue::LongUInt(number as u32),
+            "long" => FieldValue::LongLongInt(i64::from(number)),
+            _ => FieldValue::LongInt(number),
+        };
+    }
+    if let Ok(number) = digits.parse::<f64>() {
+        return match width {
+            "float" => FieldValue::Float(number as f32),
+            _ => FieldValue::Double(number),
+        };
+    }
+    match (text, text.strip_prefix('@')) {
+        ("true", _) => FieldValue::Boolean(true),
+        ("false", _) => FieldValue::Boolean(false),
+        ("void", _) => FieldValue::Void,
+        (_, Some(seconds)) => FieldValue::Timestamp(seconds.parse().unwrap()),
+        _ => FieldValue::LongString(text.as_bytes().into()),
+    }
+}
+
+fn name(word: &str) -> String {
+    word.trim_matches('\'').to_owned()
+}
+
+fn number<T: std::str::FromStr>(word: &str) -> T {
+    word.parse().unwrap_or_else(|_| panic!("{word:?} is no number"))
+}
+
+/// The command that a line stands for.
+pub(crate) fn parse(line: &str) -> Command {
+    if line.starts_with("publish ") {
+        return Command::Publish(publish_batch(line));
+    }
+    let (words, (session, channel)) = split(line);
+    let close = |at: &&str, reply: bool| match parse_at(at) {
+        (session, 0) => Command::CloseSession { session, reply },
+        (session, channel) => Command::Request { session, channel, request: Request::ChannelClose },
+    };
+    match words.as_slice() {
+        ["abandon"] => {
+            return Command::Request { session, channel, request: Request::ChannelAbandon };
+        }
+        ["close", at] => return close(at, true),
+        ["lose", at] => return close(at, false),
+        ["ack", ..] => {
+            let acknowledgements = words.split(|word| *word == "|").map(|part| Acknowledgement {
+                channel,
+                delivery_tag: number(part[1]),
+                multiple: part.contains(&"multiple"),
+            });
+            return Command::Acknowledge { session, acknowledgements: acknowledgements.collect() };
+        }
+        _ => {}
+    }
+    let request = topology_request(&words, line)
+        .or_else(|| message_request(&words, line))
+        .unwrap_or_else(|| panic!("no command: {line:?}"));
+    Command::Request { session, channel, request }
+}
+
+fn publish_batch(line: &str) -> PublishBatch {
+    let mut batch = MessageBatch::default();
+    let mut publishes = vec![];
+    let mut publisher = None;
+    for part in line["publish ".len()..].split('|') {
+        let (words, (session, channel)) = split(part);
+        let [exchange, key, body, ..] = words.as_slice() else { panic!("no message: {part:?}") };
+        let mut rest = Rest(words[3..].to_vec());
+        let headers = rest.table();
+        let mut properties = Builder::new();
+        if headers != FieldTable::default() {
+            properties = properties.set(Property::Headers, table::encode(&headers));
+        }
+        if rest.flag("persistent") {
+            properties = properties.set(Property::DeliveryMode, [2]);
+        }
+        publishes.push((channel, rest.flag("mandatory")));
+        rest.done(part);
+        let body = match body.strip_prefix('*') {
+            Some(length) => vec![b'.'; number(length)],
+            None => body.as_bytes().to_vec(),
+        };
+        batch.push(&name(exchange), &name(key), &properties.build(), &body);
+        publisher = Some(session);
+    }
+    let messages = Arc::new(batch);
+    PublishBatch { session: publisher.unwrap(), messages, publishes }
+}
+
+fn declaration(rest: &mut Rest<'_>) -> Declaration {
+    Declaration {
+        passive: rest.flag("passive"),
+        durable: rest.flag("durable"),
+        auto_delete: rest.flag("auto_delete"),
+        exclusive: rest.flag("exclusive"),
+        internal: rest.flag("internal"),
+        no_wait: rest.flag("no_wait"),
+    }
+}
+
+fn topology_request(words: &[&str], line: &str) -> Option<Request> {
+    let rest = |from: usize| Rest(words[from..].to_vec());
+    let (request, rest) = match words {
+        ["declare", "queue", queue, ..] => {
+            let mut rest = rest(3);
+            let request = Request::QueueDeclare {
+                name: name(queue),
+                generated: rest.flag("generated"),
+                declaration: declaration(&mut rest),
+                arguments: rest.table(),
+            };
+            (request, rest)
+        }
+        ["declare", "exchange", exchange, kind, ..] => {
+            let mut rest = rest(4);
+            let request = Request::ExchangeDeclare {
+                name: name(exchange),
+                kind: name(kind),
+                declaration: declaration(&mut rest),
+                arguments: rest.table(),
+            };
+            (request, rest)
+        }
+        ["delete", "queue", queue, ..] => {
+            let mut rest = rest(3);
+            let request = Request::QueueDelete {
+                name: name(queue),
+                if_unused: rest.flag("if_unused"),
+                if_empty: rest.flag("if_empty"),
+                no_wait: rest.flag("no_wait"),
+            };
+            (request, rest)
+        }
+        ["delete", "exchange", exchange, ..] => {
+            let mut rest = rest(3);
+            let request = Request::ExchangeDelete {
+                name: name(exchange),
+                if_unused: rest.flag("if_unused"),
+                no_wait: rest.flag("no_wait"),
+            };
+            (request, rest)
+        }
+        ["purge", queue, ..] => {
+            let mut rest = rest(2);
+            let no_wait = rest.flag("no_wait");
+            (Request::QueuePurge { name: name(queue), no_wait }, rest)
+        }
+        ["bind", destination, source, key, ..] => {
+            let mut rest = rest(4);
+            let request = Request::Bind {
+                source: name(source),
+                destination: to(destination),
+                routing_key: name(key),
+                arguments: rest.table(),
+                no_wait: rest.flag("no_wait"),
+            };
+            (request, rest)
+        }
+        ["unbind", destination, source, key, ..] => {
+            let mut rest = rest(4);
+            let request = Request::Unbind {
+                source: name(source),
+                destination: to(destination),
+                routing_key: name(key),
+                arguments: rest.table(),
+                no_wait: rest.flag("no_wait"),
+            };
+            (request, rest)
+        }
+        _ => return None,
+    };
+    rest.done(line);
+    Some(request)
+}
+
+/// `exchange:x` is an exchange, all else a queue.
+fn to(word: &str) -> Destination {
+    match word.strip_prefix("exchange:") {
+        Some(exchange) => Destination::Exchange(name(exchange)),
+        None => Destination::Queue(name(word)),
+    }
+}
+
+fn message_request(words: &[&str], line: &str) -> Option<Request> {
+    let (word, behind) = words.split_first()?;
+    let fixed = match *word {
+        "consume" => 2,
+        "qos" | "cancel" | "get" | "nack" | "reject" => 1,
+        _ => 0,
+    };
+    let mut rest = Rest(behind[fixed..].to_vec());
+    let request = match (*word, &behind[..fixed]) {
+        ("consume", [queue, tag]) => Request::Consume(ConsumeRequest {
+            queue: name(queue),
+            consumer_tag: name(tag),
+            no_ack: rest.flag("no_ack"),
+            exclusive: rest.flag("exclusive"),
+            no_wait: rest.flag("no_wait"),
+            arguments: rest.table(),
+        }),
+        ("cancel", [tag]) => {
+            Request::Cancel { consumer_tag: name(tag), no_wait: rest.flag("no_wait") }
+        }
+        ("qos", [count]) => Request::Qos {
+            prefetch_size: if rest.flag("size") { 10 } else { 0 },
+            prefetch_count: number(count),
+            global: rest.flag("global"),
+        },
+        ("get", [queue]) => Request::Get { queue: name(queue), no_ack: rest.flag("no_ack") },
+        ("nack" | "reject", [tag]) => Request::Nack {
+            delivery_tag: number(tag),
+            multiple: rest.flag("multiple"),
+            requeue: rest.flag("requeue"),
+            reject: *word == "reject",
+        },
+        ("recover", _) => {
+            Request::Recover { requeue: !rest.flag("discard"), no_wait: rest.flag("no_wait") }
+        }
+        ("confirm", _) => Request::ConfirmSelect { no_wait: rest.flag("no_wait") },
+        _ => return None,
+    };
+    rest.done(line);
+    Some(request)
+}

@@ -1,0 +1,171 @@
+//! A virtual host with what is around it: the disk that its writes go to, and the outboxes that
+//! its deliveries wait in.
+
+use std::collections::BTreeMap;
+
+use warren_engine::{
+    Command, Effects, Event, Load, Outgoing, Reply, Request, SessionId, Summary, VirtualHost,
+    VirtualHostId,
+};
+
+use crate::durable::Durable;
+use crate::render;
+use crate::script::{self, At};
+
+const ID: VirtualHostId = VirtualHostId(1);
+
+pub(crate) struct World {
+    host: VirtualHost,
+    pub(crate) durable: Durable,
+    sessions: Vec<SessionId>,
+    /// The tags of consumers, by channel and number.
+    tags: BTreeMap<(At, u32), String>,
+    /// What the deliveries weigh that no `flushed` has told of.
+    outboxes: BTreeMap<SessionId, usize>,
+    /// Loads that are not answered, the oldest in front.
+    pub(crate) loads: Vec<Load>,
+}
+
+impl World {
+    /// A fresh virtual host with the channel s1.1.
+    pub(crate) fn new() -> Self {
+        let mut world = Self::fresh();
+        world.run("open s1.1");
+        world
+    }
+
+    /// A fresh virtual host without a session.
+    pub(crate) fn fresh() -> Self {
+        Self {
+            host: VirtualHost::new(ID, "/"),
+            durable: Durable::default(),
+            sessions: vec![],
+            tags: BTreeMap::new(),
+            outboxes: BTreeMap::new(),
+            loads: vec![],
+        }
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        self.host.summary()
+    }
+
+    /// Carries out a line and gives what follows from it, a line each.
+    pub(crate) fn run(&mut self, line: &str) -> Vec<String> {
+        let mut lines = vec![];
+        for command in self.commands(line) {
+            let effects = self.apply(command, line);
+            lines.extend(self.render(&effects));
+        }
+        lines
+    }
+
+    /// The commands that a line stands for. Most lines are one; a few are about the world.
+    pub(crate) fn commands(&mut self, line: &str) -> Vec<Command> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["restart"] => {
+                self.host = VirtualHost::recover(ID, "/", &self.durable.recovered(ID));
+                self.sessions.clear();
+                self.outboxes.clear();
+                self.loads.clear();
+                vec![]
+            }
+            ["open", at] => {
+                let (session, channel) = script::parse_at(at);
+                let mut commands = vec![];
+                if !self.sessions.contains(&session) {
+                    self.sessions.push(session);
+                    commands.push(Command::OpenSession(session));
+                }
+                if channel != 0 {
+                    let request = Request::ChannelOpen;
+                    commands.push(Command::Request { session, channel, request });
+                }
+                commands
+            }
+            ["flushed", at, bytes @ ..] => {
+                let (session, _) = script::parse_at(at);
+                let outbox = self.outboxes.entry(session).or_default();
+                let bytes = bytes.first().map_or(*outbox, |bytes| bytes.parse().unwrap());
+                *outbox -= bytes;
+                vec![Command::Flushed { session, bytes }]
+            }
+            ["loaded", rest @ ..] => vec![self.answer(rest)],
+            _ => vec![script::parse(line)],
+        }
+    }
+
+    /// The answer to the oldest load: all that it asked for, `through N`, `without N`.
+    fn answer(&mut self, words: &[&str]) -> Command {
+        let load = self.loads.remove(0);
+        let (mut through, mut without) = (load.last, vec![]);
+        for pair in words.chunks(2) {
+            match pair {
+                ["through", place] => through = place.parse().unwrap(),
+                ["without", place] => without.push(place.parse().unwrap()),
+                other => panic!("what is {other:?}?"),
+            }
+        }
+        let mut messages = self.durable.contents(load);
+        messages.retain(|(place, _)| *place <= through && !without.contains(place));
+        Command::Loaded { load, through, messages }
+    }
+
+    /// Carries out a command, keeps what it wrote, and checks what must hold.
+    pub(crate) fn apply(&mut self, command: Command, line: &str) -> Effects {
+        let mut effects = Effects::default();
+        self.host.apply(command, &mut effects);
+        if let Err(fault) = self.host.check_invariants() {
+            panic!("after {line:?}: {fault}");
+        }
+        for write in &effects.writes {
+            if let Err(fault) = self.durable.apply(write) {
+                panic!("after {line:?}: {fault}");
+            }
+        }
+        for outgoing in &effects.events {
+            let session = outgoing.session;
+            *self.outboxes.entry(session).or_default() += outgoing.event.weight();
+            match &outgoing.event {
+                Event::Reply {
+                    channel,
+                    reply: Reply::ConsumeOk { consumer, consumer_tag, .. },
+                } => {
+                    self.tags.insert(((session, *channel), *consumer), consumer_tag.clone());
+                }
+                Event::SessionClosed | Event::SessionError { .. } => {
+                    self.outboxes.remove(&session);
+                    self.sessions.retain(|other| *other != session);
+                }
+                _ => {}
+            }
+        }
+        if let Some(lost) = line.strip_prefix("lose ") {
+            let (session, _) = script::parse_at(lost);
+            self.outboxes.remove(&session);
+            self.sessions.retain(|other| *other != session);
+        }
+        self.loads.extend(&effects.loads);
+        effects
+    }
+
+    pub(crate) fn render(&self, effects: &Effects) -> Vec<String> {
+        let mut lines = vec![];
+        lines.extend(effects.events.iter().map(|outgoing| self.render_event(outgoing)));
+        lines.extend(effects.writes.iter().map(|write| render::write(write, &self.durable)));
+        lines.extend(effects.loads.iter().map(|load| {
+            render::places("load", &self.durable.name(load.queue), load.first, load.last)
+        }));
+        lines.extend(effects.lost.iter().map(|(queue, place)| {
+            render::places("lost", &self.durable.name(*queue), *place, *place)
+        }));
+        lines
+    }
+
+    pub(crate) fn render_event(&self, outgoing: &Outgoing) -> String {
+        render::outgoing(outgoing, |at, number| {
+            self.tags.get(&(at, number)).cloned().unwrap_or_else(|| format!("#{number}"))
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Error;
+use crate::load::{Common, backlog, churn, fanout, latency, rawlog, throughput};
+use crate::{compare, selftest, verify};
+
+/// Load generator for AMQP 0-9-1 brokers: throughput, latency, durability, and a comparison of
+/// Warren with RabbitMQ.
+#[derive(Debug, Parser)]
+#[command(name = "perf", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Messages a second published and delivered, and what they cost.
+    Throughput {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: throughput::Options,
+    },
+    /// Time to delivery and to confirm at a fixed rate, open loop.
+    Latency {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: latency::Options,
+    },
+    /// One persistent message into many durable queues.
+    Fanout {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: fanout::Options,
+    },
+    /// Fill a queue, look at the memory, drain it.
+    Backlog {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: backlog::Options,
+    },
+    /// Things made and removed a second.
+    Churn {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: churn::Options,
+    },
+    /// Kill a broker under load, again and again, and check that nothing confirmed is lost.
+    Verify(verify::Options),
+    /// The disk's own limit: append and sync without a broker.
+    Rawlog(rawlog::Options),
+    /// Run the same loads against Warren and RabbitMQ and write the result as a document.
+    Compare(compare::Options),
+    /// Measure the generator itself against a broker that does nothing.
+    #[command(hide = true)]
+    Selftest(selftest::Options),
+}
+
+/// Runs the command that was asked for.
+pub(crate) fn run(cli: &Cli) -> Result<(), Error> {
+    match &cli.command {
+        Command::Throughput { common, options } => throughput::command(common, options),
+        Command::Latency { common, options } => latency::command(common, options),
+        Command::Fanout { common, options } => fanout::command(common, options),
+        Command::Backlog { common, options } => backlog::command(common, options),
+        Command::Churn { common, options } => churn::command(common, options),
+        Command::Verify(options) => verify::command(options),
+        Command::Rawlog(options) => rawlog::command(options),
+        Command::Compare(options) => compare::command(options),
+        Command::Selftest(options) => selftest::command(options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

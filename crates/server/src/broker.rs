@@ -1,0 +1,282 @@
+//! The broker as a whole: opened, listening, stopped.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc as threads;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use rustc_hash::FxHashMap;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{info, warn};
+use warren_amqp::{FieldTable, FieldValue, Millis, ReplyCode, Settings};
+use warren_engine::{SessionId, Summary, VirtualHost, VirtualHostId};
+use warren_storage::{Opened, Report};
+
+use crate::committer::{Committer, ToCommitter, run_checkpoints};
+use crate::config::Config;
+use crate::error::Error;
+use crate::health::Health;
+use crate::listener::{self, Listener};
+use crate::shard::{Shard, ToShard};
+use crate::{limits, loader};
+
+/// The virtual host that every broker has.
+const FIRST_VIRTUAL_HOST: (VirtualHostId, &str) = (VirtualHostId(1), "/");
+
+/// What connections are told of the broker's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Running,
+    /// Close, with this code and text.
+    Stopping(ReplyCode, &'static str),
+    /// Go, without waiting for the peer.
+    Stopped,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) settings: Arc<Settings>,
+    started: Instant,
+    last_session: AtomicU64,
+    virtual_hosts: FxHashMap<String, (VirtualHostId, mpsc::Sender<ToShard>)>,
+}
+
+impl Shared {
+    pub(crate) fn now(&self) -> Millis {
+        self.started.elapsed().as_millis() as Millis
+    }
+
+    pub(crate) fn next_session(&self) -> SessionId {
+        SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    pub(crate) fn virtual_host(
+        &self,
+        name: &str,
+    ) -> Option<(VirtualHostId, mpsc::Sender<ToShard>)> {
+        self.virtual_hosts.get(name).cloned()
+    }
+}
+
+/// A running broker.
+#[derive(Debug)]
+pub struct Broker {
+    shared: Arc<Shared>,
+    health: Arc<Health>,
+    stage: watch::Sender<Stage>,
+    listener: Listener,
+    shards: Vec<mpsc::Sender<ToShard>>,
+    committer: mpsc::Sender<ToCommitter>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Broker {
+    /// Opens the data folder, takes the port and begins to serve.
+    ///
+    /// # Errors
+    ///
+    /// Everything that keeps the broker from starting, in words for the person who starts it.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        let (socket, amqp_address) = listener::bind(config.amqp_listen)?;
+        let directory = config.data_dir.clone();
+        let options = config.storage.clone();
+        let opening = tokio::task::spawn_blocking(move || warren_storage::open(&directory, options));
+        let opened = opening.await.map_err(|error| Error::Thread(error.into()))??;
+        tell(&opened.report);
+        let Opened { log, checkpointer, reader, recovered, .. } = opened;
+
+        let health = Arc::new(Health::default());
+        let (committer, committer_inbox) = mpsc::channel(limits::COMMITTER_INBOX);
+        let (checkpoints, deltas) = threads::channel();
+        let (loads, wishes) = threads::channel();
+        let (id, name) = FIRST_VIRTUAL_HOST;
+        let host = VirtualHost::recover(id, name, &recovered);
+        drop(recovered);
+        let (shard, shard_inbox) = mpsc::channel(limits::SHARD_INBOX);
+        tokio::spawn(Shard::new(vec![(id, host)], shard_inbox, committer.clone(), loads).run());
+
+        let interval = config.checkpoint_interval;
+        let work = Committer::new(log, committer_inbox, checkpoints, interval, Arc::clone(&health));
+        let runtime = Handle::current();
+        let done = committer.clone();
+        let (shards_by_host, failing) =
+            (FxHashMap::from_iter([(id, shard.clone())]), Arc::clone(&health));
+        let threads = vec![
+            thread("committer", move || work.run(&runtime))?,
+            thread("checkpoint", move || run_checkpoints(checkpointer, &deltas, &done))?,
+            thread("loader", move || loader::run(&reader, &wishes, &shards_by_host, &failing))?,
+        ];
+
+        let (stage, stages) = watch::channel(Stage::Running);
+        let shared = Arc::new(Shared {
+            settings: Arc::new(settings(&config)),
+            config,
+            started: Instant::now(),
+            last_session: AtomicU64::new(0),
+            virtual_hosts: FxHashMap::from_iter([(name.to_owned(), (id, shard.clone()))]),
+        });
+        let listener = Listener::start(socket, amqp_address, Arc::clone(&shared), stages)?;
+        info!(address = %amqp_address, "listening for AMQP");
+        Ok(Self { shared, health, stage, listener, shards: vec![shard], committer, threads })
+    }
+
+    /// The address that AMQP clients connect to, with the port that was really taken.
+    #[must_use]
+    pub fn amqp_address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Whether the store works.
+    #[must_use]
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
+    }
+
+    /// A handle for those who look at the broker.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status {
+            shared: Arc::clone(&self.shared),
+            health: Arc::clone(&self.health),
+            shards: self.shards.clone(),
+        }
+    }
+
+    /// Stops: clients are told and given a moment to confirm, everything is made durable, and a
+    /// last checkpoint leaves nothing to replay.
+    pub async fn stop(self) {
+        info!("stopping");
+        let (code, text) = if self.health.has_failed() {
+            (ReplyCode::InternalError, "the message store has failed")
+        } else {
+            (ReplyCode::ConnectionForced, "broker forced connection closure with reason 'shutdown'")
+        };
+        // Nobody may listen.
+        let _ = self.stage.send(Stage::Stopping(code, text));
+        if !self.listener.stopped_within(limits::STOP_GRACE).await {
+            warn!("some clients have not confirmed that their connections are closed");
+            let _ = self.stage.send(Stage::Stopped);
+            self.listener.stopped_within(limits::STOP_GRACE).await;
+        }
+        for shard in &self.shards {
+            let (done, wait) = oneshot::channel();
+            if shard.send(ToShard::Stop(done)).await.is_ok() {
+                let _ = wait.await;
+            }
+        }
+        let (done, wait) = oneshot::channel();
+        if self.committer.send(ToCommitter::Stop(done)).await.is_ok() {
+            let _ = wait.await;
+        }
+        drop((self.shards, self.committer, self.shared));
+        let threads = self.threads;
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().for_each(|thread| {
+                // A thread that panicked has said so itself.
+                let _ = thread.join();
+            });
+        });
+        let _ = joined.await;
+        info!("stopped");
+    }
+}
+
+/// What there is to know about a running broker.
+#[derive(Debug, Clone)]
+pub struct Status {
+    shared: Arc<Shared>,
+    health: Arc<Health>,
+    shards: Vec<mpsc::Sender<ToShard>>,
+}
+
+impl Status {
+    /// Seconds since the start.
+    #[must_use]
+    pub fn uptime_seconds(&self) -> u64 {
+        self.shared.started.elapsed().as_secs()
+    }
+
+    /// Why the store failed, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.health.failure().map(ToString::to_string)
+    }
+
+    /// Counts for each virtual host, by name.
+    pub async fn summary(&self) -> Vec<(String, Summary)> {
+        let mut all = vec![];
+        for shard in &self.shards {
+            let (reply, wait) = oneshot::channel();
+            if shard.send(ToShard::Summary(reply)).await.is_ok() {
+                all.extend(wait.await.unwrap_or_default());
+            }
+        }
+        all
+    }
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(Error::Thread)
+}
+
+fn tell(report: &Report) {
+    for damage in &report.damaged {
+        let file = damage.file.display();
+        warn!(%file, offset = damage.offset, reason = damage.message, "damaged data");
+    }
+    info!(
+        replayed_records = report.replayed_records,
+        replayed_bytes = report.replayed_bytes,
+        cut_tail_bytes = report.cut_tail_bytes,
+        "message log opened"
+    );
+}
+
+/// What the broker tells its clients about itself. Clients choose by product and version how they
+/// behave (Celery its prefetch rule, Spring its features), so the two are those of the RabbitMQ
+/// whose behaviour this is; who it really is stands beside them.
+fn settings(config: &Config) -> Settings {
+    let text = |value: &str| FieldValue::LongString(value.into());
+    let capabilities = [
+        ("authentication_failure_close", true),
+        ("basic.nack", true),
+        ("connection.blocked", true),
+        ("consumer_cancel_notify", true),
+        ("consumer_priorities", false),
+        ("direct_reply_to", false),
+        ("exchange_exchange_bindings", true),
+        ("per_consumer_qos", true),
+        ("publisher_confirms", true),
+    ];
+    let mut table = FieldTable::default();
+    for (name, value) in capabilities {
+        table.insert(name.into(), FieldValue::Boolean(value));
+    }
+    let mut properties = FieldTable::default();
+    properties.insert("capabilities".into(), FieldValue::FieldTable(table));
+    let version = env!("CARGO_PKG_VERSION");
+    for (name, value) in [
+        ("product", "RabbitMQ"),
+        ("version", "4.1.0"),
+        ("platform", &format!("Warren {version}")),
+        ("information", "Warren, licensed under MIT or Apache-2.0"),
+        ("cluster_name", "warren"),
+        ("copyright", "The Warren authors"),
+    ] {
+        properties.insert(name.into(), text(value));
+    }
+    Settings {
+        server_properties: properties,
+        mechanisms: "PLAIN AMQPLAIN".to_owned(),
+        channel_max: config.channel_max,
+        frame_max: config.frame_max,
+        heartbeat_seconds: config.heartbeat_seconds,
+        message_bytes_max: config.message_bytes_max,
+        handshake_millis: config.handshake_timeout.as_millis() as Millis,
+    }
+}

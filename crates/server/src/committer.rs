@@ -1,0 +1,281 @@
+//! The committer: one thread that makes the writes of all shards durable.
+//!
+//! It takes whatever has come while the last sync ran, appends it to the log in one write, syncs
+//! once, and then lets go the events that waited for it. The load makes the batches; there is no
+//! timer, but for acknowledgements on which nobody waits. A failure of the store ends all this for
+//! good: nothing is confirmed after it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc as threads;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, error};
+use warren_engine::{Event, Write};
+use warren_storage::{Checkpointed, Checkpointer, Delta, Error, Log};
+
+use crate::health::Health;
+use crate::limits;
+use crate::shard::Outbox;
+
+/// What one shard hands to the committer at a time.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) writes: Vec<Write>,
+    /// Events that wait until the writes of this and every earlier group are durable.
+    pub(crate) committed: Vec<(Outbox, Vec<Event>)>,
+    /// Where to note that the events were sent, and the number to note.
+    pub(crate) done: (Arc<AtomicU64>, u64),
+}
+
+/// What the committer can be told.
+#[derive(Debug)]
+pub(crate) enum ToCommitter {
+    Group(Group),
+    /// A checkpoint has ended.
+    Checkpointed(Result<Checkpointed, Error>),
+    /// Make everything durable, make a last checkpoint and end.
+    Stop(oneshot::Sender<()>),
+}
+
+pub(crate) struct Committer {
+    log: Log,
+    inbox: mpsc::Receiver<ToCommitter>,
+    checkpoints: threads::Sender<Delta>,
+    checkpoint_interval: Duration,
+    /// A checkpoint is under way.
+    checkpointing: bool,
+    health: Arc<Health>,
+}
+
+/// What a turn of the committer came to.
+enum Turn {
+    GoOn,
+    Stop(oneshot::Sender<()>),
+}
+
+impl Committer {
+    pub(crate) fn new(
+        log: Log,
+        inbox: mpsc::Receiver<ToCommitter>,
+        checkpoints: threads::Sender<Delta>,
+        checkpoint_interval: Duration,
+        health: Arc<Health>,
+    ) -> Self {
+        Self { log, inbox, checkpoints, checkpoint_interval, checkpointing: false, health }
+    }
+
+    /// Runs until it is told to stop or nobody is left to tell it.
+    pub(crate) fn run(mut self, runtime: &Handle) {
+        let mut last_checkpoint = Instant::now();
+        // Since when something waits to be written, and whether there is news for a checkpoint.
+        let mut unwritten: Option<Instant> = None;
+        let mut changed = false;
+        let mut batch = Vec::new();
+        loop {
+            let wait = match (unwritten, changed) {
+                (Some(since), _) => Some(limits::IDLE_FLUSH.saturating_sub(since.elapsed())),
+                (None, true) => {
+                    Some(self.checkpoint_interval.saturating_sub(last_checkpoint.elapsed()))
+                }
+                (None, false) => None,
+            };
+            let first = match receive(&mut self.inbox, wait, runtime) {
+                Received::Message(message) => Some(message),
+                Received::Nothing => None,
+                Received::Closed => return,
+            };
+            let mut groups = std::mem::take(&mut batch);
+            match self.collect(first, &mut groups) {
+                Turn::GoOn => {}
+                Turn::Stop(done) => {
+                    self.commit(&mut groups, true);
+                    self.last_checkpoint();
+                    let _ = done.send(());
+                    return;
+                }
+            }
+            changed |= !groups.is_empty();
+            let late = unwritten.is_some_and(|since| since.elapsed() >= limits::IDLE_FLUSH);
+            unwritten = match self.commit(&mut groups, late) {
+                true => None,
+                false => unwritten.or_else(|| Some(Instant::now())),
+            };
+            batch = groups;
+            let due = last_checkpoint.elapsed() >= self.checkpoint_interval;
+            if self.log.checkpoint_due() || (due && changed && unwritten.is_none()) {
+                last_checkpoint = Instant::now();
+                changed = !self.begin_checkpoint();
+            }
+        }
+    }
+
+    /// Takes what waits, up to as much as one sync should cover.
+    fn collect(&mut self, first: Option<ToCommitter>, groups: &mut Vec<Group>) -> Turn {
+        let mut next = first;
+        while let Some(message) = next {
+            match message {
+                ToCommitter::Group(group) => {
+                    self.append(&group.writes);
+                    groups.push(group);
+                }
+                ToCommitter::Checkpointed(outcome) => self.finish_checkpoint(outcome),
+                ToCommitter::Stop(done) => return Turn::Stop(done),
+            }
+            if self.log.pending_bytes() >= limits::COMMIT_BYTES {
+                break;
+            }
+            next = self.inbox.try_recv().ok();
+        }
+        Turn::GoOn
+    }
+
+    fn append(&mut self, writes: &[Write]) {
+        if !self.health.has_failed() {
+            let appended = self.log.append(writes);
+            self.check(appended);
+        }
+    }
+
+    /// Writes and syncs, if somebody waits for it, it is `late`, or enough has come together; then
+    /// lets the events go. False if something is left that is not written yet.
+    fn commit(&mut self, groups: &mut Vec<Group>, late: bool) -> bool {
+        let awaited = groups.iter().any(|group| !group.committed.is_empty());
+        if !awaited && !late && self.log.pending_bytes() < limits::COMMIT_BYTES {
+            // Nobody waits, as with acknowledgements: they go out with the next publish.
+            for Group { done: (done, number), .. } in groups.drain(..) {
+                done.store(number, Ordering::Release);
+            }
+            return false;
+        }
+        if !self.health.has_failed() {
+            let flushed = self.log.flush(true);
+            self.check(flushed);
+        }
+        let failed = self.health.has_failed();
+        for Group { committed, done: (done, number), .. } in groups.drain(..) {
+            if failed {
+                continue;
+            }
+            for (outbox, events) in committed {
+                // A session that is gone needs no events.
+                let _ = outbox.send(events);
+            }
+            // After the events: whoever sees the number may send right behind them.
+            done.store(number, Ordering::Release);
+        }
+        true
+    }
+
+    /// True if a checkpoint has begun.
+    fn begin_checkpoint(&mut self) -> bool {
+        if self.health.has_failed() {
+            return false;
+        }
+        let begun = match self.log.begin_checkpoint() {
+            Ok(Some(delta)) => self.checkpoints.send(delta).is_ok(),
+            Ok(None) => false,
+            Err(error) => {
+                self.health.fail(&error);
+                false
+            }
+        };
+        self.checkpointing |= begun;
+        begun
+    }
+
+    fn finish_checkpoint(&mut self, outcome: Result<Checkpointed, Error>) {
+        self.checkpointing = false;
+        let finished = outcome.and_then(|done| self.log.finish_checkpoint(done));
+        self.check(finished);
+    }
+
+    /// A checkpoint of everything, so that the next start has nothing to replay.
+    fn last_checkpoint(&mut self) {
+        // One may be under way; then the last one follows it.
+        for _ in 0..2 {
+            let begun = self.begin_checkpoint();
+            if !self.checkpointing || self.health.has_failed() {
+                return;
+            }
+            while let Some(message) = self.inbox.blocking_recv() {
+                if let ToCommitter::Checkpointed(outcome) = message {
+                    self.finish_checkpoint(outcome);
+                    break;
+                }
+            }
+            if begun {
+                return;
+            }
+        }
+    }
+
+    fn check(&self, result: Result<(), Error>) {
+        if let Err(error) = result {
+            self.health.fail(&error);
+        }
+    }
+}
+
+enum Received {
+    Message(ToCommitter),
+    Nothing,
+    Closed,
+}
+
+fn receive(
+    inbox: &mut mpsc::Receiver<ToCommitter>,
+    wait: Option<Duration>,
+    runtime: &Handle,
+) -> Received {
+    let received = match wait {
+        None => inbox.blocking_recv(),
+        Some(wait) => {
+            match runtime.block_on(async { tokio::time::timeout(wait, inbox.recv()).await }) {
+                Ok(received) => received,
+                Err(_) => return Received::Nothing,
+            }
+        }
+    };
+    received.map_or(Received::Closed, Received::Message)
+}
+
+/// The checkpoint thread: moves what the committer froze into the database, and keeps segment
+/// files ready, beside the committer's work.
+pub(crate) fn run_checkpoints(
+    mut checkpointer: Checkpointer,
+    deltas: &threads::Receiver<Delta>,
+    committer: &mpsc::Sender<ToCommitter>,
+) {
+    let mut idle = false;
+    loop {
+        let delta = if idle {
+            deltas.recv().map_err(|_| threads::TryRecvError::Disconnected)
+        } else {
+            deltas.try_recv()
+        };
+        match delta {
+            Ok(delta) => {
+                let started = Instant::now();
+                let outcome = checkpointer.run(&delta);
+                drop(delta);
+                debug!(duration_ms = started.elapsed().as_millis() as u64, "checkpoint");
+                if committer.blocking_send(ToCommitter::Checkpointed(outcome)).is_err() {
+                    return;
+                }
+                idle = false;
+            }
+            Err(threads::TryRecvError::Disconnected) => return,
+            Err(threads::TryRecvError::Empty) => match checkpointer.prepare_spare() {
+                Ok(more) => idle = !more,
+                Err(error) => {
+                    // Nothing is lost by it: the log makes its segments itself if it must.
+                    error!(%error, "cannot prepare the next segment of the message log");
+                    idle = true;
+                }
+            },
+        }
+    }
+}

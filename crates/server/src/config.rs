@@ -1,0 +1,44 @@
+//! What can be configured about the server, with its defaults.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The server's configuration, complete.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where everything durable is.
+    pub data_dir: PathBuf,
+    /// Where AMQP clients connect.
+    pub amqp_listen: SocketAddr,
+    /// The first user's name.
+    pub default_user: String,
+    /// The first user's password.
+    pub default_pass: Password,
+    /// Users that may log in from the machine itself only.
+    pub loopback_users: Vec<String>,
+    /// From accepting a connection until its virtual host is open.
+    pub handshake_timeout: Duration,
+    /// The heartbeat that is proposed, in seconds; 0 is none.
+    pub heartbeat_seconds: u16,
+    /// Largest frame, in bytes.
+    pub frame_max: u32,
+    /// Highest channel number.
+    pub channel_max: u16,
+    /// Largest message body, in bytes.
+    pub message_bytes_max: u64,
+    /// How often the log's news are moved into the database.
+    pub checkpoint_interval: Duration,
+    /// The store's own options.
+    pub storage: warren_storage::Options,
+}
+
+/// A password, which shows itself nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(pub String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(..)")
+    }
+}

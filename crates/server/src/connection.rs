@@ -1,0 +1,335 @@
+//! A client's connection: one task that reads, asks the shard, and writes.
+//!
+//! The protocol is `warren_amqp::Connection`; `input` turns its events into commands, `output`
+//! turns the engine's events into frames. This file moves the bytes and keeps the time.
+
+mod input;
+mod output;
+mod requests;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, Sleep};
+use tracing::{debug, info};
+use warren_amqp::{Millis, ReplyCode, Timeout};
+use warren_engine::{Command, Event, SessionId};
+
+use crate::broker::{Shared, Stage};
+use crate::confirms::Confirms;
+use crate::limits;
+use crate::shard::ToShard;
+use requests::Requests;
+
+thread_local! {
+    /// Where sockets are read into: one for each worker thread, not one for each connection, of
+    /// which there may be ten thousand. What is left of a frame moves to its connection.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Why a connection ends without a word to the peer.
+#[derive(Debug)]
+enum Ended {
+    /// The peer closed the socket, or it broke.
+    Socket(Option<io::Error>),
+    /// The peer was silent for too long.
+    Timeout(Timeout),
+    /// The broker stops and has waited long enough.
+    Stopped,
+}
+
+/// The session in the engine that goes with an open connection. When it is dropped, in whatever
+/// way, the engine hears of it.
+#[derive(Debug)]
+struct Session {
+    id: SessionId,
+    shard: mpsc::Sender<ToShard>,
+    /// The engine knows that the session is over.
+    closed: bool,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.closed {
+            return;
+        }
+        let close = Command::CloseSession { session: self.id, reply: false };
+        let message = ToShard::Commands(self.id, vec![close]);
+        if let Err(mpsc::error::TrySendError::Full(message)) = self.shard.try_send(message) {
+            let shard = self.shard.clone();
+            tokio::spawn(async move { shard.send(message).await });
+        }
+    }
+}
+
+/// What the connection knows of one of its channels.
+#[derive(Debug, Default)]
+struct ChannelState {
+    confirms: Confirms,
+    /// Consumer tags by the engine's numbers.
+    consumers: FxHashMap<u32, Arc<str>>,
+}
+
+pub(crate) struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    amqp: warren_amqp::Connection,
+    /// Counts the connection as half open until it has logged in.
+    half_open: Option<tokio::sync::OwnedSemaphorePermit>,
+    session: Option<Session>,
+    channels: FxHashMap<u16, ChannelState>,
+    /// The beginning of a frame whose end has not come yet.
+    unread: Vec<u8>,
+    /// What the read at hand asks of the shard; `opening` goes before.
+    opening: Option<ToShard>,
+    requests: Requests,
+    outbox: mpsc::UnboundedReceiver<Vec<Event>>,
+    outbox_sender: Option<mpsc::UnboundedSender<Vec<Event>>>,
+    /// Events that are to be encoded.
+    events: VecDeque<std::vec::IntoIter<Event>>,
+    /// How much of the output is written.
+    written: usize,
+    /// The weight of the deliveries that were encoded since the engine was told last.
+    flushed: usize,
+    stage: watch::Receiver<Stage>,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        shared: Arc<Shared>,
+        half_open: tokio::sync::OwnedSemaphorePermit,
+        stage: watch::Receiver<Stage>,
+    ) -> Self {
+        let (outbox_sender, outbox) = mpsc::unbounded_channel();
+        Self {
+            amqp: warren_amqp::Connection::new(Arc::clone(&shared.settings), shared.now()),
+            stream,
+            peer,
+            shared,
+            half_open: Some(half_open),
+            session: None,
+            channels: FxHashMap::default(),
+            unread: Vec::new(),
+            opening: None,
+            requests: Requests::default(),
+            outbox,
+            outbox_sender: Some(outbox_sender),
+            events: VecDeque::new(),
+            written: 0,
+            flushed: 0,
+            stage,
+        }
+    }
+
+    /// Serves the client until either side ends it.
+    pub(crate) async fn run(mut self) {
+        match self.serve().await {
+            Ok(()) => debug!(peer = %self.peer, "connection closed"),
+            Err(Ended::Socket(None)) if self.session.is_none() => {
+                debug!(peer = %self.peer, "the peer left before it had opened a virtual host");
+            }
+            Err(Ended::Socket(None)) => {
+                info!(peer = %self.peer, "client closed the socket without closing the connection");
+            }
+            Err(Ended::Socket(Some(error))) => info!(peer = %self.peer, %error, "socket broke"),
+            Err(Ended::Timeout(Timeout::Handshake)) => {
+                info!(peer = %self.peer, "handshake took too long");
+            }
+            Err(Ended::Timeout(Timeout::Heartbeat)) => {
+                info!(peer = %self.peer, "missed heartbeats from client");
+            }
+            Err(Ended::Timeout(Timeout::Close)) => {
+                debug!(peer = %self.peer, "the peer did not confirm that the connection is closed");
+            }
+            Err(Ended::Stopped) => debug!(peer = %self.peer, "dropped as the broker stops"),
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), Ended> {
+        let mut timer = Box::pin(tokio::time::sleep(Duration::ZERO));
+        let mut armed: Option<Millis> = None;
+        let mut stopping = false;
+        loop {
+            self.send_output().await?;
+            if self.amqp.is_finished() && self.unsent() == 0 {
+                return Ok(());
+            }
+            self.arm(&mut timer, &mut armed);
+            let mut interest = Interest::READABLE;
+            let may_read = self.unsent() < limits::UNSENT_BYTES && !self.amqp.is_finished();
+            let may_write = self.unsent() > 0;
+            if !may_read {
+                interest = Interest::WRITABLE;
+            } else if may_write {
+                interest = interest | Interest::WRITABLE;
+            }
+            tokio::select! {
+                batch = self.outbox.recv(), if self.events.is_empty() => {
+                    if let Some(batch) = batch {
+                        self.events.push_back(batch.into_iter());
+                    }
+                }
+                ready = self.stream.ready(interest) => {
+                    let ready = ready.map_err(|error| Ended::Socket(Some(error)))?;
+                    if ready.is_readable() && may_read {
+                        self.read()?;
+                        self.hand_on().await;
+                    }
+                }
+                () = &mut timer, if armed.is_some() => {
+                    armed = None;
+                    self.keep_time()?;
+                }
+                changed = self.stage.changed() => {
+                    self.stop(changed.is_ok(), &mut stopping)?;
+                }
+            }
+        }
+    }
+
+    /// The broker stops: first the peer is told, then there is no more waiting for it.
+    fn stop(&mut self, known: bool, stopping: &mut bool) -> Result<(), Ended> {
+        let stage = *self.stage.borrow_and_update();
+        match stage {
+            _ if !known => Err(Ended::Stopped),
+            Stage::Running => Ok(()),
+            Stage::Stopping(code, text) if !*stopping => {
+                *stopping = true;
+                if self.session.is_none() {
+                    return Err(Ended::Stopped);
+                }
+                self.amqp.close(code, text, 0, 0);
+                Ok(())
+            }
+            Stage::Stopping(..) => Ok(()),
+            Stage::Stopped => Err(Ended::Stopped),
+        }
+    }
+
+    /// Sets the timer if the protocol's next deadline is before what it is set to.
+    fn arm(&self, timer: &mut Pin<Box<Sleep>>, armed: &mut Option<Millis>) {
+        let Some(deadline) = self.amqp.deadline() else { return };
+        if armed.is_none_or(|at| deadline < at) {
+            let wait = Duration::from_millis(deadline.saturating_sub(self.shared.now()));
+            timer.as_mut().reset(Instant::now() + wait);
+            *armed = Some(deadline);
+        }
+    }
+
+    fn keep_time(&mut self) -> Result<(), Ended> {
+        let now = self.shared.now();
+        if self.unsent() >= limits::UNSENT_BYTES {
+            self.amqp.was_not_read(now);
+        }
+        if let Some(timeout) = self.amqp.handle_deadline(now) {
+            return Err(Ended::Timeout(timeout));
+        }
+        if self.unsent() == 0 {
+            self.amqp.output().shrink_to(limits::IDLE_OUTPUT_BYTES);
+            self.unread.shrink_to(0);
+        }
+        Ok(())
+    }
+
+    /// Reads what the socket has, once, and takes the protocol's events out of it.
+    fn read(&mut self) -> Result<(), Ended> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let kept = self.unread.len();
+            if scratch.len() < kept + limits::READ_BYTES {
+                scratch.resize(kept + limits::READ_BYTES, 0);
+            }
+            let (before, room) = scratch.split_at_mut(kept);
+            before.copy_from_slice(&self.unread);
+            let read = match self.stream.try_read(room) {
+                Ok(0) => return Err(Ended::Socket(None)),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(Ended::Socket(Some(error))),
+            };
+            let input = scratch.get(..kept + read).unwrap_or_default();
+            let consumed = self.take_input(input);
+            self.unread.clear();
+            self.unread.extend_from_slice(input.get(consumed..).unwrap_or_default());
+            Ok(())
+        })
+    }
+
+    /// Gives the shard what the last read asks of it. Waits while the shard's inbox is full:
+    /// meanwhile nothing is read, and the peer waits too.
+    async fn hand_on(&mut self) {
+        let Some(session) = &self.session else { return };
+        if let Some(open) = self.opening.take() {
+            // The shards end only after the connections.
+            let _ = session.shard.send(open).await;
+        }
+        let commands = self.requests.take();
+        if !commands.is_empty() {
+            let _ = session.shard.send(ToShard::Commands(session.id, commands)).await;
+        }
+    }
+
+    /// Bytes of output that the socket has not taken yet.
+    fn unsent(&mut self) -> usize {
+        self.amqp.output().len() - self.written
+    }
+
+    /// Encodes and writes until there is nothing more or the socket takes nothing more.
+    async fn send_output(&mut self) -> Result<(), Ended> {
+        loop {
+            self.encode_events();
+            if self.unsent() == 0 {
+                break;
+            }
+            let output = self.amqp.output();
+            let rest = output.get(self.written..).unwrap_or_default();
+            match self.stream.try_write(rest) {
+                Ok(0) => return Err(Ended::Socket(None)),
+                Ok(sent) => {
+                    self.written += sent;
+                    if self.written == output.len() {
+                        output.clear();
+                        self.written = 0;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(Ended::Socket(Some(error))),
+            }
+            let now = self.shared.now();
+            self.amqp.sent(now);
+        }
+        self.report_flushed().await;
+        Ok(())
+    }
+
+    /// Tells the engine that the outbox has room again: when it is empty, or a good part is.
+    async fn report_flushed(&mut self) {
+        let done = self.events.is_empty() && self.written == 0;
+        let enough = self.flushed >= warren_engine::limits::OUTBOX_BYTES / 4;
+        if self.flushed == 0 || !(done || enough) {
+            return;
+        }
+        if let Some(session) = &self.session {
+            let bytes = std::mem::take(&mut self.flushed);
+            let command = Command::Flushed { session: session.id, bytes };
+            let _ = session.shard.send(ToShard::Commands(session.id, vec![command])).await;
+        }
+    }
+
+    /// Closes the connection for a reason of the broker's.
+    fn refuse(&mut self, code: ReplyCode, text: &str, class_id: u16, method_id: u16) {
+        info!(peer = %self.peer, code = code.number(), text, "closing connection");
+        self.amqp.close(code, text, class_id, method_id);
+    }
+}

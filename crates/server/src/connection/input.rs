@@ -1,0 +1,302 @@
+//! From the protocol's events to commands for the engine.
+
+use tracing::{info, warn};
+use warren_amqp::{Event, Method, ReplyCode, basic, exchange, queue};
+use warren_engine::{
+    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request,
+};
+
+use super::{ChannelState, Connection, Session};
+use crate::shard::ToShard;
+use crate::{login, names};
+
+/// Queue arguments that RabbitMQ acts on and this version only keeps.
+const KEPT_ARGUMENTS: [&str; 12] = [
+    "x-expires",
+    "x-message-ttl",
+    "x-dead-letter-exchange",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-max-priority",
+    "x-overflow",
+    "x-queue-type",
+    "x-single-active-consumer",
+    "x-delivery-limit",
+    "x-max-age",
+    "x-queue-mode",
+];
+
+impl Connection {
+    /// Takes all events out of the input. Gives the number of bytes that are done with.
+    pub(super) fn take_input(&mut self, input: &[u8]) -> usize {
+        let now = self.shared.now();
+        let mut at = 0;
+        while let Some(rest) = input.get(at..) {
+            let step = self.amqp.next(now, rest);
+            at += step.consumed;
+            let Some(event) = step.event else { break };
+            match event {
+                Event::Publish(publish) if publish.immediate => {
+                    self.refuse(ReplyCode::NotImplemented, "immediate=true", 60, 40);
+                }
+                Event::Publish(publish) => {
+                    self.requests.publish(&publish, input.len().saturating_sub(at));
+                }
+                Event::Login { mechanism, username, password } => {
+                    self.log_in(&mechanism, &username, &password);
+                }
+                Event::Open { virtual_host } => self.open(&virtual_host),
+                Event::ChannelOpen { channel } => {
+                    self.channels.insert(channel, ChannelState::default());
+                    self.request(channel, Request::ChannelOpen);
+                }
+                Event::ChannelClose { channel } => self.request(channel, Request::ChannelClose),
+                Event::ChannelFailed { channel, code, text } => {
+                    info!(peer = %self.peer, channel, code = code.number(), text, "channel failed");
+                    self.request(channel, Request::ChannelAbandon);
+                }
+                Event::Close { .. } => self.end_session(true),
+                Event::Closed => self.end_session(false),
+                Event::Failed { code, text } => {
+                    info!(peer = %self.peer, code = code.number(), text, "protocol error");
+                    self.end_session(false);
+                }
+                Event::UpdateSecret { .. } => {}
+                Event::Ack { channel, delivery_tag, multiple } => {
+                    let ack = Acknowledgement { channel, delivery_tag, multiple };
+                    self.requests.acknowledge(ack);
+                }
+                Event::Nack { channel, delivery_tag, multiple, requeue } => {
+                    let nack = Request::Nack { delivery_tag, multiple, requeue, reject: false };
+                    self.request(channel, nack);
+                }
+                Event::Reject { channel, delivery_tag, requeue } => {
+                    let multiple = false;
+                    let nack = Request::Nack { delivery_tag, multiple, requeue, reject: true };
+                    self.request(channel, nack);
+                }
+                Event::Method { channel, method } => self.method(channel, method),
+            }
+        }
+        at
+    }
+
+    fn request(&mut self, channel: u16, request: Request) {
+        self.requests.request(channel, request);
+    }
+
+    fn log_in(&mut self, mechanism: &str, username: &str, password: &str) {
+        let config = &self.shared.config;
+        if login::is_accepted(config, username, password, self.peer.ip()) {
+            self.amqp.login_accepted();
+        } else {
+            warn!(peer = %self.peer, user = username, mechanism, "login refused");
+            self.amqp.login_refused(mechanism);
+        }
+    }
+
+    fn open(&mut self, virtual_host: &str) {
+        let Some((id, shard)) = self.shared.virtual_host(virtual_host) else {
+            let text = format!("vhost {virtual_host} not found");
+            self.refuse(ReplyCode::NotAllowed, &text, 10, 40);
+            return;
+        };
+        let Some(outbox) = self.outbox_sender.take() else { return };
+        let session = self.shared.next_session();
+        self.opening = Some(ToShard::Open { session, virtual_host: id, outbox });
+        self.session = Some(Session { id: session, shard, closed: false });
+        self.requests.open(session);
+        self.half_open = None;
+        self.amqp.open_accepted();
+        info!(peer = %self.peer, vhost = virtual_host, "connection open");
+    }
+
+    /// Ends the session in the engine. With `reply`, the client waits for close-ok, which it gets
+    /// when the engine is done.
+    fn end_session(&mut self, reply: bool) {
+        match &mut self.session {
+            Some(session) if !session.closed => {
+                session.closed = true;
+                self.requests.command(Command::CloseSession { session: session.id, reply });
+            }
+            _ if reply => self.amqp.close_ok(),
+            _ => {}
+        }
+    }
+
+    fn method(&mut self, channel: u16, method: Method) {
+        match method {
+            Method::Exchange(method) => self.exchange_method(channel, method),
+            Method::Queue(method) => self.queue_method(channel, method),
+            Method::Basic(method) => self.basic_method(channel, method),
+            Method::Confirm(warren_amqp::confirm::AMQPMethod::Select(select)) => {
+                self.request(channel, Request::ConfirmSelect { no_wait: select.nowait });
+            }
+            Method::Tx(_) => {
+                let text = "transactions are not supported yet";
+                self.refuse(ReplyCode::NotImplemented, text, 90, 10);
+            }
+            // The protocol layer answers these itself or does not let them through.
+            Method::Confirm(_) | Method::Connection(_) | Method::Channel(_) | Method::Access(_) => {
+            }
+        }
+    }
+
+    fn exchange_method(&mut self, channel: u16, method: exchange::AMQPMethod) {
+        let request = match method {
+            exchange::AMQPMethod::Declare(declare) => Request::ExchangeDeclare {
+                name: declare.exchange.into(),
+                kind: declare.kind.into(),
+                declaration: Declaration {
+                    passive: declare.passive,
+                    durable: declare.durable,
+                    auto_delete: declare.auto_delete,
+                    exclusive: false,
+                    internal: declare.internal,
+                    no_wait: declare.nowait,
+                },
+                arguments: declare.arguments,
+            },
+            exchange::AMQPMethod::Delete(delete) => Request::ExchangeDelete {
+                name: delete.exchange.into(),
+                if_unused: delete.if_unused,
+                no_wait: delete.nowait,
+            },
+            exchange::AMQPMethod::Bind(bind) => Request::Bind {
+                source: bind.source.into(),
+                destination: Destination::Exchange(bind.destination.into()),
+                routing_key: bind.routing_key.into(),
+                arguments: bind.arguments,
+                no_wait: bind.nowait,
+            },
+            exchange::AMQPMethod::Unbind(unbind) => Request::Unbind {
+                source: unbind.source.into(),
+                destination: Destination::Exchange(unbind.destination.into()),
+                routing_key: unbind.routing_key.into(),
+                arguments: unbind.arguments,
+                no_wait: unbind.nowait,
+            },
+            exchange::AMQPMethod::DeclareOk(_)
+            | exchange::AMQPMethod::DeleteOk(_)
+            | exchange::AMQPMethod::BindOk(_)
+            | exchange::AMQPMethod::UnbindOk(_) => return,
+        };
+        self.request(channel, request);
+    }
+
+    fn queue_method(&mut self, channel: u16, method: queue::AMQPMethod) {
+        let request = match method {
+            queue::AMQPMethod::Declare(declare) => {
+                let Some(request) = self.declare_queue(declare) else { return };
+                request
+            }
+            queue::AMQPMethod::Bind(bind) => Request::Bind {
+                source: bind.exchange.into(),
+                destination: Destination::Queue(bind.queue.into()),
+                routing_key: bind.routing_key.into(),
+                arguments: bind.arguments,
+                no_wait: bind.nowait,
+            },
+            queue::AMQPMethod::Unbind(unbind) => Request::Unbind {
+                source: unbind.exchange.into(),
+                destination: Destination::Queue(unbind.queue.into()),
+                routing_key: unbind.routing_key.into(),
+                arguments: unbind.arguments,
+                no_wait: false,
+            },
+            queue::AMQPMethod::Purge(purge) => {
+                Request::QueuePurge { name: purge.queue.into(), no_wait: purge.nowait }
+            }
+            queue::AMQPMethod::Delete(delete) => Request::QueueDelete {
+                name: delete.queue.into(),
+                if_unused: delete.if_unused,
+                if_empty: delete.if_empty,
+                no_wait: delete.nowait,
+            },
+            queue::AMQPMethod::DeclareOk(_)
+            | queue::AMQPMethod::BindOk(_)
+            | queue::AMQPMethod::PurgeOk(_)
+            | queue::AMQPMethod::DeleteOk(_)
+            | queue::AMQPMethod::UnbindOk(_) => return,
+        };
+        self.request(channel, request);
+    }
+
+    fn declare_queue(&mut self, declare: queue::Declare) -> Option<Request> {
+        let mut name: String = declare.queue.into();
+        let generated = name.is_empty() && !declare.passive;
+        if generated {
+            name = self.generated("amq.gen-")?;
+        }
+        let kept = |argument: &&&str| declare.arguments.contains_key(argument);
+        if let Some(argument) = KEPT_ARGUMENTS.iter().find(kept) {
+            warn!(queue = name, argument, "this argument is kept, but has no effect yet");
+        }
+        Some(Request::QueueDeclare {
+            name,
+            generated,
+            declaration: Declaration {
+                passive: declare.passive,
+                durable: declare.durable,
+                auto_delete: declare.auto_delete,
+                exclusive: declare.exclusive,
+                internal: false,
+                no_wait: declare.nowait,
+            },
+            arguments: declare.arguments,
+        })
+    }
+
+    fn generated(&mut self, prefix: &str) -> Option<String> {
+        match names::generated(prefix) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                let text = format!("no random name: {error}");
+                self.refuse(ReplyCode::InternalError, &text, 0, 0);
+                None
+            }
+        }
+    }
+
+    fn basic_method(&mut self, channel: u16, method: basic::AMQPMethod) {
+        let request = match method {
+            basic::AMQPMethod::Qos(qos) => Request::Qos {
+                // The protocol layer refuses any other size.
+                prefetch_size: 0,
+                prefetch_count: qos.prefetch_count,
+                global: qos.global,
+            },
+            basic::AMQPMethod::Consume(consume) => {
+                let mut consumer_tag: String = consume.consumer_tag.into();
+                if consumer_tag.is_empty() {
+                    let Some(tag) = self.generated("amq.ctag-") else { return };
+                    consumer_tag = tag;
+                }
+                Request::Consume(ConsumeRequest {
+                    queue: consume.queue.into(),
+                    consumer_tag,
+                    no_ack: consume.no_ack,
+                    exclusive: consume.exclusive,
+                    no_wait: consume.nowait,
+                    arguments: consume.arguments,
+                })
+            }
+            basic::AMQPMethod::Cancel(cancel) => Request::Cancel {
+                consumer_tag: cancel.consumer_tag.into(),
+                no_wait: cancel.nowait,
+            },
+            basic::AMQPMethod::Get(get) => {
+                Request::Get { queue: get.queue.into(), no_ack: get.no_ack }
+            }
+            basic::AMQPMethod::Recover(recover) => {
+                Request::Recover { requeue: recover.requeue, no_wait: false }
+            }
+            basic::AMQPMethod::RecoverAsync(recover) => {
+                Request::Recover { requeue: recover.requeue, no_wait: true }
+            }
+            // Messages and acknowledgements have events of their own; the rest only we send.
+            _ => return,
+        };
+        self.request(channel, request);
+    }
+}

@@ -1,0 +1,174 @@
+//! From the engine's events to frames.
+
+use std::sync::Arc;
+
+use warren_amqp::{
+    Content, Method, ReplyCode, ShortString, basic, confirm, exchange, queue,
+};
+use warren_engine::{Event, Message, Reply};
+
+use super::{ChannelState, Connection};
+use crate::limits;
+use crate::reply_code::reply_code;
+
+/// The content of a message as the protocol layer wants it.
+fn content(message: &Message) -> Content<'_> {
+    Content {
+        exchange: message.exchange(),
+        routing_key: message.routing_key(),
+        properties: message.properties(),
+        body: message.body(),
+    }
+}
+
+/// A name that came from a short string, or was made by us: it fits.
+fn short(text: String) -> ShortString {
+    ShortString::try_new(text).unwrap_or_default()
+}
+
+impl Connection {
+    /// Encodes events until a good piece of output has come together.
+    pub(super) fn encode_events(&mut self) {
+        while self.amqp.output().len() < limits::WRITE_BYTES {
+            let Some(batch) = self.events.front_mut() else {
+                // More may have come meanwhile; take it without going around the loop.
+                match self.outbox.try_recv() {
+                    Ok(batch) => self.events.push_back(batch.into_iter()),
+                    Err(_) => return,
+                }
+                continue;
+            };
+            match batch.next() {
+                Some(event) => self.encode(event),
+                None => {
+                    self.events.pop_front();
+                }
+            }
+        }
+    }
+
+    fn encode(&mut self, event: Event) {
+        self.flushed += event.weight();
+        match event {
+            Event::Deliver { channel, consumer, delivery_tag, redelivered, message } => {
+                let state = self.channels.get(&channel);
+                let Some(tag) = state.and_then(|state| state.consumers.get(&consumer)) else {
+                    return;
+                };
+                self.amqp.deliver(channel, tag, delivery_tag, redelivered, content(&message));
+            }
+            Event::GetOk { channel, delivery_tag, redelivered, message_count, message } => {
+                self.amqp.get_ok(
+                    channel,
+                    delivery_tag,
+                    redelivered,
+                    message_count,
+                    content(&message),
+                );
+            }
+            Event::Return { channel, message } => {
+                self.amqp.return_message(channel, ReplyCode::NoRoute, content(&message));
+            }
+            Event::Confirm { channel, first, last } => {
+                if let Some(state) = self.channels.get_mut(&channel) {
+                    let amqp = &mut self.amqp;
+                    state.confirms.add(first, last, |tag, multiple| {
+                        amqp.ack(channel, tag, multiple);
+                    });
+                }
+            }
+            Event::Reply { channel, reply } => self.encode_reply(channel, reply),
+            Event::ConsumerCancelled { channel, consumer } => {
+                self.encode_cancel(channel, consumer);
+            }
+            Event::ChannelError { channel, error, origin } => {
+                self.channels.remove(&channel);
+                if self.amqp.channel_is_open(channel) {
+                    let (code, text) = (reply_code(&error), error.to_string());
+                    let (class_id, method_id) = (origin.class_id, origin.method_id);
+                    self.amqp.close_channel(channel, code, &text, class_id, method_id);
+                } else {
+                    // The client closed it at the same time: all that it waits for is the ok.
+                    self.amqp.channel_close_ok(channel);
+                }
+            }
+            Event::SessionError { error, origin } => {
+                let (code, text) = (reply_code(&error), error.to_string());
+                self.refuse(code, &text, origin.class_id, origin.method_id);
+            }
+            Event::SessionClosed => self.amqp.close_ok(),
+        }
+    }
+
+    fn encode_cancel(&mut self, channel: u16, consumer: u32) {
+        let Some(state) = self.channels.get_mut(&channel) else { return };
+        let Some(tag) = state.consumers.remove(&consumer) else { return };
+        if self.amqp.client_has_capability("consumer_cancel_notify") {
+            let consumer_tag = short(tag.to_string());
+            let cancel = basic::Cancel { consumer_tag, nowait: true };
+            self.amqp.method(channel, Method::Basic(basic::AMQPMethod::Cancel(cancel)));
+        }
+    }
+
+    fn encode_reply(&mut self, channel: u16, reply: Reply) {
+        use basic::AMQPMethod as Basic;
+        use exchange::AMQPMethod as Exchange;
+        use queue::AMQPMethod as Queue;
+
+        let method = match reply {
+            Reply::ChannelCloseOk => {
+                self.channels.remove(&channel);
+                self.amqp.channel_close_ok(channel);
+                return;
+            }
+            Reply::ExchangeDeclareOk => {
+                Method::Exchange(Exchange::DeclareOk(exchange::DeclareOk {}))
+            }
+            Reply::ExchangeDeleteOk => Method::Exchange(Exchange::DeleteOk(exchange::DeleteOk {})),
+            Reply::ExchangeBindOk => Method::Exchange(Exchange::BindOk(exchange::BindOk {})),
+            Reply::ExchangeUnbindOk => Method::Exchange(Exchange::UnbindOk(exchange::UnbindOk {})),
+            Reply::QueueDeclareOk { queue, message_count, consumer_count } => {
+                let queue = short(queue);
+                let ok = queue::DeclareOk { queue, message_count, consumer_count };
+                Method::Queue(Queue::DeclareOk(ok))
+            }
+            Reply::QueueDeleteOk { message_count } => {
+                Method::Queue(Queue::DeleteOk(queue::DeleteOk { message_count }))
+            }
+            Reply::QueuePurgeOk { message_count } => {
+                Method::Queue(Queue::PurgeOk(queue::PurgeOk { message_count }))
+            }
+            Reply::QueueBindOk => Method::Queue(Queue::BindOk(queue::BindOk {})),
+            Reply::QueueUnbindOk => Method::Queue(Queue::UnbindOk(queue::UnbindOk {})),
+            Reply::QosOk => Method::Basic(Basic::QosOk(basic::QosOk {})),
+            Reply::ConsumeOk { consumer, consumer_tag, no_wait } => {
+                self.channel_state(channel).consumers.insert(consumer, Arc::from(&*consumer_tag));
+                if no_wait {
+                    return;
+                }
+                let consumer_tag = short(consumer_tag);
+                Method::Basic(Basic::ConsumeOk(basic::ConsumeOk { consumer_tag }))
+            }
+            Reply::CancelOk { consumer, consumer_tag, no_wait } => {
+                if let Some(consumer) = consumer {
+                    self.channel_state(channel).consumers.remove(&consumer);
+                }
+                if no_wait {
+                    return;
+                }
+                let consumer_tag = short(consumer_tag);
+                Method::Basic(Basic::CancelOk(basic::CancelOk { consumer_tag }))
+            }
+            Reply::GetEmpty => Method::Basic(Basic::GetEmpty(basic::GetEmpty {})),
+            Reply::RecoverOk => Method::Basic(Basic::RecoverOk(basic::RecoverOk {})),
+            Reply::ConfirmSelectOk => {
+                Method::Confirm(confirm::AMQPMethod::SelectOk(confirm::SelectOk {}))
+            }
+        };
+        self.amqp.method(channel, method);
+    }
+
+    fn channel_state(&mut self, channel: u16) -> &mut ChannelState {
+        self.channels.entry(channel).or_default()
+    }
+}

@@ -1,0 +1,24 @@
+//! Why the server cannot start or go on.
+
+use std::net::SocketAddr;
+
+use thiserror::Error;
+
+/// A reason not to start or not to go on.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A port is taken, or the address is not this machine's.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said, in words that help.
+        reason: String,
+    },
+    /// The store cannot be opened or failed.
+    #[error("{0}")]
+    Storage(#[from] warren_storage::Error),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}

@@ -1,0 +1,127 @@
+//! Takes connections in and gives each a task of its own; one that panics ends alone.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{debug, error, warn};
+
+use crate::broker::{Shared, Stage};
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::limits;
+
+/// A listener at work.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    address: SocketAddr,
+    /// Closed when the last connection is gone.
+    ended: tokio::sync::Mutex<mpsc::Receiver<()>>,
+}
+
+/// Takes a port.
+pub(crate) fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), Error> {
+    let listen = |error: &io::Error| Error::Listen { address, reason: reason(error) };
+    let socket = std::net::TcpListener::bind(address).map_err(|error| listen(&error))?;
+    socket.set_nonblocking(true).map_err(|error| listen(&error))?;
+    let bound = socket.local_addr().map_err(|error| listen(&error))?;
+    Ok((socket, bound))
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "the port is taken by another process".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "this machine does not have the address".to_owned(),
+        io::ErrorKind::PermissionDenied => "the port needs more rights".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+impl Listener {
+    pub(crate) fn start(
+        socket: std::net::TcpListener,
+        address: SocketAddr,
+        shared: Arc<Shared>,
+        stage: watch::Receiver<Stage>,
+    ) -> Result<Self, Error> {
+        let socket = TcpListener::from_std(socket)
+            .map_err(|error| Error::Listen { address, reason: error.to_string() })?;
+        let (running, ended) = mpsc::channel(1);
+        tokio::spawn(async move {
+            accept_all(socket, shared, stage).await;
+            drop(running);
+        });
+        Ok(Self { address, ended: tokio::sync::Mutex::new(ended) })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until all connections are gone. False if some are left.
+    pub(crate) async fn stopped_within(&self, patience: Duration) -> bool {
+        let mut ended = self.ended.lock().await;
+        tokio::time::timeout(patience, ended.recv()).await.is_ok()
+    }
+}
+
+/// Accepts until the broker stops, then waits for the connections to end.
+async fn accept_all(
+    socket: TcpListener,
+    shared: Arc<Shared>,
+    mut stage: watch::Receiver<Stage>,
+) {
+    let stages = stage.clone();
+    let half_open = Arc::new(Semaphore::new(limits::HALF_OPEN_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = socket.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    // Half-open connections are few unless somebody means harm: no place, no talk.
+                    let Ok(permit) = Arc::clone(&half_open).try_acquire_owned() else {
+                        warn!(%peer, "too many connections that have not logged in");
+                        continue;
+                    };
+                    debug!(%peer, "accepting AMQP connection");
+                    prepare(&stream);
+                    let shared = Arc::clone(&shared);
+                    let connection = Connection::new(stream, peer, shared, permit, stages.clone());
+                    connections.spawn(connection.run());
+                }
+                Err(error) => {
+                    warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+                }
+            },
+            Some(ended) = connections.join_next() => tell(ended),
+            () = stopping(&mut stage) => break,
+        }
+    }
+    drop(socket);
+    while let Some(ended) = connections.join_next().await {
+        tell(ended);
+    }
+}
+
+async fn stopping(stage: &mut watch::Receiver<Stage>) {
+    // An error means that the broker is gone, which is a stop too.
+    let _ = stage.wait_for(|stage| *stage != Stage::Running).await;
+}
+
+fn prepare(stream: &TcpStream) {
+    // Batches are ours to make; the kernel must not wait for more.
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "cannot set TCP_NODELAY");
+    }
+}
+
+fn tell(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        error!(%error, "a connection has failed; all others go on");
+    }
+}

@@ -1,0 +1,41 @@
+//! The loader: one thread that reads contents of waiting messages back from disk, so that neither
+//! the shards nor the connections wait for it.
+
+use std::sync::Arc;
+use std::sync::mpsc as threads;
+
+use rustc_hash::FxHashMap;
+use tokio::sync::mpsc;
+use tracing::error;
+use warren_engine::{Command, Load, VirtualHostId};
+use warren_storage::{Loaded, Reader};
+
+use crate::health::Health;
+use crate::limits;
+use crate::shard::ToShard;
+
+/// Answers wishes until the shards are gone.
+pub(crate) fn run(
+    reader: &Reader,
+    wishes: &threads::Receiver<Load>,
+    shards: &FxHashMap<VirtualHostId, mpsc::Sender<ToShard>>,
+    health: &Arc<Health>,
+) {
+    while let Ok(load) = wishes.recv() {
+        let host = load.queue.virtual_host();
+        let Some(shard) = shards.get(&host) else { continue };
+        match reader.load(load, limits::LOAD_BYTES) {
+            Ok(Loaded { messages, damaged, through }) => {
+                for (sequence, reason) in damaged {
+                    error!(queue.id = load.queue.0, sequence, reason, "a message is damaged");
+                }
+                let command = Command::Loaded { load, through, messages };
+                if shard.blocking_send(ToShard::Loaded(host, command)).is_err() {
+                    return;
+                }
+            }
+            // The messages may well be there: better to stop than to take them for lost.
+            Err(error) => health.fail(&error),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The one place where errors become AMQP reply codes.
+
+use warren_amqp::ReplyCode;
+use warren_engine::Error;
+
+/// The reply code of a refusal. Exhaustive on purpose: a new error has no code until it gets one
+/// here.
+pub(crate) fn reply_code(error: &Error) -> ReplyCode {
+    match error {
+        Error::QueueNotFound { .. } | Error::ExchangeNotFound { .. } | Error::NoLastQueue => {
+            ReplyCode::NotFound
+        }
+        Error::ReservedName { .. }
+        | Error::DefaultExchange
+        | Error::SystemExchange { .. }
+        | Error::InternalExchange { .. }
+        | Error::ExclusiveUse { .. } => ReplyCode::AccessRefused,
+        Error::QueueLocked { .. } => ReplyCode::ResourceLocked,
+        Error::UnknownExchangeType { .. }
+        | Error::Inequivalent { .. }
+        | Error::InUse { .. }
+        | Error::NotEmpty { .. }
+        | Error::InvalidMatch { .. }
+        | Error::UnknownDeliveryTag { .. } => ReplyCode::PreconditionFailed,
+        Error::ConsumerTagInUse { .. } | Error::TooManyConsumers { .. } => ReplyCode::NotAllowed,
+        Error::NotImplemented { .. } => ReplyCode::NotImplemented,
+    }
+}

@@ -1,0 +1,240 @@
+//! An engine shard: one task that owns virtual hosts, whole, and hands on what follows from
+//! commands. No locks, and it never waits for a connection; only for the committer, when the disk
+//! is slower than the publishers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustc_hash::FxHashMap;
+use tokio::sync::{mpsc, oneshot};
+use tracing::error;
+use warren_engine::{
+    Command, Effects, Event, Load, Outgoing, SessionId, Summary, VirtualHost, VirtualHostId,
+};
+
+use crate::committer::{Group, ToCommitter};
+use crate::limits;
+
+/// Where a session's events go. Unbounded, because the engine gives deliveries only as far as the
+/// outbox has room, and everything else answers something that was read.
+pub(crate) type Outbox = mpsc::UnboundedSender<Vec<Event>>;
+
+/// What a shard can be told.
+#[derive(Debug)]
+pub(crate) enum ToShard {
+    /// A client opened a virtual host of this shard.
+    Open { session: SessionId, virtual_host: VirtualHostId, outbox: Outbox },
+    /// Commands of one session, in order.
+    Commands(SessionId, Vec<Command>),
+    /// Contents that came from disk, for a virtual host.
+    Loaded(VirtualHostId, Command),
+    /// Counts, for each virtual host.
+    Summary(oneshot::Sender<Vec<(String, Summary)>>),
+    /// Hand on everything and end.
+    Stop(oneshot::Sender<()>),
+}
+
+/// A session, as the shard knows it.
+#[derive(Debug)]
+struct Client {
+    virtual_host: VirtualHostId,
+    outbox: Outbox,
+    /// Events that set out at the end of the batch.
+    events: Vec<Event>,
+    /// Events that wait for the group that is being put together.
+    committed: Vec<Event>,
+    /// The session is closed: nothing comes after what is on its way.
+    closed: bool,
+}
+
+pub(crate) struct Shard {
+    inbox: mpsc::Receiver<ToShard>,
+    hosts: FxHashMap<VirtualHostId, VirtualHost>,
+    clients: FxHashMap<SessionId, Client>,
+    committer: mpsc::Sender<ToCommitter>,
+    loader: std::sync::mpsc::Sender<Load>,
+    effects: Effects,
+    /// Sessions with something in `events`, `committed` or `closed`.
+    touched: Vec<SessionId>,
+    /// Channels with a reply that waits for the disk, and for which group. What comes after it on
+    /// the channel waits too, so that replies keep their order.
+    held: FxHashMap<(SessionId, u16), u64>,
+    /// The number of the last group that the committer was given.
+    last_group: u64,
+    /// The number of the last group whose events have been sent.
+    done_group: Arc<AtomicU64>,
+}
+
+impl Shard {
+    pub(crate) fn new(
+        hosts: Vec<(VirtualHostId, VirtualHost)>,
+        inbox: mpsc::Receiver<ToShard>,
+        committer: mpsc::Sender<ToCommitter>,
+        loader: std::sync::mpsc::Sender<Load>,
+    ) -> Self {
+        Self {
+            inbox,
+            hosts: hosts.into_iter().collect(),
+            clients: FxHashMap::default(),
+            committer,
+            loader,
+            effects: Effects::default(),
+            touched: Vec::new(),
+            held: FxHashMap::default(),
+            last_group: 0,
+            done_group: Arc::default(),
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let mut batch = Vec::with_capacity(limits::SHARD_BATCH);
+        while self.inbox.recv_many(&mut batch, limits::SHARD_BATCH).await > 0 {
+            for message in batch.drain(..) {
+                match message {
+                    ToShard::Open { session, virtual_host, outbox } => {
+                        self.open(session, virtual_host, outbox);
+                    }
+                    ToShard::Commands(session, commands) => {
+                        for command in commands {
+                            self.apply(session, command);
+                            if self.is_full() {
+                                self.hand_on().await;
+                            }
+                        }
+                    }
+                    ToShard::Loaded(host, command) => self.apply_to(host, command),
+                    ToShard::Summary(reply) => {
+                        let counts = self.hosts.values();
+                        let counts = counts.map(|host| (host.name().to_owned(), host.summary()));
+                        // Whoever asked may be gone.
+                        let _ = reply.send(counts.collect());
+                    }
+                    ToShard::Stop(done) => {
+                        self.hand_on().await;
+                        let _ = done.send(());
+                        return;
+                    }
+                }
+                if self.is_full() {
+                    self.hand_on().await;
+                }
+            }
+            self.hand_on().await;
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.effects.events.len() + self.effects.writes.len() >= limits::SHARD_EFFECTS
+    }
+
+    fn open(&mut self, session: SessionId, virtual_host: VirtualHostId, outbox: Outbox) {
+        self.clients.insert(
+            session,
+            Client {
+                virtual_host,
+                outbox,
+                events: Vec::new(),
+                committed: Vec::new(),
+                closed: false,
+            },
+        );
+        self.apply_to(virtual_host, Command::OpenSession(session));
+    }
+
+    fn apply(&mut self, session: SessionId, command: Command) {
+        let Some(client) = self.clients.get_mut(&session) else { return };
+        if matches!(command, Command::CloseSession { .. }) {
+            client.closed = true;
+            self.touched.push(session);
+        }
+        let host = client.virtual_host;
+        self.apply_to(host, command);
+    }
+
+    fn apply_to(&mut self, host: VirtualHostId, command: Command) {
+        if let Some(host) = self.hosts.get_mut(&host) {
+            host.apply(command, &mut self.effects);
+        }
+    }
+
+    /// Hands on what has come together: events to sessions, writes to the committer, wishes to
+    /// the loader.
+    async fn hand_on(&mut self) {
+        if self.effects.is_empty() && self.touched.is_empty() {
+            return;
+        }
+        for load in self.effects.loads.drain(..) {
+            // The loader ends only when the broker does.
+            let _ = self.loader.send(load);
+        }
+        for (queue, sequence) in self.effects.lost.drain(..) {
+            error!(queue.id = queue.0, sequence, "a message could not be read back and is lost");
+        }
+        let group = self.last_group + 1;
+        self.sort_events(group);
+        let mut committed = Vec::new();
+        for session in std::mem::take(&mut self.touched) {
+            let Some(client) = self.clients.get_mut(&session) else { continue };
+            if !client.events.is_empty() {
+                // A session that is gone needs no events.
+                let _ = client.outbox.send(std::mem::take(&mut client.events));
+            }
+            if !client.committed.is_empty() {
+                committed.push((client.outbox.clone(), std::mem::take(&mut client.committed)));
+            }
+            if client.closed {
+                self.clients.remove(&session);
+                self.held.retain(|(held, _), _| *held != session);
+            }
+        }
+        if self.effects.writes.is_empty() && committed.is_empty() {
+            return;
+        }
+        self.last_group = group;
+        let writes = std::mem::take(&mut self.effects.writes);
+        let done = (Arc::clone(&self.done_group), group);
+        // The committer ends only after the shards.
+        let _ = self.committer.send(ToCommitter::Group(Group { writes, committed, done })).await;
+    }
+
+    /// Gives each event to its session, at once or with the group.
+    fn sort_events(&mut self, group: u64) {
+        if !self.held.is_empty() {
+            let done = self.done_group.load(Ordering::Acquire);
+            self.held.retain(|_, group| *group > done);
+        }
+        let mut last: Option<(SessionId, &mut Client)> = None;
+        for Outgoing { session, event, after_commit } in self.effects.events.drain(..) {
+            let waits = after_commit || is_held(&self.held, session, &event);
+            if waits && let Event::Reply { channel, .. } = &event {
+                self.held.insert((session, *channel), group);
+            }
+            let client = match last {
+                Some((same, client)) if same == session => client,
+                _ => match self.clients.get_mut(&session) {
+                    Some(client) => client,
+                    None => {
+                        last = None;
+                        continue;
+                    }
+                },
+            };
+            if client.events.is_empty() && client.committed.is_empty() {
+                self.touched.push(session);
+            }
+            let list = if waits { &mut client.committed } else { &mut client.events };
+            list.push(event);
+            last = Some((session, client));
+        }
+    }
+}
+
+fn is_held(held: &FxHashMap<(SessionId, u16), u64>, session: SessionId, event: &Event) -> bool {
+    if held.is_empty() {
+        return false;
+    }
+    match event.channel() {
+        Some(channel) => held.contains_key(&(session, channel)),
+        None => held.keys().any(|(other, _)| *other == session),
+    }
+}

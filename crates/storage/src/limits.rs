@@ -1,0 +1,78 @@
+//! The options of a store and its fixed limits, each with its reason.
+
+/// The version of everything on disk that this code writes, and the newest that it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What an owner of a store may choose.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The size of a segment file of the log, in bytes. A segment is the unit in which disk space
+    /// comes back: smaller ones free it sooner, larger ones need fewer file operations.
+    pub segment_bytes: u64,
+    /// How many written-ahead segments are kept ready, so that the committer neither waits for
+    /// zeros to be written nor pays for syncs of a growing file.
+    pub spare_segments: usize,
+    /// The cache of redb, in bytes. Memory is this and a few MB, whatever the file's size; the
+    /// index is written and read in order, so that a large cache gains nothing.
+    pub cache_bytes: usize,
+    /// How many bytes of log make a checkpoint due. Recovery replays at most about this much.
+    pub checkpoint_bytes: u64,
+    /// A random number, used only when the folder is made and kept in it: it enters every
+    /// checksum of the log. With it, nobody can publish a body that a recovery would take for a
+    /// record of the log after the segment that held it was recycled.
+    pub log_key: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            spare_segments: 2,
+            cache_bytes: 8 << 20,
+            checkpoint_bytes: 64 << 20,
+            log_key: 0,
+        }
+    }
+}
+
+/// The smallest segment, in bytes: a header and a few records.
+pub(crate) const SEGMENT_BYTES_MIN: u64 = 4 << 10;
+
+/// The largest segment, in bytes: places inside a segment are 32 bits wide.
+pub(crate) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+
+/// A pending record that reaches this many bytes is written by `append` without waiting for
+/// `flush`: lengths in the log are 32 bits wide, and a record has to fit into memory twice.
+pub(crate) const RECORD_BYTES_MAX: usize = 256 << 20;
+
+/// A buffer for pending records that has grown larger than this is given back.
+pub(crate) const PENDING_BYTES_KEPT: usize = 4 << 20;
+
+/// The largest encoded message, in bytes. The record that holds it must stay below 4 GiB.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 1 << 30;
+
+/// A row of the index is packed up to this many bytes: one leaf page of redb has 4096, and a row
+/// that does not fit takes a page of twice that.
+pub(crate) const ROW_BYTES_MAX: usize = 3_900;
+
+/// A row longer than this is left alone when messages are added behind it.
+pub(crate) const ROW_BYTES_FULL: usize = ROW_BYTES_MAX * 3 / 4;
+
+/// Two wanted messages at most this far apart in a segment are read together: a read of this many
+/// bytes costs about as much as a second system call and seek.
+pub(crate) const READ_GAP_BYTES_MAX: u32 = 32 << 10;
+
+/// The most bytes that one read of message contents fetches.
+pub(crate) const READ_BYTES_MAX: u32 = 4 << 20;
+
+/// The window through which recovery reads a segment, in bytes.
+pub(crate) const REPLAY_WINDOW_BYTES: usize = 1 << 20;
+
+/// Zeros are written ahead in pieces of this many bytes.
+pub(crate) const ZERO_BYTES: usize = 1 << 20;
+
+/// Nested tables and arrays in stored arguments: deeper than any that the protocol layer lets in.
+pub(crate) const ARGUMENTS_DEPTH_MAX: usize = 64;
+
+/// How often a load looks again for messages whose segment went away while it looked.
+pub(crate) const LOAD_ATTEMPTS_MAX: usize = 3;

@@ -1,0 +1,310 @@
+//! The message log's writing side: a pending record in memory, written at once into the active
+//! segment.
+//!
+//! ```text
+//! append, append, append -> one pending record -> flush: one write, one fdatasync
+//! ```
+//!
+//! The index learns of the writes of a record when the record is in the file: only then is it
+//! known where the messages stand, and only then can they be read back.
+
+use std::sync::Arc;
+
+use warren_engine::{QueueId, Sequence, Write};
+
+use crate::delta::Entry;
+use crate::limits::{MESSAGE_BYTES_MAX, PENDING_BYTES_KEPT, RECORD_BYTES_MAX};
+use crate::record::{body_bytes, put_enqueued, put_settled, put_topology};
+use crate::segment::{self, HEADER_BYTES, Header, RECORD_ALIGNMENT, RECORD_HEADER_BYTES};
+use crate::shared::{Position, Segment, Shared};
+use crate::{Checkpointed, Delta, DiskFile, Error};
+
+/// The writing side of the message log; the committer owns it.
+#[derive(Debug)]
+pub struct Log {
+    shared: Arc<Shared>,
+    active: Active,
+    /// The number of the last record that was written.
+    record_number: u64,
+    /// Records were written to the active segment that no sync has covered.
+    unsynced: bool,
+    /// Room for a record's frame, then its payload.
+    pending: Vec<u8>,
+    /// What the pending record changes in the index, in order.
+    changes: Vec<Change>,
+    checkpoint: Checkpoint,
+    failed: Option<Error>,
+}
+
+/// The segment that records go to.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) number: u32,
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) bytes: u32,
+    /// Where the next record begins.
+    pub(crate) offset: u32,
+}
+
+#[derive(Debug)]
+struct Checkpoint {
+    running: bool,
+    /// Bytes of log written since the last one began.
+    bytes: u64,
+    /// The last record that the last one covers.
+    record: u64,
+}
+
+/// A change of the index that waits for its record to be written.
+#[derive(Debug)]
+enum Change {
+    Enqueued { queue: QueueId, sequence: Sequence, offset: u32, length: u32, body_bytes: u32 },
+    Settled { queue: QueueId, first: Sequence, last: Sequence },
+    Topology(Box<Write>),
+}
+
+impl Log {
+    /// Goes on after a recovery that replayed `replayed_bytes`, which no checkpoint covers yet.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        active: Active,
+        record_number: u64,
+        replayed_bytes: u64,
+    ) -> Self {
+        let covered = shared.state().covered.record;
+        Self {
+            shared,
+            active,
+            record_number,
+            unsynced: false,
+            pending: vec![0; RECORD_HEADER_BYTES],
+            changes: Vec::new(),
+            checkpoint: Checkpoint { running: false, bytes: replayed_bytes, record: covered },
+            failed: None,
+        }
+    }
+
+    /// Encodes writes into the pending record, in memory. A pending record that has grown very
+    /// large is written at once, without a sync.
+    ///
+    /// Messages of queues that were not declared before are written, but not kept.
+    ///
+    /// # Errors
+    /// `MessageTooLarge`, and the errors of [`Self::flush`]. After an error every later call
+    /// fails with the same one.
+    pub fn append(&mut self, writes: &[Write]) -> Result<(), Error> {
+        self.check()?;
+        for write in writes {
+            self.append_one(write).or_else(|error| self.fail(error))?;
+        }
+        Ok(())
+    }
+
+    fn append_one(&mut self, write: &Write) -> Result<(), Error> {
+        match write {
+            Write::Enqueued { message, queues } => {
+                let encoded = message.encoded();
+                if encoded.len() > MESSAGE_BYTES_MAX {
+                    let bytes = encoded.len();
+                    return Err(Error::MessageTooLarge { bytes, bytes_max: MESSAGE_BYTES_MAX });
+                }
+                let (length, body_bytes) = (encoded.len() as u32, body_bytes(encoded));
+                let offset = put_enqueued(&mut self.pending, message, queues) as u32;
+                for &(queue, sequence) in queues {
+                    let change = Change::Enqueued { queue, sequence, offset, length, body_bytes };
+                    self.changes.push(change);
+                }
+            }
+            Write::Settled { queue, first, last } => {
+                put_settled(&mut self.pending, *queue, *first, *last);
+                let change = Change::Settled { queue: *queue, first: *first, last: *last };
+                self.changes.push(change);
+            }
+            Write::ExchangeDeclared(..)
+            | Write::ExchangeDeleted(..)
+            | Write::QueueDeclared(..)
+            | Write::QueueDeleted(..)
+            | Write::Bound(..)
+            | Write::Unbound(..) => {
+                put_topology(&mut self.pending, write);
+                self.changes.push(Change::Topology(Box::new(write.clone())));
+            }
+        }
+        if self.pending.len() >= RECORD_BYTES_MAX { self.write_pending() } else { Ok(()) }
+    }
+
+    /// The size of the pending record, in bytes; 0 if nothing waits for a flush.
+    #[must_use]
+    pub fn pending_bytes(&self) -> usize {
+        self.pending.len().saturating_sub(RECORD_HEADER_BYTES)
+    }
+
+    /// Writes the pending record; with `sync`, returns when it and everything before it is
+    /// durable. With nothing pending it only syncs, if there is something to sync.
+    ///
+    /// # Errors
+    /// `DiskFull` and any other error of the disk. After an error nobody knows what is durable:
+    /// every later call fails with the same error, and the store has to be opened again.
+    pub fn flush(&mut self, sync: bool) -> Result<(), Error> {
+        self.check()?;
+        let done = self.write_pending().and_then(|()| if sync { self.sync() } else { Ok(()) });
+        done.or_else(|error| self.fail(error))
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        if self.unsynced {
+            self.active.file.sync_data().map_err(|error| self.io("sync", &error))?;
+            self.unsynced = false;
+        }
+        Ok(())
+    }
+
+    fn write_pending(&mut self) -> Result<(), Error> {
+        if self.pending_bytes() == 0 {
+            return Ok(());
+        }
+        let bytes = self.pending.len().next_multiple_of(RECORD_ALIGNMENT) as u32;
+        if self.active.bytes.saturating_sub(self.active.offset) < bytes {
+            self.roll(bytes)?;
+        }
+        let number = self.record_number + 1;
+        let offset = self.active.offset;
+        segment::seal_record(&mut self.pending, self.shared.log_key, self.active.number, number);
+        let written = self.active.file.write_at(u64::from(offset), &self.pending);
+        written.map_err(|error| self.io("write", &error))?;
+        self.unsynced = true;
+        self.record_number = number;
+        self.active.offset = offset.saturating_add(bytes);
+        self.checkpoint.bytes += u64::from(bytes);
+        self.index_pending(offset);
+        self.pending.truncate(RECORD_HEADER_BYTES);
+        if self.pending.capacity() > PENDING_BYTES_KEPT {
+            self.pending.shrink_to(PENDING_BYTES_KEPT);
+            self.changes.shrink_to(PENDING_BYTES_KEPT / size_of::<Change>());
+        }
+        Ok(())
+    }
+
+    /// Tells the index of a record that was written at `record_offset`.
+    fn index_pending(&mut self, record_offset: u32) {
+        let segment = self.active.number;
+        let mut state = self.shared.state();
+        for change in self.changes.drain(..) {
+            match change {
+                Change::Enqueued { queue, sequence, offset, length, body_bytes } => {
+                    let offset = record_offset + offset;
+                    let entry = Entry { sequence, segment, offset, length, body_bytes };
+                    state.enqueue(queue, entry);
+                }
+                Change::Settled { queue, first, last } => state.settle(queue, first, last),
+                Change::Topology(write) => state.change_topology(*write),
+            }
+        }
+    }
+
+    /// Goes on in a new segment with room for a record of `record_bytes`.
+    fn roll(&mut self, record_bytes: u32) -> Result<(), Error> {
+        // A later segment must never be durable before an earlier one.
+        self.sync()?;
+        let number = self.active.number + 1;
+        self.active = new_segment(&self.shared, number, self.record_number + 1, record_bytes)?;
+        Ok(())
+    }
+
+    /// True if so much log was written since the last checkpoint that a new one is due.
+    #[must_use]
+    pub fn checkpoint_due(&self) -> bool {
+        !self.checkpoint.running && self.checkpoint.bytes >= self.shared.options.checkpoint_bytes
+    }
+
+    /// Freezes what changed since the last checkpoint, for [`Checkpointer::run`]; None if nothing
+    /// did or the last one is not finished. It covers what was flushed, and syncs it if need be;
+    /// the pending record is not in it.
+    ///
+    /// A checkpoint that fails is never finished: the store has to be opened again.
+    ///
+    /// [`Checkpointer::run`]: crate::Checkpointer::run
+    ///
+    /// # Errors
+    /// Like [`Self::flush`].
+    pub fn begin_checkpoint(&mut self) -> Result<Option<Delta>, Error> {
+        self.check()?;
+        if self.checkpoint.running || self.checkpoint.record == self.record_number {
+            return Ok(None);
+        }
+        self.sync().or_else(|error| self.fail(error))?;
+        self.checkpoint = Checkpoint { running: true, bytes: 0, record: self.record_number };
+        let covered = Position {
+            segment: self.active.number,
+            offset: self.active.offset,
+            record: self.record_number,
+        };
+        let layer = self.shared.state().freeze();
+        Ok(Some(Delta { layer, covered }))
+    }
+
+    /// Takes the outcome of a checkpoint. Segments that nothing needs any more are struck off;
+    /// the checkpointer deletes or recycles their files.
+    ///
+    /// # Errors
+    /// The error that an earlier call failed with.
+    pub fn finish_checkpoint(&mut self, outcome: Checkpointed) -> Result<(), Error> {
+        self.check()?;
+        let Checkpointed { covered, freed } = outcome;
+        let mut state = self.shared.state();
+        let frozen = state.frozen.take();
+        state.covered = covered;
+        state.release_all(&freed);
+        state.retire_dead();
+        drop(state);
+        // Freeing a large delta takes a while: not under the lock.
+        drop(frozen);
+        self.checkpoint.running = false;
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    fn fail(&mut self, error: Error) -> Result<(), Error> {
+        self.failed = Some(error.clone());
+        Err(error)
+    }
+
+    fn io(&self, operation: &'static str, error: &std::io::Error) -> Error {
+        Error::io(operation, &self.shared.segment_path(self.active.number), error)
+    }
+}
+
+/// Makes segment `number`, from a spare file if there is one and the record fits.
+pub(crate) fn new_segment(
+    shared: &Shared,
+    number: u32,
+    first_record: u64,
+    record_bytes: u32,
+) -> Result<Active, Error> {
+    let path = shared.segment_path(number);
+    let name = segment::name(number);
+    let wanted = u64::from(HEADER_BYTES) + u64::from(record_bytes);
+    let spare =
+        if wanted <= shared.options.segment_bytes { shared.state().spares.pop() } else { None };
+    let (file, bytes) = if let Some(spare) = spare {
+        let renamed = shared.disk.rename(&segment::spare_name(spare), &name);
+        renamed.map_err(|error| Error::io("make", &path, &error))?;
+        let file = shared.disk.open(&name).map_err(|error| Error::io("open", &path, &error))?;
+        (file, shared.options.segment_bytes)
+    } else {
+        let file = shared.disk.create(&name).map_err(|error| Error::io("make", &path, &error))?;
+        let bytes = wanted.max(shared.options.segment_bytes);
+        file.set_len(bytes).map_err(|error| Error::io("grow", &path, &error))?;
+        (file, bytes)
+    };
+    // The name is durable before anything in the file may be: after a power cut the number is
+    // then either taken or has never been written under.
+    shared.sync_log_folder()?;
+    let header = Header { number, first_record, bytes }.encoded();
+    file.write_at(0, &header).map_err(|error| Error::io("write", &path, &error))?;
+    shared.state().segments.insert(number, Segment::new(bytes));
+    Ok(Active { number, file, bytes: bytes as u32, offset: HEADER_BYTES })
+}

@@ -1,0 +1,221 @@
+//! Writes in stored form: the payload of a log record is a sequence of them.
+//!
+//! ```text
+//! u8 1  Enqueued           number of queues, for each queue id and sequence; u32 length;
+//!                          u32 CRC-32C of the message; the message as Message::encoded() gives it
+//! u8 2  Settled            queue id, first sequence, last - first
+//! u8 3  ExchangeDeclared   virtual host, record
+//! u8 4  ExchangeDeleted    virtual host, name
+//! u8 5  QueueDeclared      record
+//! u8 6  QueueDeleted       queue id
+//! u8 7  Bound              virtual host, record
+//! u8 8  Unbound            virtual host, record
+//! ```
+//!
+//! Numbers are of variable length but for `u32`. A message has a checksum of its own beside the
+//! record's, because one message of a record of many MB is read back alone; the length in front
+//! of it is checked as well.
+
+use smallvec::SmallVec;
+use warren_engine::{Message, QueueId, Sequence, VirtualHostId, Write};
+
+use crate::bytes::{Cursor, put_bytes, put_number};
+use crate::topology;
+
+const ENQUEUED: u8 = 1;
+const SETTLED: u8 = 2;
+const EXCHANGE_DECLARED: u8 = 3;
+const EXCHANGE_DELETED: u8 = 4;
+const QUEUE_DECLARED: u8 = 5;
+const QUEUE_DELETED: u8 = 6;
+const BOUND: u8 = 7;
+const UNBOUND: u8 = 8;
+
+/// Length and checksum in front of a message, in bytes.
+pub(crate) const MESSAGE_HEADER_BYTES: usize = 8;
+
+/// A write as it is read back; a message is a place in the payload.
+#[derive(Debug)]
+pub(crate) enum Replayed<'a> {
+    Enqueued { message: StoredMessage<'a>, queues: SmallVec<[(QueueId, Sequence); 1]> },
+    Settled { queue: QueueId, first: Sequence, last: Sequence },
+    Topology(Write),
+}
+
+/// A message in a payload.
+#[derive(Debug)]
+pub(crate) struct StoredMessage<'a> {
+    /// Where its header begins, counted from the start of the payload.
+    pub(crate) offset: u32,
+    pub(crate) encoded: &'a [u8],
+}
+
+/// Appends a message in its queues. Returns where the message's header begins in `out`.
+#[inline]
+pub(crate) fn put_enqueued(
+    out: &mut Vec<u8>,
+    message: &Message,
+    queues: &[(QueueId, Sequence)],
+) -> usize {
+    out.push(ENQUEUED);
+    put_number(out, queues.len() as u64);
+    for (queue, sequence) in queues {
+        put_number(out, queue.0);
+        put_number(out, *sequence);
+    }
+    let offset = out.len();
+    let encoded = message.encoded();
+    out.extend_from_slice(&(encoded.len() as u32).to_le_bytes());
+    out.extend_from_slice(&crc32c::crc32c(encoded).to_le_bytes());
+    out.extend_from_slice(encoded);
+    offset
+}
+
+/// Appends that messages left a queue.
+pub(crate) fn put_settled(out: &mut Vec<u8>, queue: QueueId, first: Sequence, last: Sequence) {
+    out.push(SETTLED);
+    put_number(out, queue.0);
+    put_number(out, first);
+    put_number(out, last.saturating_sub(first));
+}
+
+/// Appends a change of the topology; writes of messages are not for this function, and it leaves
+/// them out.
+pub(crate) fn put_topology(out: &mut Vec<u8>, write: &Write) {
+    match write {
+        Write::ExchangeDeclared(virtual_host, record) => {
+            put_host(out, EXCHANGE_DECLARED, *virtual_host);
+            topology::put_exchange(out, record);
+        }
+        Write::ExchangeDeleted(virtual_host, name) => {
+            put_host(out, EXCHANGE_DELETED, *virtual_host);
+            put_bytes(out, name.as_bytes());
+        }
+        Write::QueueDeclared(record) => {
+            out.push(QUEUE_DECLARED);
+            topology::put_queue(out, record);
+        }
+        Write::QueueDeleted(queue) => {
+            out.push(QUEUE_DELETED);
+            put_number(out, queue.0);
+        }
+        Write::Bound(virtual_host, record) => {
+            put_host(out, BOUND, *virtual_host);
+            topology::put_binding(out, record);
+        }
+        Write::Unbound(virtual_host, record) => {
+            put_host(out, UNBOUND, *virtual_host);
+            topology::put_binding(out, record);
+        }
+        Write::Enqueued { .. } | Write::Settled { .. } => {}
+    }
+}
+
+fn put_host(out: &mut Vec<u8>, tag: u8, virtual_host: VirtualHostId) {
+    out.push(tag);
+    put_number(out, u64::from(virtual_host.0));
+}
+
+/// The body's length of an encoded message; the whole length if it cannot be told.
+pub(crate) fn body_bytes(encoded: &[u8]) -> u32 {
+    let body = || {
+        let mut cursor = Cursor::new(encoded);
+        for _ in 0..2 {
+            let length = cursor.byte()?;
+            cursor.take(usize::from(length))?;
+        }
+        let properties = u32::from_be_bytes(cursor.array()?);
+        cursor.take(usize::try_from(properties).ok()?)?;
+        Some(cursor.left())
+    };
+    body().unwrap_or(encoded.len()) as u32
+}
+
+/// Checks a message's header and content as read from the log, and gives the content.
+pub(crate) fn verified_message(stored: &[u8], length: u32) -> Result<&[u8], &'static str> {
+    let mut cursor = Cursor::new(stored);
+    let (Some(found), Some(checksum)) = (cursor.u32(), cursor.u32()) else {
+        return Err("the message is cut off");
+    };
+    if found != length {
+        return Err("another length stands in front of the message");
+    }
+    let encoded = cursor.take(length as usize).ok_or("the message is cut off")?;
+    if crc32c::crc32c(encoded) != checksum {
+        return Err("the message does not match its checksum");
+    }
+    Ok(encoded)
+}
+
+/// The writes of a payload, one after the other. For an unreadable one it gives None, and ends.
+#[derive(Debug)]
+pub(crate) struct Writes<'a> {
+    cursor: Cursor<'a>,
+    payload_bytes: usize,
+}
+
+impl<'a> Writes<'a> {
+    pub(crate) fn new(payload: &'a [u8]) -> Self {
+        Self { cursor: Cursor::new(payload), payload_bytes: payload.len() }
+    }
+
+    fn write(&mut self) -> Option<Replayed<'a>> {
+        let cursor = &mut self.cursor;
+        Some(match cursor.byte()? {
+            ENQUEUED => return self.enqueued(),
+            SETTLED => {
+                let queue = QueueId(cursor.number()?);
+                let first = cursor.number()?;
+                Replayed::Settled { queue, first, last: first.checked_add(cursor.number()?)? }
+            }
+            EXCHANGE_DECLARED => Replayed::Topology(Write::ExchangeDeclared(
+                VirtualHostId(cursor.number_u32()?),
+                topology::exchange(cursor)?,
+            )),
+            EXCHANGE_DELETED => Replayed::Topology(Write::ExchangeDeleted(
+                VirtualHostId(cursor.number_u32()?),
+                cursor.string()?,
+            )),
+            QUEUE_DECLARED => Replayed::Topology(Write::QueueDeclared(topology::queue(cursor)?)),
+            QUEUE_DELETED => Replayed::Topology(Write::QueueDeleted(QueueId(cursor.number()?))),
+            BOUND => Replayed::Topology(Write::Bound(
+                VirtualHostId(cursor.number_u32()?),
+                topology::binding(cursor)?,
+            )),
+            UNBOUND => Replayed::Topology(Write::Unbound(
+                VirtualHostId(cursor.number_u32()?),
+                topology::binding(cursor)?,
+            )),
+            _ => return None,
+        })
+    }
+
+    fn enqueued(&mut self) -> Option<Replayed<'a>> {
+        let cursor = &mut self.cursor;
+        let mut queues = SmallVec::new();
+        for _ in 0..cursor.number()? {
+            queues.push((QueueId(cursor.number()?), cursor.number()?));
+        }
+        let offset = (self.payload_bytes - cursor.left()) as u32;
+        let length = cursor.u32()?;
+        // The record's checksum has covered the message.
+        cursor.u32()?;
+        let encoded = cursor.take(length as usize)?;
+        Some(Replayed::Enqueued { message: StoredMessage { offset, encoded }, queues })
+    }
+}
+
+impl<'a> Iterator for Writes<'a> {
+    type Item = Option<Replayed<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.cursor.is_empty() {
+            return None;
+        }
+        let write = self.write();
+        if write.is_none() {
+            self.cursor = Cursor::new(&[]);
+        }
+        Some(write)
+    }
+}

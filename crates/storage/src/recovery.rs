@@ -1,0 +1,282 @@
+//! Opens a store: makes it if it is new, reads redb, replays the log behind the last checkpoint,
+//! and puts together what the engine needs to go on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rustc_hash::FxHashMap;
+use warren_engine::{QueueId, Recovered, RecoveredMessage, RecoveredQueue};
+
+use crate::checkpoint::NEW_SPARE;
+use crate::index::{self, Index, Meta};
+use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use crate::log::{Active, new_segment};
+use crate::replay::Replay;
+use crate::shared::{Position, Segment, Shared, State};
+use crate::topology::Topology;
+use crate::{Checkpointer, Disk, Error, Log, Options, Reader, RealDisk, segment};
+
+/// The file whose lock keeps a second process out.
+const LOCK_FILE: &str = "warren.lock";
+
+/// An open store. The folder stays locked until all three handles are dropped.
+#[derive(Debug)]
+pub struct Opened {
+    /// For the committer.
+    pub log: Log,
+    /// For the checkpoint thread.
+    pub checkpointer: Checkpointer,
+    /// For the loader.
+    pub reader: Reader,
+    /// The durable state.
+    pub recovered: Recovered,
+    /// What the recovery met with.
+    pub report: Report,
+}
+
+/// What a recovery met with.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Records replayed from the log.
+    pub replayed_records: u64,
+    /// Bytes of the log that were replayed.
+    pub replayed_bytes: u64,
+    /// Bytes of an unfinished last record that were cut off: a write that no sync had covered.
+    pub cut_tail_bytes: u64,
+    /// Places that cannot be read.
+    pub damaged: Vec<Damage>,
+}
+
+/// A place on disk that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The file.
+    pub file: PathBuf,
+    /// The first bad byte.
+    pub offset: u64,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Opens the store in `directory`, which is made if it is missing.
+///
+/// # Errors
+/// `Locked` if another process has it open, `NewerFormat` if a newer program wrote it, `Damaged`
+/// if `warren.redb` is missing or unreadable, `DiskFull`, and any error of the disk.
+pub fn open(directory: &Path, options: Options) -> Result<Opened, Error> {
+    let disk = RealDisk::new(directory).map_err(|error| Error::io("make", directory, &error))?;
+    open_on(Arc::new(disk), options)
+}
+
+/// Opens the store on a disk of the caller's.
+///
+/// # Errors
+/// Like [`open`].
+pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, Error> {
+    check_options(&options)?;
+    let path = disk.path(LOCK_FILE);
+    let lock = disk.lock(LOCK_FILE).map_err(|error| Error::io("lock", &path, &error))?;
+    let lock = lock.ok_or(Error::Locked { path })?;
+    let folder = disk.path(segment::FOLDER);
+    let made = disk.create_folder(segment::FOLDER).and_then(|()| disk.sync_folder(""));
+    made.map_err(|error| Error::io("make", &folder, &error))?;
+    let files = LogFiles::find(disk.as_ref(), options.segment_bytes)?;
+    let index = open_index(disk.as_ref(), &options, &files)?;
+    let Meta { log_key, covered } = index.meta()?;
+
+    let mut state = files.state(covered);
+    let mut topology = index.topology()?;
+    state.queues = topology.queues.keys().map(|queue| (*queue, 1)).collect();
+    for (queue, next_sequence) in index.next_sequences()? {
+        state.queues.entry(queue).and_modify(|next| *next = next_sequence);
+    }
+    let mut replay = Replay::new(disk.as_ref(), log_key, &mut state, &mut topology);
+    let end = replay.run(covered)?;
+    let mut report = replay.into_report();
+    let recovered = recovered(&index, &mut state, topology, disk.as_ref(), &mut report)?;
+    state.retire_dead();
+
+    let state = Mutex::new(state);
+    let shared = Arc::new(Shared { disk, options, index, log_key, state, _lock: lock });
+    shared.sync_log_folder()?;
+    let mut checkpointer = Checkpointer::new(Arc::clone(&shared));
+    let active = match end.active {
+        Some(active) => active,
+        None => {
+            let number = files.last_number.max(covered.segment) + 1;
+            first_segment(&shared, &mut checkpointer, number, end.record + 1)?
+        }
+    };
+    let log = Log::new(Arc::clone(&shared), active, end.record, report.replayed_bytes);
+    Ok(Opened { log, checkpointer, reader: Reader::new(shared), recovered, report })
+}
+
+fn check_options(options: &Options) -> Result<(), Error> {
+    let (min, max) = (SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
+    if !(min..=max).contains(&options.segment_bytes) {
+        let value = options.segment_bytes;
+        return Err(Error::BadOption { name: "segment_bytes", value, min, max });
+    }
+    Ok(())
+}
+
+fn open_index(disk: &dyn Disk, options: &Options, files: &LogFiles) -> Result<Index, Error> {
+    let path = disk.path(index::FILE);
+    let names = disk.list("").map_err(|error| Error::io("list", &disk.path(""), &error))?;
+    if !names.iter().any(|name| name == index::FILE) {
+        if !files.segments.is_empty() {
+            return Err(Error::damaged(&path, "it is missing, but there are segments of a log"));
+        }
+        let meta = Meta { log_key: options.log_key, covered: Position::default() };
+        Index::create(disk, options.cache_bytes, meta)?;
+        let named = disk.rename(index::NEW_FILE, index::FILE);
+        let named = named.and_then(|()| disk.sync_folder(""));
+        named.map_err(|error| Error::io("make", &path, &error))?;
+    }
+    Index::open(disk, options.cache_bytes)
+}
+
+/// The first segment of a new log is written ahead before anything is written to it.
+fn first_segment(
+    shared: &Shared,
+    checkpointer: &mut Checkpointer,
+    number: u32,
+    first_record: u64,
+) -> Result<Active, Error> {
+    while shared.state().spares.is_empty() && checkpointer.prepare_spare()? {}
+    new_segment(shared, number, first_record, 0)
+}
+
+/// What stands in the log's folder.
+struct LogFiles {
+    /// Sizes by number.
+    segments: BTreeMap<u32, u64>,
+    spares: Vec<u64>,
+    last_spare: u64,
+    last_number: u32,
+}
+
+impl LogFiles {
+    /// Looks into the folder, and deletes what an interrupted housekeeping left behind.
+    fn find(disk: &dyn Disk, segment_bytes: u64) -> Result<Self, Error> {
+        let folder = disk.path(segment::FOLDER);
+        let names = disk.list(segment::FOLDER);
+        let names = names.map_err(|error| Error::io("list", &folder, &error))?;
+        let mut files =
+            Self { segments: BTreeMap::new(), spares: Vec::new(), last_spare: 0, last_number: 0 };
+        for name in names {
+            let full_name = format!("{}/{name}", segment::FOLDER);
+            let path = disk.path(&full_name);
+            let size = || disk.open(&full_name).and_then(|file| file.len());
+            let remove = || {
+                let removed = disk.remove(&full_name);
+                removed.map_err(|error| Error::io("delete", &path, &error))
+            };
+            if let Some(number) = segment::number(&name) {
+                let bytes = size().map_err(|error| Error::io("open", &path, &error))?;
+                files.segments.insert(number, bytes);
+                files.last_number = files.last_number.max(number);
+            } else if let Some(number) = segment::spare_number(&name) {
+                files.last_spare = files.last_spare.max(number);
+                let bytes = size().map_err(|error| Error::io("open", &path, &error))?;
+                if bytes == segment_bytes {
+                    files.spares.push(number);
+                } else {
+                    remove()?;
+                }
+            } else if full_name == NEW_SPARE {
+                remove()?;
+            }
+        }
+        Ok(files)
+    }
+
+    fn state(&self, covered: Position) -> State {
+        let segments = self.segments.iter().map(|(number, bytes)| (*number, Segment::new(*bytes)));
+        State {
+            segments: segments.collect(),
+            covered,
+            spares: self.spares.clone(),
+            next_spare: self.last_spare,
+            ..State::default()
+        }
+    }
+}
+
+/// Puts the state together from redb's rows and what the replay added and settled, and counts the
+/// messages in each segment.
+fn recovered(
+    index: &Index,
+    state: &mut State,
+    topology: Topology,
+    disk: &dyn Disk,
+    report: &mut Report,
+) -> Result<Recovered, Error> {
+    let mut messages: FxHashMap<QueueId, Vec<RecoveredMessage>> = FxHashMap::default();
+    let mut missing: BTreeMap<u32, u64> = BTreeMap::new();
+    index.each_row(|queue, entries| {
+        let delta = state.live.queues.get(&queue);
+        let waits =
+            topology.queues.contains_key(&queue) && delta.is_none_or(|delta| !delta.deleted);
+        let list = messages.entry(queue).or_default();
+        for entry in entries {
+            match state.segments.get_mut(&entry.segment) {
+                Some(segment) => segment.messages += 1,
+                None => *missing.entry(entry.segment).or_default() += 1,
+            }
+            if waits && delta.is_none_or(|delta| !delta.settled.contains(entry.sequence)) {
+                let body_bytes = entry.body_bytes;
+                list.push(RecoveredMessage { sequence: entry.sequence, body_bytes });
+            }
+        }
+    })?;
+    for (segment, messages) in missing {
+        report.damaged.push(Damage {
+            file: disk.path(&segment::name(segment)),
+            offset: 0,
+            message: format!("the segment is missing, and {messages} messages stood in it"),
+        });
+    }
+    let mut queues = Vec::with_capacity(topology.queues.len());
+    for (queue, record) in topology.queues {
+        let mut messages = messages.remove(&queue).unwrap_or_default();
+        let mut next_sequence = state.queues.get(&queue).copied().unwrap_or(1);
+        if let Some(delta) = state.live.queues.get(&queue) {
+            next_sequence = next_sequence.max(delta.next_sequence);
+            merge(
+                &mut messages,
+                delta.entries.iter().map(|entry| RecoveredMessage {
+                    sequence: entry.sequence,
+                    body_bytes: entry.body_bytes,
+                }),
+            );
+        }
+        queues.push(RecoveredQueue { record, next_sequence, messages });
+    }
+    Ok(Recovered {
+        exchanges: topology
+            .exchanges
+            .into_iter()
+            .map(|((virtual_host, _), record)| (virtual_host, record))
+            .collect(),
+        queues,
+        bindings: topology
+            .bindings
+            .into_iter()
+            .map(|((virtual_host, _), record)| (virtual_host, record))
+            .collect(),
+    })
+}
+
+/// Adds messages; nearly always all of them come behind those that are there.
+fn merge(messages: &mut Vec<RecoveredMessage>, added: impl Iterator<Item = RecoveredMessage>) {
+    let last = messages.last().map_or(0, |message| message.sequence);
+    let before = messages.len();
+    messages.extend(added);
+    if messages.get(before).is_some_and(|message| message.sequence <= last) {
+        messages.sort_by_key(|message| message.sequence);
+        let mut seen = BTreeSet::new();
+        messages.retain(|message| seen.insert(message.sequence));
+    }
+}

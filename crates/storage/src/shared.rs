@@ -1,0 +1,191 @@
+//! What the log, the checkpointer and the readers share: the layers of the index that are in
+//! memory, which segments there are, and how many waiting messages stand in each.
+//!
+//! Behind one mutex, held for operations in memory only, so that the committer never waits for
+//! redb or for a file.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustc_hash::FxHashMap;
+use warren_engine::{QueueId, Sequence, Write};
+
+use crate::delta::{Entry, Freed, Layer, QueueDelta};
+use crate::index::Index;
+use crate::{Disk, DiskLock, Error, Options, segment};
+
+/// The open store behind its three handles.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) options: Options,
+    pub(crate) index: Index,
+    /// Enters every checksum of the log; see [`Options::log_key`].
+    pub(crate) log_key: u64,
+    pub(crate) state: Mutex<State>,
+    pub(crate) _lock: DiskLock,
+}
+
+impl Shared {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that runs under the lock leaves the state half changed when it panics.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn segment_path(&self, number: u32) -> PathBuf {
+        self.disk.path(&segment::name(number))
+    }
+
+    /// Makes the names in the log's folder durable.
+    pub(crate) fn sync_log_folder(&self) -> Result<(), Error> {
+        let synced = self.disk.sync_folder(segment::FOLDER);
+        synced.map_err(|error| Error::io("sync", &self.disk.path(segment::FOLDER), &error))
+    }
+}
+
+/// A place in the log: everything before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The segment.
+    pub(crate) segment: u32,
+    /// Where the next record begins in it.
+    pub(crate) offset: u32,
+    /// The number of the last record before.
+    pub(crate) record: u64,
+}
+
+/// A segment file.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) bytes: u64,
+    /// The waiting messages that stand in it, each queue's counted.
+    pub(crate) messages: u64,
+    /// Cloned by whoever reads from the file: until then it is neither deleted nor written anew.
+    pub(crate) pin: Arc<()>,
+}
+
+impl Segment {
+    pub(crate) fn new(bytes: u64) -> Self {
+        Self { bytes, messages: 0, pin: Arc::new(()) }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// What came since the last checkpoint began.
+    pub(crate) live: Layer,
+    /// What a running checkpoint moves into redb.
+    pub(crate) frozen: Option<Arc<Layer>>,
+    /// All queues: above every place that was given before `live`.
+    pub(crate) queues: FxHashMap<QueueId, Sequence>,
+    pub(crate) segments: BTreeMap<u32, Segment>,
+    /// What redb covers.
+    pub(crate) covered: Position,
+    /// Dead segments whose files still have to go, with their sizes.
+    pub(crate) retired: Vec<(u32, u64)>,
+    /// Spare files that are ready.
+    pub(crate) spares: Vec<u64>,
+    pub(crate) next_spare: u64,
+}
+
+impl State {
+    /// The changes of a queue; None if there is no such queue, which is then left alone: what
+    /// comes late for a deleted queue must not bring it back.
+    fn queue(&mut self, queue: QueueId) -> Option<&mut QueueDelta> {
+        let next_sequence = *self.queues.get(&queue)?;
+        Some(self.live.queues.entry(queue).or_insert_with(|| QueueDelta::new(next_sequence)))
+    }
+
+    /// A message entered a queue.
+    pub(crate) fn enqueue(&mut self, queue: QueueId, entry: Entry) {
+        let Some(delta) = self.queue(queue) else { return };
+        delta.next_sequence = delta.next_sequence.max(entry.sequence.saturating_add(1));
+        let replaced = delta.entries.insert(entry);
+        if let Some(segment) = self.segments.get_mut(&entry.segment) {
+            segment.messages += 1;
+        }
+        if let Some(replaced) = replaced {
+            self.release(replaced.segment, 1);
+        }
+    }
+
+    /// Messages left a queue.
+    pub(crate) fn settle(&mut self, queue: QueueId, first: Sequence, last: Sequence) {
+        let mut freed = Freed::default();
+        if let Some(delta) = self.queue(queue) {
+            delta.settle(first, last, &mut freed);
+        }
+        self.release_all(&freed);
+    }
+
+    /// The topology changed.
+    pub(crate) fn change_topology(&mut self, write: Write) {
+        match &write {
+            Write::QueueDeclared(record) => {
+                self.queues.entry(record.id).or_insert(1);
+                self.queue(record.id);
+            }
+            Write::QueueDeleted(queue) => {
+                let mut freed = Freed::default();
+                let mut delta = QueueDelta { deleted: true, ..QueueDelta::new(1) };
+                if let Some(mut before) = self.live.queues.remove(queue) {
+                    before.entries.settle(0, Sequence::MAX, &mut freed);
+                    delta.next_sequence = before.next_sequence;
+                }
+                self.live.queues.insert(*queue, delta);
+                self.queues.remove(queue);
+                self.release_all(&freed);
+            }
+            Write::ExchangeDeclared(..)
+            | Write::ExchangeDeleted(..)
+            | Write::Bound(..)
+            | Write::Unbound(..)
+            | Write::Enqueued { .. }
+            | Write::Settled { .. } => {}
+        }
+        self.live.topology.push(write);
+    }
+
+    /// Begins a new live layer and gives the old one, which stays readable until the checkpoint
+    /// that moves it is finished.
+    pub(crate) fn freeze(&mut self) -> Arc<Layer> {
+        let layer = Arc::new(std::mem::take(&mut self.live));
+        for (queue, delta) in &layer.queues {
+            if let Some(next_sequence) = self.queues.get_mut(queue) {
+                *next_sequence = delta.next_sequence;
+            }
+        }
+        self.frozen = Some(Arc::clone(&layer));
+        layer
+    }
+
+    pub(crate) fn release_all(&mut self, freed: &Freed) {
+        for (segment, messages) in &freed.0 {
+            self.release(*segment, *messages);
+        }
+    }
+
+    fn release(&mut self, segment: u32, messages: u64) {
+        if let Some(segment) = self.segments.get_mut(&segment) {
+            debug_assert!(segment.messages >= messages, "a segment holds fewer messages");
+            segment.messages = segment.messages.saturating_sub(messages);
+        }
+    }
+
+    /// Strikes the segments off that nothing needs any more: their records are covered by a
+    /// checkpoint, no waiting message stands in them, and nobody is reading from them.
+    pub(crate) fn retire_dead(&mut self) {
+        let covered = self.covered.segment;
+        let dead = self
+            .segments
+            .range(..covered)
+            .filter(|(_, segment)| segment.messages == 0 && Arc::strong_count(&segment.pin) == 1);
+        let dead: Vec<(u32, u64)> =
+            dead.map(|(number, segment)| (*number, segment.bytes)).collect();
+        for (number, _) in &dead {
+            self.segments.remove(number);
+        }
+        self.retired.extend(dead);
+    }
+}

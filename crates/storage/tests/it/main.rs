@@ -1,0 +1,12 @@
+//! Tests of the store through its public face, on simulated disks and on real folders.
+
+#![expect(clippy::expect_used, reason = "a helper that cannot go on fails its test")]
+
+mod damage;
+mod format;
+mod harness;
+mod model;
+mod power;
+mod random;
+mod reading;
+mod segments;

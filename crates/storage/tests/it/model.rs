@@ -1,0 +1,256 @@
+//! What a store should hold, kept naively, and a generator of writes that an engine could make.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use warren_amqp::{FieldTable, FieldValue};
+use warren_engine::{
+    BindingRecord, Destination, ExchangeRecord, ExchangeType, Message, MessageBatch, QueueId,
+    QueueRecord, Recovered, Sequence, VirtualHostId, Write,
+};
+
+pub(crate) const HOST: VirtualHostId = VirtualHostId(1);
+
+/// A queue as it should be.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ModelQueue {
+    pub(crate) record: QueueRecord,
+    pub(crate) next_sequence: Sequence,
+    /// Encoded messages by place.
+    pub(crate) messages: BTreeMap<Sequence, Vec<u8>>,
+}
+
+/// A store as it should be.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Model {
+    pub(crate) exchanges: BTreeMap<String, ExchangeRecord>,
+    pub(crate) queues: BTreeMap<QueueId, ModelQueue>,
+    pub(crate) bindings: Vec<BindingRecord>,
+}
+
+impl Model {
+    pub(crate) fn apply(&mut self, write: &Write) {
+        match write {
+            Write::ExchangeDeclared(_, record) => {
+                self.exchanges.insert(record.name.clone(), record.clone());
+            }
+            Write::ExchangeDeleted(_, name) => {
+                self.exchanges.remove(name);
+            }
+            Write::QueueDeclared(record) => {
+                self.queues.entry(record.id).or_insert_with(|| ModelQueue {
+                    record: record.clone(),
+                    next_sequence: 1,
+                    messages: BTreeMap::new(),
+                });
+            }
+            Write::QueueDeleted(queue) => {
+                self.queues.remove(queue);
+            }
+            Write::Bound(_, record) => {
+                if !self.bindings.contains(record) {
+                    self.bindings.push(record.clone());
+                    self.bindings.sort_by_key(binding_key);
+                }
+            }
+            Write::Unbound(_, record) => self.bindings.retain(|binding| binding != record),
+            Write::Enqueued { message, queues } => {
+                for (queue, sequence) in queues {
+                    if let Some(queue) = self.queues.get_mut(queue) {
+                        queue.messages.insert(*sequence, message.encoded().to_vec());
+                        queue.next_sequence = queue.next_sequence.max(sequence + 1);
+                    }
+                }
+            }
+            Write::Settled { queue, first, last } => {
+                if let Some(queue) = self.queues.get_mut(queue) {
+                    queue.messages.retain(|sequence, _| !(first..=last).contains(&sequence));
+                }
+            }
+        }
+    }
+
+    /// Compares with what a recovery gave, but for the contents of messages.
+    pub(crate) fn compare(&self, recovered: &Recovered) -> Result<(), String> {
+        let exchanges: Vec<_> = recovered.exchanges.iter().map(|(_, record)| record).collect();
+        same("exchanges", &exchanges, &self.exchanges.values().collect())?;
+        let mut bindings: Vec<_> =
+            recovered.bindings.iter().map(|(_, record)| record.clone()).collect();
+        bindings.sort_by_key(binding_key);
+        same("bindings", &bindings, &self.bindings)?;
+        let found: Vec<_> = recovered.queues.iter().map(|queue| &queue.record).collect();
+        same("queues", &found, &self.queues.values().map(|queue| &queue.record).collect())?;
+        for (found, queue) in recovered.queues.iter().zip(self.queues.values()) {
+            let what = format!("messages of queue {:?}", queue.record.id);
+            let messages: Vec<_> = found.messages.iter().map(|m| m.sequence).collect();
+            same(&what, &messages, &queue.messages.keys().copied().collect())?;
+            same(&what, &found.next_sequence, &queue.next_sequence)?;
+        }
+        Ok(())
+    }
+}
+
+fn binding_key(record: &BindingRecord) -> String {
+    format!("{record:?}")
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> Result<(), String> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!("{what}: found {found:?}, expected {expected:?}"))
+}
+
+/// Draws numbers from a seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    /// A number below `bound`.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 33) % bound
+    }
+
+    pub(crate) fn pick<T: Clone>(&mut self, list: &[T]) -> Option<T> {
+        (!list.is_empty()).then(|| list[self.below(list.len() as u64) as usize].clone())
+    }
+}
+
+pub(crate) fn message(routing_key: &str, body: &[u8]) -> Message {
+    let mut batch = MessageBatch::default();
+    batch.push("exchange", routing_key, &[0x10, 0, 2], body);
+    Message::new(&Arc::new(batch), 0).expect("a message")
+}
+
+pub(crate) fn enqueued(body: &[u8], queues: &[(QueueId, Sequence)]) -> Write {
+    Write::Enqueued { message: message("key", body), queues: SmallVec::from_slice(queues) }
+}
+
+pub(crate) fn settled(queue: QueueId, first: Sequence, last: Sequence) -> Write {
+    Write::Settled { queue, first, last }
+}
+
+pub(crate) fn queue_record(counter: u32) -> QueueRecord {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), FieldValue::LongLongInt(i64::from(counter)));
+    QueueRecord {
+        id: QueueId::new(HOST, counter),
+        name: format!("queue-{counter}"),
+        durable: true,
+        exclusive: counter % 7 == 3,
+        auto_delete: counter % 5 == 2,
+        arguments,
+    }
+}
+
+pub(crate) fn declared(counter: u32) -> Write {
+    Write::QueueDeclared(queue_record(counter))
+}
+
+/// Makes writes that fit the model, and applies them to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Generator {
+    pub(crate) random: Random,
+    pub(crate) next_queue: u32,
+    /// The largest body, in bytes; a rare one is a hundred times as large.
+    pub(crate) body_bytes_max: u64,
+}
+
+impl Generator {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { random: Random(seed), next_queue: 1, body_bytes_max: 700 }
+    }
+
+    /// Some writes, as one command of an engine makes them.
+    pub(crate) fn writes(&mut self, model: &mut Model) -> Vec<Write> {
+        let queues: Vec<QueueId> = model.queues.keys().copied().collect();
+        let writes = match self.random.below(100) {
+            _ if queues.len() < 2 => vec![self.declare()],
+            0..3 if queues.len() < 6 => vec![self.declare()],
+            3..5 => vec![Write::QueueDeleted(self.random.pick(&queues).expect("a queue"))],
+            5..10 => vec![self.topology(model)],
+            10..60 => self.publish(model, &queues),
+            _ => self.settle(model, &queues),
+        };
+        writes.iter().for_each(|write| model.apply(write));
+        writes
+    }
+
+    fn declare(&mut self) -> Write {
+        self.next_queue += 1;
+        declared(self.next_queue - 1)
+    }
+
+    fn topology(&mut self, model: &Model) -> Write {
+        let name = format!("exchange-{}", self.random.below(4));
+        let record = BindingRecord {
+            source: name.clone(),
+            destination: match self.random.below(2) {
+                0 => Destination::Queue(format!("queue-{}", self.random.below(5))),
+                _ => Destination::Exchange(format!("exchange-{}", self.random.below(4))),
+            },
+            routing_key: format!("key-{}", self.random.below(3)),
+            arguments: FieldTable::default(),
+        };
+        match self.random.below(4) {
+            0 => Write::ExchangeDeclared(
+                HOST,
+                ExchangeRecord {
+                    name,
+                    kind: ExchangeType::Topic,
+                    durable: true,
+                    auto_delete: false,
+                    internal: self.random.below(2) == 0,
+                    arguments: FieldTable::default(),
+                },
+            ),
+            1 => Write::ExchangeDeleted(HOST, name),
+            2 => Write::Unbound(HOST, self.random.pick(&model.bindings).unwrap_or(record)),
+            _ => Write::Bound(HOST, record),
+        }
+    }
+
+    fn publish(&mut self, model: &Model, queues: &[QueueId]) -> Vec<Write> {
+        let mut next: BTreeMap<QueueId, Sequence> =
+            model.queues.iter().map(|(queue, state)| (*queue, state.next_sequence)).collect();
+        (0..=self.random.below(4))
+            .map(|_| {
+                let mut places: Vec<(QueueId, Sequence)> = Vec::new();
+                for _ in 0..=self.random.below(3) {
+                    let queue = self.random.pick(queues).expect("a queue");
+                    if places.iter().all(|(other, _)| *other != queue) {
+                        // Messages that need not survive leave gaps.
+                        let gap = if self.random.below(10) == 0 { self.random.below(9) } else { 0 };
+                        let sequence = next.get_mut(&queue).expect("a queue");
+                        *sequence += gap + 1;
+                        places.push((queue, *sequence - 1));
+                    }
+                }
+                enqueued(&self.body(), &places)
+            })
+            .collect()
+    }
+
+    fn body(&mut self) -> Vec<u8> {
+        let large = if self.random.below(60) == 0 { 100 } else { 1 };
+        let bytes = self.random.below(self.body_bytes_max * large + 1);
+        let first = self.random.below(256);
+        (0..bytes).map(|at| (at.wrapping_mul(first | 1) >> 3) as u8).collect()
+    }
+
+    fn settle(&mut self, model: &Model, queues: &[QueueId]) -> Vec<Write> {
+        let queue = self.random.pick(queues).expect("a queue");
+        let waiting: Vec<Sequence> = model.queues[&queue].messages.keys().copied().collect();
+        let Some(first) = waiting.first().copied() else { return Vec::new() };
+        let any = self.random.pick(&waiting).expect("a message");
+        match self.random.below(6) {
+            0..3 => vec![settled(queue, first, first)],
+            3 => vec![settled(queue, any, any)],
+            4 => vec![settled(queue, first, any)],
+            _ => vec![settled(queue, any, any + self.random.below(4))],
+        }
+    }
+}

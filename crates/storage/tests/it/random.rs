@@ -1,0 +1,85 @@
+//! Random streams of writes with random checkpoints and restarts, against the naive model.
+
+use proptest::prelude::*;
+use warren_engine::{QueueId, Write};
+use warren_storage::fault::SimulatedDisk;
+
+use crate::harness::{History, check_contents, drive, open};
+use crate::model::{Generator, HOST, Model, declared, enqueued, settled};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_store_holds_what_the_model_holds_across_restarts(
+        seed: u64,
+        body_bytes_max in 0_u64..1_500,
+        lives in proptest::collection::vec(1_usize..60, 1..5),
+    ) {
+        let disk = SimulatedDisk::new();
+        let mut generator = Generator::new(seed);
+        generator.body_bytes_max = body_bytes_max;
+        let mut history = History::default();
+        for steps in lives {
+            let opened = open(&disk).expect("the store opens");
+            prop_assert_eq!(&opened.report.damaged, &vec![]);
+            let opened = drive(opened, &mut generator, &mut history, steps).expect("no fault");
+            let model = whole(&history);
+            check_contents(&opened.reader, &model).map_err(TestCaseError::fail)?;
+        }
+        let opened = open(&disk).expect("the store opens");
+        let model = whole(&history);
+        model.compare(&opened.recovered).map_err(TestCaseError::fail)?;
+        check_contents(&opened.reader, &model).map_err(TestCaseError::fail)?;
+    }
+}
+
+/// The state after everything that was flushed: nothing is lost without a power cut.
+fn whole(history: &History) -> Model {
+    let mut model = history.base.clone();
+    history.records.iter().flatten().for_each(|write| model.apply(write));
+    model
+}
+
+#[test]
+fn writes_that_are_applied_twice_change_nothing() {
+    let queue = QueueId::new(HOST, 1);
+    let mut writes = vec![declared(1)];
+    writes.extend((1..=5).map(|sequence| enqueued(&[sequence as u8; 40], &[(queue, sequence)])));
+    writes.push(settled(queue, 1, 2));
+    let mut model = Model::default();
+    writes.iter().for_each(|write| model.apply(write));
+
+    let disk = SimulatedDisk::new();
+    let mut opened = open(&disk).expect("the store opens");
+    for checkpoint in [true, true, false] {
+        opened.log.append(&writes).expect("no fault");
+        opened.log.flush(true).expect("no fault");
+        check_contents(&opened.reader, &model).expect("the same messages");
+        if checkpoint {
+            let delta = opened.log.begin_checkpoint().expect("no fault").expect("a delta");
+            let outcome = opened.checkpointer.run(&delta).expect("no fault");
+            opened.log.finish_checkpoint(outcome).expect("no fault");
+            check_contents(&opened.reader, &model).expect("the same messages");
+        }
+    }
+    drop(opened);
+    let opened = open(&disk).expect("the store opens");
+    model.compare(&opened.recovered).expect("the same state");
+    check_contents(&opened.reader, &model).expect("the same messages");
+}
+
+#[test]
+fn what_comes_late_for_a_deleted_queue_does_not_bring_it_back() {
+    let queue = QueueId::new(HOST, 1);
+    let disk = SimulatedDisk::new();
+    let mut opened = open(&disk).expect("the store opens");
+    let late = [enqueued(b"late", &[(queue, 9)]), settled(queue, 1, 9)];
+    opened.log.append(&[declared(1), enqueued(b"early", &[(queue, 1)])]).expect("no fault");
+    opened.log.append(&[Write::QueueDeleted(queue)]).expect("no fault");
+    opened.log.append(&late).expect("no fault");
+    opened.log.flush(true).expect("no fault");
+    drop(opened);
+    let opened = open(&disk).expect("the store opens");
+    Model::default().compare(&opened.recovered).expect("nothing is there");
+}

@@ -1,0 +1,197 @@
+//! The configuration file, and how it and the flags become the configuration in force.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use warren_server::config::{Config, Password};
+use warren_server::StorageOptions;
+
+use crate::cli::Server;
+use crate::logs::{Format, Level};
+
+/// The file that is read when none is named.
+const DEFAULT_FILE: &str = "warren.toml";
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("cannot read {}: {reason}", path.display())]
+    Read { path: PathBuf, reason: std::io::Error },
+    // toml's own text names line and column and shows the line.
+    #[error("{}: {}", path.display(), reason.to_string().trim_end())]
+    Parse { path: PathBuf, reason: Box<toml::de::Error> },
+    #[error("{}: {key} must be {expected}", path.display())]
+    Value { path: PathBuf, key: &'static str, expected: &'static str },
+}
+
+/// The file's keys with their defaults.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    data_dir: PathBuf,
+    amqp_listen: SocketAddr,
+    http_listen: SocketAddr,
+    log_level: Level,
+    log_format: Format,
+    default_user: String,
+    default_pass: String,
+    loopback_users: Vec<String>,
+    handshake_timeout_seconds: u64,
+    heartbeat_seconds: u16,
+    frame_max: u32,
+    channel_max: u16,
+    message_bytes_max: u64,
+    storage: Storage,
+}
+
+/// The keys of the section `[storage]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Storage {
+    segment_bytes: u64,
+    spare_segments: usize,
+    checkpoint_seconds: u64,
+}
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            data_dir: "data".into(),
+            amqp_listen: (Ipv4Addr::UNSPECIFIED, 5672).into(),
+            http_listen: (Ipv4Addr::UNSPECIFIED, 15672).into(),
+            log_level: Level::Info,
+            log_format: Format::Text,
+            default_user: "guest".to_owned(),
+            default_pass: "guest".to_owned(),
+            loopback_users: vec!["guest".to_owned()],
+            handshake_timeout_seconds: 10,
+            heartbeat_seconds: 60,
+            frame_max: 131_072,
+            channel_max: 2047,
+            message_bytes_max: 16 * 1024 * 1024,
+            storage: Storage::default(),
+        }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        let StorageOptions { segment_bytes, spare_segments, .. } = StorageOptions::default();
+        Self { segment_bytes, spare_segments, checkpoint_seconds: 1 }
+    }
+}
+
+/// The configuration in force.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) log_level: Level,
+    pub(crate) log_format: Format,
+    pub(crate) http_listen: SocketAddr,
+    pub(crate) server: Config,
+}
+
+impl Settings {
+    /// Reads the file that the flags name, or the default one if it exists, and lets the flags win.
+    pub(crate) fn read(flags: &Server) -> Result<Self, Error> {
+        let path = flags.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+        let file = match std::fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text)
+                .map_err(|reason| Error::Parse { path: path.clone(), reason: Box::new(reason) })?,
+            Err(reason) => {
+                if flags.config.is_some() || reason.kind() != std::io::ErrorKind::NotFound {
+                    return Err(Error::Read { path, reason });
+                }
+                File::default()
+            }
+        };
+        check(&file, &path)?;
+        Ok(Self::from_file(file, flags))
+    }
+
+    fn from_file(file: File, flags: &Server) -> Self {
+        let Storage { segment_bytes, spare_segments, checkpoint_seconds } = file.storage;
+        Self {
+            log_level: file.log_level,
+            log_format: file.log_format,
+            http_listen: flags.http_listen.unwrap_or(file.http_listen),
+            server: Config {
+                data_dir: flags.data_dir.clone().unwrap_or(file.data_dir),
+                amqp_listen: flags.amqp_listen.unwrap_or(file.amqp_listen),
+                default_user: file.default_user,
+                default_pass: Password(file.default_pass),
+                loopback_users: file.loopback_users,
+                handshake_timeout: Duration::from_secs(file.handshake_timeout_seconds),
+                heartbeat_seconds: file.heartbeat_seconds,
+                frame_max: file.frame_max,
+                channel_max: file.channel_max,
+                message_bytes_max: file.message_bytes_max,
+                checkpoint_interval: Duration::from_secs(checkpoint_seconds),
+                storage: StorageOptions {
+                    segment_bytes,
+                    spare_segments,
+                    ..StorageOptions::default()
+                },
+            },
+        }
+    }
+}
+
+/// What the types of the keys do not say. The store checks its own options.
+fn check(file: &File, path: &Path) -> Result<(), Error> {
+    let wrong = |key, expected| Err(Error::Value { path: path.to_owned(), key, expected });
+    if file.handshake_timeout_seconds == 0 {
+        return wrong("handshake_timeout_seconds", "at least 1");
+    }
+    if file.frame_max < 4096 {
+        return wrong("frame_max", "at least 4096 bytes");
+    }
+    if file.frame_max > 16 * 1024 * 1024 {
+        return wrong("frame_max", "at most 16777216 bytes");
+    }
+    if file.message_bytes_max > 512 * 1024 * 1024 {
+        return wrong("message_bytes_max", "at most 536870912 bytes");
+    }
+    if file.storage.checkpoint_seconds == 0 {
+        return wrong("storage.checkpoint_seconds", "at least 1");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags() -> Server {
+        Server { config: None, data_dir: None, amqp_listen: None, http_listen: None }
+    }
+
+    fn parse(text: &str) -> Result<File, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        let settings = Settings::from_file(parse("").unwrap(), &flags());
+        assert_eq!(settings.server.amqp_listen.port(), 5672);
+        assert_eq!(settings.http_listen.port(), 15672);
+        assert_eq!(settings.server.data_dir, PathBuf::from("data"));
+        assert_eq!(settings.server.loopback_users, ["guest"]);
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let file = parse("amqp_listen = '127.0.0.1:1'\ndata_dir = '/a'").unwrap();
+        let flags = Server { data_dir: Some("/b".into()), ..flags() };
+        let settings = Settings::from_file(file, &flags);
+        assert_eq!(settings.server.amqp_listen.port(), 1);
+        assert_eq!(settings.server.data_dir, PathBuf::from("/b"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let error = parse("heartbeat_seconds = 5\nhartbeat = 6").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("hartbeat"), "{error}");
+    }
+}
