@@ -91,7 +91,10 @@ async fn status_page(State(console): State<Console>) -> Response {
 }
 
 async fn style() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../../../templates/style.css"))
+    (
+        [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
+        include_str!("../../../templates/style.css"),
+    )
 }
 
 /// A duration in the two largest units that matter.

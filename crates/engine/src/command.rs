@@ -202,8 +202,6 @@ pub enum Request {
     },
     /// `basic.qos`.
     Qos {
-        /// In bytes; only 0 is supported.
-        prefetch_size: u32,
         /// In messages; 0 is no limit.
         prefetch_count: u16,
         /// For the channel as a whole, rather than for each consumer to come.

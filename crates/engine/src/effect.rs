@@ -158,20 +158,27 @@ pub enum Event {
 }
 
 impl Event {
-    /// What the event weighs in the outbox, in bytes; only deliveries weigh.
+    /// What the event takes while it waits to be written, in bytes. The outbox of a session counts
+    /// the deliveries.
     #[must_use]
     pub fn weight(&self) -> usize {
         match self {
-            Self::Deliver { message, .. } => delivery_weight(message),
-            Self::GetOk { .. }
-            | Self::Return { .. }
-            | Self::Confirm { .. }
+            Self::Deliver { message, .. }
+            | Self::GetOk { message, .. }
+            | Self::Return { message, .. } => delivery_weight(message),
+            Self::Confirm { .. }
             | Self::Reply { .. }
             | Self::ConsumerCancelled { .. }
             | Self::ChannelError { .. }
             | Self::SessionError { .. }
-            | Self::SessionClosed => 0,
+            | Self::SessionClosed => limits::DELIVERY_OVERHEAD_BYTES,
         }
+    }
+
+    /// True for `basic.deliver`, which the outbox counts.
+    #[must_use]
+    pub fn is_delivery(&self) -> bool {
+        matches!(self, Self::Deliver { .. })
     }
 
     /// The channel that the event is about, if it is about one.

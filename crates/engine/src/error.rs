@@ -12,6 +12,27 @@ pub struct Origin {
     pub method_id: u16,
 }
 
+/// How a declaration differs from what is there.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "inequivalent arg '{argument}' for {kind} '{name}' in vhost '{vhost}': \
+     received {received} but current is {current}"
+)]
+pub struct Inequivalence {
+    /// The argument that differs.
+    pub argument: String,
+    /// `queue` or `exchange`.
+    pub kind: &'static str,
+    /// The name.
+    pub name: String,
+    /// Its virtual host.
+    pub vhost: String,
+    /// The value received, as RabbitMQ writes it.
+    pub received: String,
+    /// The value in force, as RabbitMQ writes it.
+    pub current: String,
+}
+
 /// A refusal. The server maps each to a reply code in one place.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Error {
@@ -68,24 +89,8 @@ pub enum Error {
         kind: String,
     },
     /// What is declared differs from what is there.
-    #[error(
-        "inequivalent arg '{argument}' for {kind} '{name}' in vhost '{vhost}': \
-         received {received} but current is {current}"
-    )]
-    Inequivalent {
-        /// The argument that differs.
-        argument: String,
-        /// `queue` or `exchange`.
-        kind: &'static str,
-        /// The name.
-        name: String,
-        /// Its virtual host.
-        vhost: String,
-        /// The value received, as RabbitMQ writes it.
-        received: String,
-        /// The value in force, as RabbitMQ writes it.
-        current: String,
-    },
+    #[error("{0}")]
+    Inequivalent(Box<Inequivalence>),
     /// The queue belongs to another connection.
     #[error(
         "cannot obtain exclusive access to locked queue '{name}' in vhost '{vhost}'. It could be \

@@ -23,7 +23,7 @@ pub use command::{
     Acknowledgement, Command, ConsumeRequest, Declaration, PublishBatch, Request, SessionId,
 };
 pub use effect::{Effects, Event, Load, Outgoing, Reply};
-pub use error::{Error, Origin};
+pub use error::{Error, Inequivalence, Origin};
 pub use message::{Message, MessageBatch};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,

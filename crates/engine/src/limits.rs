@@ -8,6 +8,17 @@ pub const OUTBOX_BYTES: usize = 2 * 1024 * 1024;
 /// What a delivery weighs in the outbox beyond its message's bytes: its frames and bookkeeping.
 pub const DELIVERY_OVERHEAD_BYTES: usize = 64;
 
+/// Contents that a queue keeps in memory, in bytes of encoded messages: enough that a consumer that
+/// is a little behind is served from memory. Above it, contents of messages that survive a restart
+/// stay on disk until their turn comes, so that a backlog takes little memory.
+pub const QUEUE_RESIDENT_BYTES: usize = 8 * 1024 * 1024;
+
+/// The same for all queues of a virtual host together, each having an equal share of it.
+pub const HOST_RESIDENT_BYTES: usize = 128 * 1024 * 1024;
+
+/// The least share of a queue, however many there are: what one delivery run needs.
+pub const QUEUE_RESIDENT_BYTES_LEAST: usize = 64 * 1024;
+
 /// Messages read back from disk in one go. Enough to keep a consumer busy for the length of a
 /// disk read, few enough that they fit in memory for every queue that is being drained.
 pub const LOAD_MESSAGES: usize = 2048;

@@ -19,6 +19,13 @@ pub(crate) struct Entry {
     pub(crate) durable: bool,
 }
 
+impl Entry {
+    /// What the content takes in memory, if it is there.
+    pub(crate) fn resident_bytes(&self) -> usize {
+        self.message.as_ref().map_or(0, |message| message.encoded().len())
+    }
+}
+
 /// A consumer, by where it is to be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ConsumerKey {
@@ -45,6 +52,8 @@ pub(crate) struct Queue {
     /// In the order of their places.
     pub(crate) ready: VecDeque<Entry>,
     pub(crate) ready_bytes: u64,
+    /// What the contents of ready messages take that are in memory, in encoded form.
+    pub(crate) resident_bytes: usize,
     /// Deliveries that are unacknowledged, over all channels.
     pub(crate) unacknowledged: usize,
     next_sequence: Sequence,
@@ -68,6 +77,7 @@ impl Queue {
             owner,
             ready: VecDeque::new(),
             ready_bytes: 0,
+            resident_bytes: 0,
             unacknowledged: 0,
             next_sequence: 1,
             round: VecDeque::new(),
@@ -101,15 +111,25 @@ impl Queue {
         queue
     }
 
-    /// Puts a new message at the end; gives its place.
-    pub(crate) fn enqueue(&mut self, message: Message, durable: bool) -> Sequence {
+    /// Puts a new message at the end; gives its place. The content of a durable one stays on disk
+    /// if the queue has as much in memory as it may, `resident_max` bytes.
+    pub(crate) fn enqueue(
+        &mut self,
+        message: Message,
+        durable: bool,
+        resident_max: usize,
+    ) -> Sequence {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         let body_bytes = message.body().len() as u32;
         self.ready_bytes += u64::from(body_bytes);
+        let stays = !durable || self.resident_bytes < resident_max;
+        if stays {
+            self.resident_bytes += message.encoded().len();
+        }
         self.ready.push_back(Entry {
             sequence,
-            message: Some(message),
+            message: stays.then_some(message),
             body_bytes,
             redelivered: false,
             durable,
@@ -122,6 +142,7 @@ impl Queue {
         entry.redelivered = true;
         self.unacknowledged -= 1;
         self.ready_bytes += u64::from(entry.body_bytes);
+        self.resident_bytes += entry.resident_bytes();
         match self.ready.front() {
             // Mostly it was taken from the front not long ago and nothing before it came back.
             Some(front) if front.sequence < entry.sequence => {
@@ -137,6 +158,7 @@ impl Queue {
         let message = self.ready.front()?.message.clone()?;
         let entry = self.ready.pop_front()?;
         self.ready_bytes -= u64::from(entry.body_bytes);
+        self.resident_bytes -= message.encoded().len();
         Some((entry, message))
     }
 
@@ -146,6 +168,7 @@ impl Queue {
         let mut entry = self.ready.pop_front()?;
         self.ready_bytes -= u64::from(entry.body_bytes);
         let message = entry.message.take()?;
+        self.resident_bytes -= message.encoded().len();
         Some((entry, message))
     }
 
@@ -186,7 +209,10 @@ impl Queue {
             let found = messages.next_if(|(sequence, _)| *sequence == entry.sequence);
             if entry.message.is_none() {
                 match found {
-                    Some((_, message)) => entry.message = Some(message),
+                    Some((_, message)) => {
+                        self.resident_bytes += message.encoded().len();
+                        entry.message = Some(message);
+                    }
                     None => lost_at.push(at),
                 }
             }
@@ -203,6 +229,7 @@ impl Queue {
     /// Empties what is ready. What is unacknowledged stays.
     pub(crate) fn purge(&mut self) -> VecDeque<Entry> {
         self.ready_bytes = 0;
+        self.resident_bytes = 0;
         std::mem::take(&mut self.ready)
     }
 

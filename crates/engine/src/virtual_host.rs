@@ -210,8 +210,8 @@ impl VirtualHost {
                 let binding = self.binding(at, source, destination, routing_key, arguments)?;
                 self.unbind(at, &binding, no_wait, effects)?;
             }
-            Request::Qos { prefetch_size, prefetch_count, global } => {
-                self.qos(at, prefetch_size, prefetch_count, global, effects)?;
+            Request::Qos { prefetch_count, global } => {
+                self.qos(at, prefetch_count, global, effects);
             }
             Request::Consume(consume) => self.consume(at, consume, effects)?,
             Request::Cancel { consumer_tag, no_wait } => {

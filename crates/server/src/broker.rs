@@ -85,7 +85,8 @@ impl Broker {
         let (socket, amqp_address) = listener::bind(config.amqp_listen)?;
         let directory = config.data_dir.clone();
         let options = config.storage.clone();
-        let opening = tokio::task::spawn_blocking(move || warren_storage::open(&directory, options));
+        let opening =
+            tokio::task::spawn_blocking(move || warren_storage::open(&directory, options));
         let opened = opening.await.map_err(|error| Error::Thread(error.into()))??;
         tell(&opened.report);
         let Opened { log, checkpointer, reader, recovered, .. } = opened;
@@ -98,10 +99,11 @@ impl Broker {
         let host = VirtualHost::recover(id, name, &recovered);
         drop(recovered);
         let (shard, shard_inbox) = mpsc::channel(limits::SHARD_INBOX);
-        tokio::spawn(Shard::new(vec![(id, host)], shard_inbox, committer.clone(), loads).run());
+        tokio::spawn(Shard::new(vec![(id, host)], shard_inbox, committer.clone()).run());
 
         let interval = config.checkpoint_interval;
-        let work = Committer::new(log, committer_inbox, checkpoints, interval, Arc::clone(&health));
+        let work =
+            Committer::new(log, committer_inbox, checkpoints, loads, interval, Arc::clone(&health));
         let runtime = Handle::current();
         let done = committer.clone();
         let (shards_by_host, failing) =

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error};
-use warren_engine::{Event, Write};
+use warren_engine::{Event, Load, Write};
 use warren_storage::{Checkpointed, Checkpointer, Delta, Error, Log};
 
 use crate::health::Health;
@@ -24,6 +24,9 @@ use crate::shard::Outbox;
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) writes: Vec<Write>,
+    /// Wishes that wait until the writes of this and every earlier group are in the log, as they
+    /// may ask for just those.
+    pub(crate) loads: Vec<Load>,
     /// Events that wait until the writes of this and every earlier group are durable.
     pub(crate) committed: Vec<(Outbox, Vec<Event>)>,
     /// Where to note that the events were sent, and the number to note.
@@ -44,6 +47,7 @@ pub(crate) struct Committer {
     log: Log,
     inbox: mpsc::Receiver<ToCommitter>,
     checkpoints: threads::Sender<Delta>,
+    loader: threads::Sender<Load>,
     checkpoint_interval: Duration,
     /// A checkpoint is under way.
     checkpointing: bool,
@@ -61,10 +65,11 @@ impl Committer {
         log: Log,
         inbox: mpsc::Receiver<ToCommitter>,
         checkpoints: threads::Sender<Delta>,
+        loader: threads::Sender<Load>,
         checkpoint_interval: Duration,
         health: Arc<Health>,
     ) -> Self {
-        Self { log, inbox, checkpoints, checkpoint_interval, checkpointing: false, health }
+        Self { log, inbox, checkpoints, loader, checkpoint_interval, checkpointing: false, health }
     }
 
     /// Runs until it is told to stop or nobody is left to tell it.
@@ -142,7 +147,8 @@ impl Committer {
     /// Writes and syncs, if somebody waits for it, it is `late`, or enough has come together; then
     /// lets the events go. False if something is left that is not written yet.
     fn commit(&mut self, groups: &mut Vec<Group>, late: bool) -> bool {
-        let awaited = groups.iter().any(|group| !group.committed.is_empty());
+        let awaited =
+            groups.iter().any(|group| !group.committed.is_empty() || !group.loads.is_empty());
         if !awaited && !late && self.log.pending_bytes() < limits::COMMIT_BYTES {
             // Nobody waits, as with acknowledgements: they go out with the next publish.
             for Group { done: (done, number), .. } in groups.drain(..) {
@@ -155,9 +161,13 @@ impl Committer {
             self.check(flushed);
         }
         let failed = self.health.has_failed();
-        for Group { committed, done: (done, number), .. } in groups.drain(..) {
+        for Group { committed, loads, done: (done, number), .. } in groups.drain(..) {
             if failed {
                 continue;
+            }
+            for load in loads {
+                // The loader ends only when the broker does.
+                let _ = self.loader.send(load);
             }
             for (outbox, events) in committed {
                 // A session that is gone needs no events.

@@ -57,7 +57,10 @@ mod tests {
 
     #[test]
     fn a_run_ahead_of_a_gap_is_acknowledged_one_by_one() {
-        assert_eq!(acks(&[(2, 3), (1, 1), (4, 5)]), [(2, false), (3, false), (1, false), (5, true)]);
+        assert_eq!(
+            acks(&[(2, 3), (1, 1), (4, 5)]),
+            [(2, false), (3, false), (1, false), (5, true)]
+        );
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, Sleep};
 use tracing::{debug, info};
 use warren_amqp::{Millis, ReplyCode, Timeout};
@@ -53,6 +53,8 @@ enum Ended {
 struct Session {
     id: SessionId,
     shard: mpsc::Sender<ToShard>,
+    /// Bounds what this session has on the way to the shard.
+    on_the_way: Arc<Semaphore>,
     /// The engine knows that the session is over.
     closed: bool,
 }
@@ -63,7 +65,7 @@ impl Drop for Session {
             return;
         }
         let close = Command::CloseSession { session: self.id, reply: false };
-        let message = ToShard::Commands(self.id, vec![close]);
+        let message = ToShard::Commands(self.id, vec![close], None);
         if let Err(mpsc::error::TrySendError::Full(message)) = self.shard.try_send(message) {
             let shard = self.shard.clone();
             tokio::spawn(async move { shard.send(message).await });
@@ -85,7 +87,7 @@ pub(crate) struct Connection {
     shared: Arc<Shared>,
     amqp: warren_amqp::Connection,
     /// Counts the connection as half open until it has logged in.
-    half_open: Option<tokio::sync::OwnedSemaphorePermit>,
+    half_open: Option<OwnedSemaphorePermit>,
     session: Option<Session>,
     channels: FxHashMap<u16, ChannelState>,
     /// The beginning of a frame whose end has not come yet.
@@ -97,6 +99,8 @@ pub(crate) struct Connection {
     outbox_sender: Option<mpsc::UnboundedSender<Vec<Event>>>,
     /// Events that are to be encoded.
     events: VecDeque<std::vec::IntoIter<Event>>,
+    /// What those of them weigh that are not deliveries, in bytes.
+    reply_bytes: usize,
     /// How much of the output is written.
     written: usize,
     /// The weight of the deliveries that were encoded since the engine was told last.
@@ -109,7 +113,7 @@ impl Connection {
         stream: TcpStream,
         peer: SocketAddr,
         shared: Arc<Shared>,
-        half_open: tokio::sync::OwnedSemaphorePermit,
+        half_open: OwnedSemaphorePermit,
         stage: watch::Receiver<Stage>,
     ) -> Self {
         let (outbox_sender, outbox) = mpsc::unbounded_channel();
@@ -127,6 +131,7 @@ impl Connection {
             outbox,
             outbox_sender: Some(outbox_sender),
             events: VecDeque::new(),
+            reply_bytes: 0,
             written: 0,
             flushed: 0,
             stage,
@@ -168,19 +173,15 @@ impl Connection {
             }
             self.arm(&mut timer, &mut armed);
             let mut interest = Interest::READABLE;
-            let may_read = self.unsent() < limits::UNSENT_BYTES && !self.amqp.is_finished();
+            let may_read = self.may_read();
             let may_write = self.unsent() > 0;
             if !may_read {
                 interest = Interest::WRITABLE;
             } else if may_write {
-                interest = interest | Interest::WRITABLE;
+                interest |= Interest::WRITABLE;
             }
             tokio::select! {
-                batch = self.outbox.recv(), if self.events.is_empty() => {
-                    if let Some(batch) = batch {
-                        self.events.push_back(batch.into_iter());
-                    }
-                }
+                Some(batch) = self.outbox.recv() => self.take_events(batch),
                 ready = self.stream.ready(interest) => {
                     let ready = ready.map_err(|error| Ended::Socket(Some(error)))?;
                     if ready.is_readable() && may_read {
@@ -197,6 +198,18 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Deliveries that the peer does not take keep nobody from reading its acknowledgements, as
+    /// the engine bounds them; replies that it does not take do.
+    fn may_read(&self) -> bool {
+        self.reply_bytes < limits::WAITING_REPLY_BYTES && !self.amqp.is_finished()
+    }
+
+    fn take_events(&mut self, batch: Vec<Event>) {
+        let replies = batch.iter().filter(|event| !event.is_delivery());
+        self.reply_bytes += replies.map(Event::weight).sum::<usize>();
+        self.events.push_back(batch.into_iter());
     }
 
     /// The broker stops: first the peer is told, then there is no more waiting for it.
@@ -230,7 +243,7 @@ impl Connection {
 
     fn keep_time(&mut self) -> Result<(), Ended> {
         let now = self.shared.now();
-        if self.unsent() >= limits::UNSENT_BYTES {
+        if !self.may_read() {
             self.amqp.was_not_read(now);
         }
         if let Some(timeout) = self.amqp.handle_deadline(now) {
@@ -276,7 +289,8 @@ impl Connection {
         }
         let commands = self.requests.take();
         if !commands.is_empty() {
-            let _ = session.shard.send(ToShard::Commands(session.id, commands)).await;
+            let permit = Arc::clone(&session.on_the_way).acquire_owned().await.ok();
+            let _ = session.shard.send(ToShard::Commands(session.id, commands, permit)).await;
         }
     }
 
@@ -323,7 +337,7 @@ impl Connection {
         if let Some(session) = &self.session {
             let bytes = std::mem::take(&mut self.flushed);
             let command = Command::Flushed { session: session.id, bytes };
-            let _ = session.shard.send(ToShard::Commands(session.id, vec![command])).await;
+            let _ = session.shard.send(ToShard::Commands(session.id, vec![command], None)).await;
         }
     }
 

@@ -10,6 +10,15 @@ pub(crate) const READ_BYTES: usize = 256 * 1024;
 /// sockets: the peers wait, and at most this many reads are in memory.
 pub(crate) const SHARD_INBOX: usize = 64;
 
+/// Reads of one connection that may be on the way to its shard or in it: one being carried out and
+/// one to follow. What a peer asks for is answered before more of it is read.
+pub(crate) const READS_ON_THE_WAY: usize = 2;
+
+/// Bytes of events other than deliveries that may wait to be encoded for a peer that does not
+/// read. Above it nothing more is read from the peer, so that it cannot make the broker pile up
+/// replies and returned messages.
+pub(crate) const WAITING_REPLY_BYTES: usize = 1024 * 1024;
+
 /// Commands that a shard takes before it hands on what follows from them.
 pub(crate) const SHARD_BATCH: usize = 32;
 
@@ -36,12 +45,6 @@ pub(crate) const WRITE_BYTES: usize = 128 * 1024;
 
 /// Memory for output that a connection keeps when it has nothing to send.
 pub(crate) const IDLE_OUTPUT_BYTES: usize = 16 * 1024;
-
-/// Output that may wait for a peer that does not read, deliveries included. Above it nothing more
-/// is read from the peer, so that it cannot make the broker pile up replies to it. More than the
-/// outbox of deliveries may hold, as a peer that waits for its acknowledgements to be read must
-/// not be kept waiting by the deliveries that it has not read.
-pub(crate) const UNSENT_BYTES: usize = 2 * warren_engine::limits::OUTBOX_BYTES;
 
 /// How long the broker waits for its peers to answer `connection.close` when it stops.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(3);

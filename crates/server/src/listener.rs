@@ -70,11 +70,7 @@ impl Listener {
 }
 
 /// Accepts until the broker stops, then waits for the connections to end.
-async fn accept_all(
-    socket: TcpListener,
-    shared: Arc<Shared>,
-    mut stage: watch::Receiver<Stage>,
-) {
+async fn accept_all(socket: TcpListener, shared: Arc<Shared>, mut stage: watch::Receiver<Stage>) {
     let stages = stage.clone();
     let half_open = Arc::new(Semaphore::new(limits::HALF_OPEN_CONNECTIONS));
     let mut connections = JoinSet::new();

@@ -17,7 +17,7 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         | Error::ExclusiveUse { .. } => ReplyCode::AccessRefused,
         Error::QueueLocked { .. } => ReplyCode::ResourceLocked,
         Error::UnknownExchangeType { .. }
-        | Error::Inequivalent { .. }
+        | Error::Inequivalent(_)
         | Error::InUse { .. }
         | Error::NotEmpty { .. }
         | Error::InvalidMatch { .. }

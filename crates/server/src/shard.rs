@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::error;
 use warren_engine::{
-    Command, Effects, Event, Load, Outgoing, SessionId, Summary, VirtualHost, VirtualHostId,
+    Command, Effects, Event, Outgoing, SessionId, Summary, VirtualHost, VirtualHostId,
 };
 
 use crate::committer::{Group, ToCommitter};
@@ -24,8 +24,9 @@ pub(crate) type Outbox = mpsc::UnboundedSender<Vec<Event>>;
 pub(crate) enum ToShard {
     /// A client opened a virtual host of this shard.
     Open { session: SessionId, virtual_host: VirtualHostId, outbox: Outbox },
-    /// Commands of one session, in order.
-    Commands(SessionId, Vec<Command>),
+    /// Commands of one session, in order. The permit is given back when they are carried out: a
+    /// session has only so many of these on the way.
+    Commands(SessionId, Vec<Command>, Option<OwnedSemaphorePermit>),
     /// Contents that came from disk, for a virtual host.
     Loaded(VirtualHostId, Command),
     /// Counts, for each virtual host.
@@ -52,7 +53,6 @@ pub(crate) struct Shard {
     hosts: FxHashMap<VirtualHostId, VirtualHost>,
     clients: FxHashMap<SessionId, Client>,
     committer: mpsc::Sender<ToCommitter>,
-    loader: std::sync::mpsc::Sender<Load>,
     effects: Effects,
     /// Sessions with something in `events`, `committed` or `closed`.
     touched: Vec<SessionId>,
@@ -70,14 +70,12 @@ impl Shard {
         hosts: Vec<(VirtualHostId, VirtualHost)>,
         inbox: mpsc::Receiver<ToShard>,
         committer: mpsc::Sender<ToCommitter>,
-        loader: std::sync::mpsc::Sender<Load>,
     ) -> Self {
         Self {
             inbox,
             hosts: hosts.into_iter().collect(),
             clients: FxHashMap::default(),
             committer,
-            loader,
             effects: Effects::default(),
             touched: Vec::new(),
             held: FxHashMap::default(),
@@ -94,13 +92,14 @@ impl Shard {
                     ToShard::Open { session, virtual_host, outbox } => {
                         self.open(session, virtual_host, outbox);
                     }
-                    ToShard::Commands(session, commands) => {
+                    ToShard::Commands(session, commands, permit) => {
                         for command in commands {
                             self.apply(session, command);
                             if self.is_full() {
                                 self.hand_on().await;
                             }
                         }
+                        drop(permit);
                     }
                     ToShard::Loaded(host, command) => self.apply_to(host, command),
                     ToShard::Summary(reply) => {
@@ -157,15 +156,10 @@ impl Shard {
         }
     }
 
-    /// Hands on what has come together: events to sessions, writes to the committer, wishes to
-    /// the loader.
+    /// Hands on what has come together: events to sessions, writes and wishes to the committer.
     async fn hand_on(&mut self) {
         if self.effects.is_empty() && self.touched.is_empty() {
             return;
-        }
-        for load in self.effects.loads.drain(..) {
-            // The loader ends only when the broker does.
-            let _ = self.loader.send(load);
         }
         for (queue, sequence) in self.effects.lost.drain(..) {
             error!(queue.id = queue.0, sequence, "a message could not be read back and is lost");
@@ -187,14 +181,16 @@ impl Shard {
                 self.held.retain(|(held, _), _| *held != session);
             }
         }
-        if self.effects.writes.is_empty() && committed.is_empty() {
+        let Effects { writes, loads, .. } = &mut self.effects;
+        if writes.is_empty() && loads.is_empty() && committed.is_empty() {
             return;
         }
         self.last_group = group;
-        let writes = std::mem::take(&mut self.effects.writes);
+        let (writes, loads) = (std::mem::take(writes), std::mem::take(loads));
         let done = (Arc::clone(&self.done_group), group);
         // The committer ends only after the shards.
-        let _ = self.committer.send(ToCommitter::Group(Group { writes, committed, done })).await;
+        let _ =
+            self.committer.send(ToCommitter::Group(Group { writes, loads, committed, done })).await;
     }
 
     /// Gives each event to its session, at once or with the group.

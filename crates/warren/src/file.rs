@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use warren_server::config::{Config, Password};
 use warren_server::StorageOptions;
+use warren_server::config::{Config, Password};
 
 use crate::cli::Server;
 use crate::logs::{Format, Level};

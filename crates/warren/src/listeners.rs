@@ -16,7 +16,11 @@ pub(crate) struct ListenersFile {
 
 impl ListenersFile {
     /// Writes the file whole or not at all: readers may be waiting for it.
-    pub(crate) fn write(data_dir: &Path, amqp: SocketAddr, http: SocketAddr) -> Result<Self, Error> {
+    pub(crate) fn write(
+        data_dir: &Path,
+        amqp: SocketAddr,
+        http: SocketAddr,
+    ) -> Result<Self, Error> {
         let path = data_dir.join(NAME);
         let pid = std::process::id();
         let text = format!("{{\"pid\":{pid},\"amqp\":\"{amqp}\",\"http\":\"{http}\"}}\n");

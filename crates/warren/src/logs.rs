@@ -34,7 +34,9 @@ pub(crate) fn start(level: Level, format: Format) {
         .with_max_level(level)
         .with_target(false);
     match format {
-        Format::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        Format::Text => {
+            builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init()
+        }
         Format::Json => builder.json().flatten_event(true).init(),
     }
 }

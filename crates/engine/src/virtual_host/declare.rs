@@ -4,6 +4,7 @@ use warren_amqp::FieldTable;
 
 use super::{Refusal, VirtualHost};
 use crate::command::Declaration;
+use crate::error::Inequivalence;
 use crate::queue::{ConsumerKey, Queue};
 use crate::record::{BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueRecord, Write};
 use crate::topology::{Removed, Topology};
@@ -400,14 +401,14 @@ impl VirtualHost {
 
     fn inequivalent(&self, kind: &'static str, name: &str, difference: Difference) -> Error {
         let (argument, received, current) = difference;
-        Error::Inequivalent {
+        Error::Inequivalent(Box::new(Inequivalence {
             argument: argument.to_owned(),
             kind,
             name: name.to_owned(),
             vhost: self.name.clone(),
             received,
             current,
-        }
+        }))
     }
 }
 

@@ -43,6 +43,11 @@ impl VirtualHost {
                     queue.ready_bytes
                 ));
             }
+            let resident: usize = queue.ready.iter().map(crate::queue::Entry::resident_bytes).sum();
+            if resident != queue.resident_bytes {
+                let counted = queue.resident_bytes;
+                return Err(format!("queue {name}: {counted} resident bytes, {resident} found"));
+            }
             if queue.is_dirty {
                 return Err(format!("queue {name}: still to be dispatched"));
             }

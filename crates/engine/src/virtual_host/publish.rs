@@ -6,7 +6,7 @@ use super::VirtualHost;
 use crate::command::PublishBatch;
 use crate::record::Write;
 use crate::topology::Route;
-use crate::{Effects, Error, Event, Message, Origin, SessionId};
+use crate::{Effects, Error, Event, Message, Origin, SessionId, limits};
 
 const BASIC_PUBLISH: Origin = Origin { class_id: 60, method_id: 40 };
 
@@ -111,10 +111,11 @@ impl VirtualHost {
     /// Puts a message into its queues. True if it must survive a restart in one of them.
     fn enqueue(&mut self, message: &Message, route: &Route, effects: &mut Effects) -> bool {
         let mut written = SmallVec::new();
+        let resident_max = self.resident_max();
         for id in route.iter() {
             let Some(queue) = self.queues.get_mut(id) else { continue };
             let durable = message.is_persistent() && queue.is_durable();
-            let sequence = queue.enqueue(message.clone(), durable);
+            let sequence = queue.enqueue(message.clone(), durable, resident_max);
             if durable {
                 written.push((*id, sequence));
             }
@@ -128,5 +129,11 @@ impl VirtualHost {
             effects.writes.push(Write::Enqueued { message: message.clone(), queues: written });
         }
         durable
+    }
+
+    /// A queue's share of the memory for contents, in bytes.
+    fn resident_max(&self) -> usize {
+        let share = limits::HOST_RESIDENT_BYTES / self.queues.len().max(1);
+        share.clamp(limits::QUEUE_RESIDENT_BYTES_LEAST, limits::QUEUE_RESIDENT_BYTES)
     }
 }

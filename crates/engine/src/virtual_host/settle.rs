@@ -33,11 +33,11 @@ impl VirtualHost {
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
         if multiple {
             for delivery in channel.unacknowledged.take(delivery_tag, true)? {
-                self.settle(at, delivery, effects);
+                self.settle(at, &delivery, effects);
             }
         } else {
             let delivery = channel.unacknowledged.take_one(delivery_tag)?;
-            self.settle(at, delivery, effects);
+            self.settle(at, &delivery, effects);
         }
         Ok(())
     }
@@ -56,7 +56,7 @@ impl VirtualHost {
             self.put_back(at, deliveries);
         } else {
             for delivery in deliveries {
-                self.settle(at, delivery, effects);
+                self.settle(at, &delivery, effects);
             }
         }
         Ok(())
@@ -85,7 +85,7 @@ impl VirtualHost {
     }
 
     /// A delivery is done with for good.
-    fn settle(&mut self, at: At, delivery: Delivery, effects: &mut Effects) {
+    fn settle(&mut self, at: At, delivery: &Delivery, effects: &mut Effects) {
         self.free_credit(at, delivery.consumer);
         if let Some(queue) = self.queues.get_mut(&delivery.queue) {
             queue.unacknowledged -= 1;

@@ -9,18 +9,7 @@ use crate::{Effects, Error, Event, QueueId, Reply, SessionId, limits};
 type At = (SessionId, u16);
 
 impl VirtualHost {
-    pub(super) fn qos(
-        &mut self,
-        at: At,
-        prefetch_size: u32,
-        prefetch_count: u16,
-        global: bool,
-        effects: &mut Effects,
-    ) -> Result<(), Refusal> {
-        if prefetch_size != 0 {
-            let what = format!("prefetch_size!=0 ({prefetch_size})");
-            return Err(Refusal::Session(Error::NotImplemented { what }));
-        }
+    pub(super) fn qos(&mut self, at: At, prefetch_count: u16, global: bool, effects: &mut Effects) {
         if let Some(channel) = self.channel_mut(at) {
             if global {
                 channel.prefetch_channel = prefetch_count;
@@ -30,7 +19,6 @@ impl VirtualHost {
             }
         }
         self.reply(at, Reply::QosOk, false, effects);
-        Ok(())
     }
 
     pub(super) fn consume(

@@ -5,6 +5,7 @@ mod declare;
 mod delete;
 mod exchanges;
 mod exclusive;
+mod limits;
 mod publish;
 mod restart;
 mod settle;

@@ -123,6 +123,7 @@ pub(crate) fn parse(line: &str) -> Command {
         _ => {}
     }
     let request = topology_request(&words, line)
+        .or_else(|| binding_request(&words, line))
         .or_else(|| message_request(&words, line))
         .unwrap_or_else(|| panic!("no command: {line:?}"));
     Command::Request { session, channel, request }
@@ -215,32 +216,24 @@ fn topology_request(words: &[&str], line: &str) -> Option<Request> {
             let no_wait = rest.flag("no_wait");
             (Request::QueuePurge { name: name(queue), no_wait }, rest)
         }
-        ["bind", destination, source, key, ..] => {
-            let mut rest = rest(4);
-            let request = Request::Bind {
-                source: name(source),
-                destination: to(destination),
-                routing_key: name(key),
-                arguments: rest.table(),
-                no_wait: rest.flag("no_wait"),
-            };
-            (request, rest)
-        }
-        ["unbind", destination, source, key, ..] => {
-            let mut rest = rest(4);
-            let request = Request::Unbind {
-                source: name(source),
-                destination: to(destination),
-                routing_key: name(key),
-                arguments: rest.table(),
-                no_wait: rest.flag("no_wait"),
-            };
-            (request, rest)
-        }
         _ => return None,
     };
     rest.done(line);
     Some(request)
+}
+
+fn binding_request(words: &[&str], line: &str) -> Option<Request> {
+    let [verb @ ("bind" | "unbind"), destination, source, key, rest @ ..] = words else {
+        return None;
+    };
+    let mut rest = Rest(rest.to_vec());
+    let (source, destination, routing_key) = (name(source), to(destination), name(key));
+    let (arguments, no_wait) = (rest.table(), rest.flag("no_wait"));
+    rest.done(line);
+    Some(match *verb {
+        "bind" => Request::Bind { source, destination, routing_key, arguments, no_wait },
+        _ => Request::Unbind { source, destination, routing_key, arguments, no_wait },
+    })
 }
 
 /// `exchange:x` is an exchange, all else a queue.
@@ -271,11 +264,9 @@ fn message_request(words: &[&str], line: &str) -> Option<Request> {
         ("cancel", [tag]) => {
             Request::Cancel { consumer_tag: name(tag), no_wait: rest.flag("no_wait") }
         }
-        ("qos", [count]) => Request::Qos {
-            prefetch_size: if rest.flag("size") { 10 } else { 0 },
-            prefetch_count: number(count),
-            global: rest.flag("global"),
-        },
+        ("qos", [count]) => {
+            Request::Qos { prefetch_count: number(count), global: rest.flag("global") }
+        }
         ("get", [queue]) => Request::Get { queue: name(queue), no_ack: rest.flag("no_ack") },
         ("nack" | "reject", [tag]) => Request::Nack {
             delivery_tag: number(tag),

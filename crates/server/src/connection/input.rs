@@ -1,14 +1,15 @@
 //! From the protocol's events to commands for the engine.
 
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 use warren_amqp::{Event, Method, ReplyCode, basic, exchange, queue};
-use warren_engine::{
-    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request,
-};
+use warren_engine::{Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request};
 
 use super::{ChannelState, Connection, Session};
 use crate::shard::ToShard;
-use crate::{login, names};
+use crate::{limits, login, names};
 
 /// Queue arguments that RabbitMQ acts on and this version only keeps.
 const KEPT_ARGUMENTS: [&str; 12] = [
@@ -104,7 +105,8 @@ impl Connection {
         let Some(outbox) = self.outbox_sender.take() else { return };
         let session = self.shared.next_session();
         self.opening = Some(ToShard::Open { session, virtual_host: id, outbox });
-        self.session = Some(Session { id: session, shard, closed: false });
+        let on_the_way = Arc::new(Semaphore::new(limits::READS_ON_THE_WAY));
+        self.session = Some(Session { id: session, shard, on_the_way, closed: false });
         self.requests.open(session);
         self.half_open = None;
         self.amqp.open_accepted();
@@ -260,12 +262,9 @@ impl Connection {
 
     fn basic_method(&mut self, channel: u16, method: basic::AMQPMethod) {
         let request = match method {
-            basic::AMQPMethod::Qos(qos) => Request::Qos {
-                // The protocol layer refuses any other size.
-                prefetch_size: 0,
-                prefetch_count: qos.prefetch_count,
-                global: qos.global,
-            },
+            basic::AMQPMethod::Qos(qos) => {
+                Request::Qos { prefetch_count: qos.prefetch_count, global: qos.global }
+            }
             basic::AMQPMethod::Consume(consume) => {
                 let mut consumer_tag: String = consume.consumer_tag.into();
                 if consumer_tag.is_empty() {
@@ -281,10 +280,9 @@ impl Connection {
                     arguments: consume.arguments,
                 })
             }
-            basic::AMQPMethod::Cancel(cancel) => Request::Cancel {
-                consumer_tag: cancel.consumer_tag.into(),
-                no_wait: cancel.nowait,
-            },
+            basic::AMQPMethod::Cancel(cancel) => {
+                Request::Cancel { consumer_tag: cancel.consumer_tag.into(), no_wait: cancel.nowait }
+            }
             basic::AMQPMethod::Get(get) => {
                 Request::Get { queue: get.queue.into(), no_ack: get.no_ack }
             }

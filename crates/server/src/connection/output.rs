@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use warren_amqp::{
-    Content, Method, ReplyCode, ShortString, basic, confirm, exchange, queue,
-};
+use warren_amqp::{Content, Method, ReplyCode, ShortString, basic, confirm, exchange, queue};
 use warren_engine::{Event, Message, Reply};
 
 use super::{ChannelState, Connection};
@@ -33,7 +31,7 @@ impl Connection {
             let Some(batch) = self.events.front_mut() else {
                 // More may have come meanwhile; take it without going around the loop.
                 match self.outbox.try_recv() {
-                    Ok(batch) => self.events.push_back(batch.into_iter()),
+                    Ok(batch) => self.take_events(batch),
                     Err(_) => return,
                 }
                 continue;
@@ -48,7 +46,11 @@ impl Connection {
     }
 
     fn encode(&mut self, event: Event) {
-        self.flushed += event.weight();
+        if event.is_delivery() {
+            self.flushed += event.weight();
+        } else {
+            self.reply_bytes -= event.weight();
+        }
         match event {
             Event::Deliver { channel, consumer, delivery_tag, redelivered, message } => {
                 let state = self.channels.get(&channel);

@@ -1,9 +1,7 @@
 //! What one read asks of the shard, put together into few commands.
 
 use warren_amqp::Publish;
-use warren_engine::{
-    Acknowledgement, Command, MessageBatch, PublishBatch, Request, SessionId,
-};
+use warren_engine::{Acknowledgement, Command, MessageBatch, PublishBatch, Request, SessionId};
 
 /// Commands of one session in the making. Publishes that follow each other become one command, and
 /// so do acknowledgements; anything else ends both, so that the order stays.

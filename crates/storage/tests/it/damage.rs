@@ -76,6 +76,30 @@ fn a_torn_last_record_is_cut_off_without_a_complaint() {
 }
 
 #[test]
+fn records_of_an_earlier_segment_in_a_later_ones_file_do_not_replay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut opened = open(folder.path(), options()).expect("the store opens");
+    flush(&mut opened, declared(1)).expect("no fault");
+    for sequence in 1..=10 {
+        flush(&mut opened, enqueued(&body(sequence), &[(queue(), sequence)])).expect("no fault");
+    }
+    drop(opened);
+    // The log ends after message 3, and in the next file stand records with just the numbers
+    // that would come now, made for another segment.
+    let first = folder.path().join(FIRST_SEGMENT);
+    let whole = std::fs::read(&first).expect("a segment");
+    let body = body(4);
+    let at = whole.windows(body.len()).position(|window| window == body).expect("the body");
+    let mut cut = whole.clone();
+    cut[at..].fill(0);
+    std::fs::write(&first, cut).expect("no fault");
+    std::fs::write(folder.path().join("log/00000000000000000002.seg"), whole).expect("no fault");
+    let opened = open(folder.path(), options()).expect("the store opens");
+    assert_eq!(places(&opened), [1, 2, 3]);
+    assert_eq!(opened.report.damaged, vec![]);
+}
+
+#[test]
 fn a_damaged_segment_header_is_reported_and_its_records_are_kept() {
     let disk = SimulatedDisk::new();
     drop(store_with(&disk, 10));

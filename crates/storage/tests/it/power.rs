@@ -1,9 +1,10 @@
 //! Power is cut at every operation of the disk, and again while the store recovers or goes on.
 
+use warren_engine::QueueId;
 use warren_storage::fault::{Operation, SimulatedDisk, Survival};
 
 use crate::harness::{History, drive, open};
-use crate::model::{Generator, Random};
+use crate::model::{Generator, HOST, Model, Random, declared, enqueued};
 
 const STEPS: usize = 110;
 
@@ -115,4 +116,22 @@ fn the_check_notices_when_syncs_do_nothing() {
         .filter(|cut| cut_twice(1, *cut, Survival::Nothing, true).is_err())
         .count();
     assert!(failures > 10, "{failures} cuts were noticed");
+}
+
+#[test]
+fn what_a_killed_process_left_unsynced_is_durable_once_it_was_recovered() {
+    let disk = SimulatedDisk::new();
+    let queue = QueueId::new(HOST, 1);
+    let mut model = Model::default();
+    let writes = [declared(1), enqueued(b"unsynced", &[(queue, 1)])];
+    writes.iter().for_each(|write| model.apply(write));
+    let mut opened = open(&disk).expect("the store opens");
+    opened.log.append(&writes).expect("no fault");
+    opened.log.flush(false).expect("no fault");
+    drop(opened);
+    // The system lives on and has the data in memory; the engine is told of the message now.
+    let opened = open(&disk).expect("the store opens");
+    model.compare(&opened.recovered).expect("the message is there");
+    let opened = open(&disk.after_power_cut(Survival::Nothing, 0)).expect("the store opens");
+    model.compare(&opened.recovered).expect("the message is still there");
 }

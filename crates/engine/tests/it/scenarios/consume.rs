@@ -303,16 +303,6 @@ fn get_does_not_count_for_prefetch() {
 }
 
 #[test]
-fn prefetch_size_is_not_supported() {
-    scenario(
-        "
-        qos 0 size
-          > s1 connection error 60.10: prefetch_size!=0 (10)
-        ",
-    );
-}
-
-#[test]
 fn parked_consumers_come_back_at_the_end_of_the_round() {
     scenario(
         "
