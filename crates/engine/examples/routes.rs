@@ -75,7 +75,8 @@ impl Bench {
         for messages in batches.iter().cycle() {
             self.publish(messages);
             published += messages.len();
-            let flushed = self.effects.events.iter().map(|outgoing| outgoing.event.weight()).sum();
+            let events = self.effects.events.iter().map(|outgoing| &outgoing.event);
+            let flushed = events.filter(|event| event.is_delivery()).map(Event::weight).sum();
             let acknowledgements = self.delivered();
             delivered += acknowledgements.len() as u64;
             self.apply(Command::Flushed { session: SESSION, bytes: flushed });

@@ -105,6 +105,8 @@ pub(crate) struct Connection {
     written: usize,
     /// The weight of the deliveries that were encoded since the engine was told last.
     flushed: usize,
+    /// When a finished connection is dropped even if the peer has not taken the rest.
+    drop_at: Option<Millis>,
     stage: watch::Receiver<Stage>,
 }
 
@@ -134,6 +136,7 @@ impl Connection {
             reply_bytes: 0,
             written: 0,
             flushed: 0,
+            drop_at: None,
             stage,
         }
     }
@@ -168,8 +171,12 @@ impl Connection {
         let mut stopping = false;
         loop {
             self.send_output().await?;
-            if self.amqp.is_finished() && self.unsent() == 0 {
-                return Ok(());
+            if self.amqp.is_finished() {
+                if self.unsent() == 0 {
+                    return Ok(());
+                }
+                let patience = limits::LAST_WORDS.as_millis() as Millis;
+                self.drop_at.get_or_insert(self.shared.now() + patience);
             }
             self.arm(&mut timer, &mut armed);
             let mut interest = Interest::READABLE;
@@ -233,7 +240,7 @@ impl Connection {
 
     /// Sets the timer if the protocol's next deadline is before what it is set to.
     fn arm(&self, timer: &mut Pin<Box<Sleep>>, armed: &mut Option<Millis>) {
-        let Some(deadline) = self.amqp.deadline() else { return };
+        let Some(deadline) = self.drop_at.or_else(|| self.amqp.deadline()) else { return };
         if armed.is_none_or(|at| deadline < at) {
             let wait = Duration::from_millis(deadline.saturating_sub(self.shared.now()));
             timer.as_mut().reset(Instant::now() + wait);
@@ -243,6 +250,9 @@ impl Connection {
 
     fn keep_time(&mut self) -> Result<(), Ended> {
         let now = self.shared.now();
+        if self.drop_at.is_some_and(|at| at <= now) {
+            return Err(Ended::Timeout(Timeout::Close));
+        }
         if !self.may_read() {
             self.amqp.was_not_read(now);
         }

@@ -1,0 +1,21 @@
+//! All black-box tests in one binary; each module is about one kind of behaviour.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+
+mod acknowledge;
+mod architecture;
+mod bad_input;
+mod clients;
+mod consume;
+mod declare;
+mod disk_full;
+mod docs;
+mod durability;
+mod examples;
+mod handshake;
+mod kill_rounds;
+mod prefetch;
+mod process;
+mod publish;
+mod routing;
+mod slow_peers;
+mod tidy;

@@ -1,0 +1,102 @@
+//! Clients that do not read what they asked for: the broker's memory stays bounded, and others
+//! are served as before.
+
+use crate::handshake::a_connection_works;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use warren_tests::wire::{BODY, HEADER, content_header, frame, method_frame, publish_arguments};
+use warren_tests::{Broker, GLANCE, Wire, eventually};
+
+/// The flag of `basic.consume` for a consumer that does not acknowledge.
+const NO_ACK: u8 = 2;
+/// `basic.deliver`.
+const DELIVER: (u16, u16) = (60, 60);
+/// How much the broker may hold in all for a client that does not read. The kernel's buffers on
+/// both sides of the socket do not count: they are not the broker's memory.
+const MEMORY_LIMIT_BYTES: u64 = 128 * 1024 * 1024;
+/// Far more than fits into that.
+const TRAFFIC_BYTES: usize = 512 * 1024 * 1024;
+const BODY_BYTES: usize = 64 * 1024;
+const MESSAGES: usize = TRAFFIC_BYTES / BODY_BYTES;
+/// What the deaf consumer may get at most: in the broker's and in the kernel's buffers.
+const DEAF_SHARE: usize = 24 * 1024 * 1024 / BODY_BYTES;
+/// Messages beyond that share which may be on their way to the other consumer.
+const WINDOW: usize = 64;
+
+#[test]
+fn a_consumer_that_never_reads_gets_a_bounded_share_and_another_gets_the_rest() {
+    let broker = Broker::own();
+    let before = broker.resident_bytes();
+    let mut deaf = Wire::open_channel_1(broker.amqp_address());
+    let queue = broker.name("deaf");
+    deaf.declare_queue(1, &queue, 0);
+    deaf.consume(1, &queue, "deaf", NO_ACK);
+    let mut reader = Wire::open_channel_1(broker.amqp_address());
+    reader.consume(1, &queue, "reader", NO_ACK);
+
+    let received = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let flood = scope.spawn(|| flood(&broker, &queue, &received));
+        let reading = scope.spawn(|| {
+            while received.load(Ordering::Relaxed) < MESSAGES - DEAF_SHARE {
+                let frame = reader.read_frame().expect("the reader is served");
+                let deliveries = usize::from(frame.method() == Some(DELIVER));
+                received.fetch_add(deliveries, Ordering::Relaxed);
+            }
+        });
+        // Others go on working while it lasts.
+        let mut rounds = 0;
+        while !flood.is_finished() {
+            a_connection_works(&broker);
+            rounds += 1;
+            thread::sleep(GLANCE);
+        }
+        assert!(rounds > 0, "the flood was over before anybody else could try");
+        flood.join().expect("the publisher is served");
+        reading.join().expect("the reader gets all but the deaf one's share");
+    });
+    let grown = broker.resident_bytes().saturating_sub(before);
+    assert!(grown < MEMORY_LIMIT_BYTES, "{} MiB more than before", grown / 1024 / 1024);
+    drop(deaf);
+    a_connection_works(&broker);
+}
+
+/// Publishes no faster than the reader reads, but for the deaf consumer's share: were that share
+/// without a bound, the reader would wait in vain for the rest.
+fn flood(broker: &Broker, queue: &str, received: &AtomicUsize) {
+    let mut wire = Wire::open_channel_1(broker.amqp_address());
+    let mut message = method_frame(1, (60, 40), &publish_arguments("", queue, 0));
+    message.extend(frame(HEADER, 1, &content_header(BODY_BYTES as u64)));
+    message.extend(frame(BODY, 1, &vec![b'x'; BODY_BYTES]));
+    for sent in 0..MESSAGES {
+        eventually("the reader gets its messages", || {
+            (sent < received.load(Ordering::Relaxed) + DEAF_SHARE + WINDOW).then_some(())
+        });
+        wire.send(&message);
+    }
+    wire.close();
+}
+
+#[test]
+fn a_client_that_reads_no_replies_is_not_served_without_end() {
+    let broker = Broker::own();
+    let before = broker.resident_bytes();
+    let mut deaf = Wire::open_channel_1(broker.amqp_address());
+    let queue = broker.name("deaf");
+    deaf.declare_queue(1, &queue, 4);
+    // Each passive declare costs a reply; nobody reads them.
+    let mut declare = vec![0, 0];
+    declare.extend(warren_tests::wire::short_string(&queue));
+    declare.extend([1, 0, 0, 0, 0]);
+    let block = method_frame(1, (50, 10), &declare).repeat(4096);
+    deaf.stream.set_write_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
+    for _ in 0..200 {
+        if std::io::Write::write_all(&mut deaf.stream, &block).is_err() {
+            // The broker stopped reading from a client that does not read from it.
+            break;
+        }
+    }
+    a_connection_works(&broker);
+    let grown = broker.resident_bytes().saturating_sub(before);
+    assert!(grown < 64 * 1024 * 1024, "replies nobody reads took {grown} bytes");
+}

@@ -1,0 +1,124 @@
+//! The project's chores, as `cargo xtask NAME`: what the CI runs, and what is run by hand.
+
+mod run;
+mod setup;
+
+use run::{Failure, Step};
+use std::env;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+const HELP: &str = "\
+cargo xtask test [NAME]        everything the CI checks; with NAME only the black-box tests so named
+cargo xtask env                the variables that the black-box tests need, for your own shell
+cargo xtask verify [OPTIONS]   kill the broker under load (--rounds 50) and look for losses
+cargo xtask bench [OPTIONS]    compare with RabbitMQ and write docs/benchmarks.md
+cargo xtask help               this text
+
+`cargo xtask test` installs what is missing: Debian packages when it may (as root), and the clients
+in Python and Node into ~/.cache/warren. OPTIONS go to `perf verify` and `perf compare`.";
+
+/// Quick to run, quick to build, and the same for all steps: nothing is compiled twice.
+const PROFILE: [&str; 2] = ["--profile", "ci"];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["test", names @ ..] => test(names),
+        ["env"] => setup::clients().map(|clients| println!("{}", clients.exports())),
+        ["verify", options @ ..] => verify(options),
+        ["bench", options @ ..] => bench(options),
+        ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        _ => Err(Failure(format!("there is no such chore\n{HELP}"))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Formatting, lints, all unit, property and black-box tests. Stops at the first step that fails.
+fn test(names: &[&str]) -> Result<(), Failure> {
+    let begun = Instant::now();
+    setup::packages_for_tests()?;
+    let clients = setup::clients()?;
+    let workspace = [&["--workspace"][..], &PROFILE].concat();
+    if names.is_empty() {
+        Step::new("formatting").run(cargo(&["fmt", "--all", "--check"]))?;
+        let lints = [&["clippy", "--all-targets"][..], &workspace, &["--", "-D", "warnings"]];
+        Step::new("lints").run(cargo(&lints.concat()))?;
+    }
+    // The black-box tests start the programs that this builds, in the folder beside them.
+    Step::new("build").run(cargo(&[&["build", "--all-targets"][..], &workspace].concat()))?;
+    let chosen = if names.is_empty() { &[][..] } else { &["--test", "it", "--"][..] };
+    let mut command = cargo(&[&["test"][..], &workspace, chosen, names].concat());
+    clients.give_to(&mut command);
+    let summary = Step::new("tests").run_and_summarise(&command)?;
+    println!("\n{}", summary.join("\n"));
+    println!("all steps passed in {} s", begun.elapsed().as_secs());
+    Ok(())
+}
+
+/// Rounds of load, SIGKILL, restart and comparison, with the optimised programs.
+fn verify(options: &[&str]) -> Result<(), Failure> {
+    let folder = build_release()?;
+    let port = free_port()?.to_string();
+    let data_dir = target_dir().join(format!("verify-{}", std::process::id()));
+    let mut command = Command::new(folder.join("perf"));
+    command.args(["verify", "--port", &port]).args(options).arg("--");
+    command.arg(folder.join("warren")).arg("server").arg("--data-dir").arg(&data_dir);
+    command.args(["--amqp-listen", &format!("127.0.0.1:{port}")]);
+    command.args(["--http-listen", "127.0.0.1:0"]);
+    Step::new("kill rounds").run(command)?;
+    // After a failure the data stays, for whoever looks for the reason.
+    std::fs::remove_dir_all(&data_dir)
+        .map_err(|error| Failure(format!("cannot remove {}: {error}", data_dir.display())))
+}
+
+/// The comparison with RabbitMQ, written to docs/benchmarks.md.
+fn bench(options: &[&str]) -> Result<(), Failure> {
+    setup::rabbitmq()?;
+    let folder = build_release()?;
+    let mut command = Command::new(folder.join("perf"));
+    command.arg("compare").args(options).current_dir(workspace());
+    Step::new("comparison").run(command)
+}
+
+fn build_release() -> Result<PathBuf, Failure> {
+    let arguments = ["build", "--release", "-p", "warren", "-p", "warren-perf"];
+    Step::new("build").run(cargo(&arguments))?;
+    Ok(target_dir().join("release"))
+}
+
+/// A port that is free now; the broker takes it again after each kill.
+fn free_port() -> Result<u16, Failure> {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    address.map(|it| it.port()).map_err(|error| Failure(format!("no free port: {error}")))
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
+    command.args(arguments).current_dir(workspace());
+    command
+}
+
+fn target_dir() -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(path) => workspace().join(path),
+        None => workspace().join("target"),
+    }
+}
+
+/// The root of the workspace.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
