@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 use warren_amqp::{FieldTable, FieldValue, Millis, ReplyCode, Settings};
 use warren_engine::{SessionId, Summary, VirtualHost, VirtualHostId};
-use warren_storage::{Opened, Report};
+use warren_storage::{Opened, Options as StorageOptions, Report};
 
 use crate::committer::{Committer, ToCommitter, run_checkpoints};
 use crate::config::Config;
@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::health::Health;
 use crate::listener::{self, Listener};
 use crate::shard::{Shard, ToShard};
-use crate::{limits, loader};
+use crate::{limits, loader, names};
 
 /// The virtual host that every broker has.
 const FIRST_VIRTUAL_HOST: (VirtualHostId, &str) = (VirtualHostId(1), "/");
@@ -84,7 +84,7 @@ impl Broker {
     pub async fn start(config: Config) -> Result<Self, Error> {
         let (socket, amqp_address) = listener::bind(config.amqp_listen)?;
         let directory = config.data_dir.clone();
-        let options = config.storage.clone();
+        let options = StorageOptions { log_key: names::random_number()?, ..config.storage.clone() };
         let opening =
             tokio::task::spawn_blocking(move || warren_storage::open(&directory, options));
         let opened = opening.await.map_err(|error| Error::Thread(error.into()))??;

@@ -18,6 +18,9 @@ pub enum Error {
     /// The store cannot be opened or failed.
     #[error("{0}")]
     Storage(#[from] warren_storage::Error),
+    /// The system gives no random numbers.
+    #[error("no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::delta::{Freed, Layer};
-use crate::limits::ZERO_BYTES;
+use crate::limits::{RECYCLED_PER_SPARE, ZERO_BYTES};
 use crate::shared::{Position, Shared};
 use crate::{Error, segment};
 
@@ -90,7 +90,8 @@ impl Checkpointer {
         let name = segment::name(number);
         let spare = {
             let mut state = self.shared.state();
-            let wanted = state.spares.len() < self.shared.options.spare_segments
+            let kept = self.shared.options.spare_segments * RECYCLED_PER_SPARE;
+            let wanted = state.spares.len() < kept
                 && bytes == self.shared.options.segment_bytes;
             wanted.then(|| {
                 state.next_spare += 1;

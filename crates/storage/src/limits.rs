@@ -35,6 +35,11 @@ impl Default for Options {
     }
 }
 
+/// Dead segments that are kept for reuse, for each one that is to be written ahead. Under load a
+/// checkpoint frees several at a time, and each that is deleted then must be written ahead again
+/// a moment later, which costs the disk as much as the messages do.
+pub(crate) const RECYCLED_PER_SPARE: usize = 3;
+
 /// The smallest segment, in bytes: a header and a few records.
 pub(crate) const SEGMENT_BYTES_MIN: u64 = 4 << 10;
 

@@ -8,8 +8,8 @@ use crate::model::Model;
 use crate::script::parse_at;
 use crate::world::World;
 
-/// A random line. In it, `@` is a body that no other message has, and `~3` one of the tags that
-/// are unacknowledged on the line's channel.
+/// A random line. In it, `@` is a body that no other message has, `~3` one of the tags that are
+/// unacknowledged on the line's channel, and `some binding 3` one of the bindings there are.
 #[derive(Clone, Debug)]
 struct Step {
     line: String,
@@ -81,6 +81,7 @@ fn topology() -> impl Strategy<Value = String> {
     prop_oneof![
         8 => declaration(),
         8 => binding,
+        3 => (0..20_u8).prop_map(|nth| format!("unbind some binding {nth}")),
         1 => delete_queue,
         1 => delete_exchange,
         1 => purge,
@@ -98,7 +99,7 @@ fn publish(session: &'static str) -> impl Strategy<Value = String> {
         let keys = if name == "''" { &["a", "a", "b", "c", "d"] } else { KEYS };
         (Just(name), select(keys))
     });
-    let body = prop_oneof![12 => Just("@"), 1 => Just("*@")];
+    let body = prop_oneof![5 => Just("@"), 1 => Just("*@")];
     let headers = words(&["", "h=1", "h=2 i=1", "i=1"]);
     let flags = words(&["", "persistent", "persistent", "mandatory", "mandatory persistent"]);
     let part = (exchange, body, headers, flags, 1..3_u8).prop_map(
@@ -150,7 +151,7 @@ fn step() -> impl Strategy<Value = Step> {
             8 => topology().prop_map(on),
             14 => publish(session),
             18 => consuming().prop_map(on),
-            2 => Just(format!("flushed {session}")),
+            3 => Just(format!("flushed {session}")),
             1 => Just(format!("close {at}")).prop_map(on),
             1 => Just("abandon".to_owned()).prop_map(on),
             1 => words(&["close", "lose"]).prop_map(move |how| format!("{how} {session}")),
@@ -192,9 +193,17 @@ impl Pair {
         if step.reopen && !self.model.is_open(parse_at(step.at)) {
             self.play(&format!("open {}", step.at))?;
         }
+        let line = match step.line.strip_prefix("unbind some binding ") {
+            None => step.line.clone(),
+            Some(rest) => {
+                let (nth, on) = rest.split_once(' ').expect("a line with a channel");
+                let Some(binding) = self.model.binding(nth.parse().unwrap()) else { return Ok(()) };
+                format!("unbind {binding} {on}")
+            }
+        };
         let tags = self.model.tags(parse_at(step.at));
         let mut words = vec![];
-        for word in step.line.split_whitespace() {
+        for word in line.split_whitespace() {
             words.push(match (word, word.strip_prefix('~')) {
                 ("@", _) => {
                     self.bodies += 1;

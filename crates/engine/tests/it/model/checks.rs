@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use warren_amqp::FieldValue;
 use warren_engine::{Destination, Event, SessionId, Summary, limits};
 
 use super::{Consumer, Delivery, Entry, Model, Queue, Who};
@@ -189,6 +190,22 @@ impl Model {
     /// The queues that a final drain looks at, with how much is in each.
     pub(crate) fn backlog(&self) -> Vec<(String, usize)> {
         self.queues.iter().map(|queue| (queue.name.clone(), queue.ready.len())).collect()
+    }
+
+    /// One of the bindings, as a line names it.
+    pub(crate) fn binding(&self, nth: usize) -> Option<String> {
+        let binding = self.bindings.get(nth % self.bindings.len().max(1))?;
+        let destination = match &binding.destination {
+            Destination::Queue(name) => name.clone(),
+            Destination::Exchange(name) => format!("exchange:{name}"),
+        };
+        let arguments = binding.arguments.into_iter().map(|(name, value)| match value {
+            FieldValue::LongInt(number) => format!(" {}={number}", name.as_str()),
+            FieldValue::LongString(text) => format!(" {}={text}", name.as_str()),
+            other => panic!("no random command has {other:?}"),
+        });
+        let arguments: String = arguments.collect();
+        Some(format!("{destination} {} '{}'{arguments}", binding.source, binding.routing_key))
     }
 
     /// True if a binding of the model leads to a queue or exchange that is not there.
