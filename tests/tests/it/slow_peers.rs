@@ -11,6 +11,10 @@ use warren_tests::{Broker, GLANCE, Wire, eventually};
 const NO_ACK: u8 = 2;
 /// `basic.deliver`.
 const DELIVER: (u16, u16) = (60, 60);
+/// `confirm.select` and its answer, and `basic.ack`.
+const CONFIRM_SELECT: (u16, u16) = (85, 10);
+const CONFIRM_SELECT_OK: (u16, u16) = (85, 11);
+const ACK: (u16, u16) = (60, 80);
 /// How much the broker may hold in all for a client that does not read. The kernel's buffers on
 /// both sides of the socket do not count: they are not the broker's memory.
 const MEMORY_LIMIT_BYTES: u64 = 128 * 1024 * 1024;
@@ -75,6 +79,52 @@ fn flood(broker: &Broker, queue: &str, received: &AtomicUsize) {
         wire.send(&message);
     }
     wire.close();
+}
+
+#[test]
+fn a_durable_backlog_waits_on_disk_and_comes_back_whole_and_in_order() {
+    let broker = Broker::own();
+    let before = broker.resident_bytes();
+    let queue = broker.name("backlog");
+    let mut wire = Wire::open_channel_1(broker.amqp_address());
+    // 2: durable.
+    wire.declare_queue(1, &queue, 2);
+    wire.send_method(1, CONFIRM_SELECT, &[0]);
+    wire.expect_method(1, CONFIRM_SELECT_OK);
+    let mut header = content_header(BODY_BYTES as u64);
+    let flags = header.len() - 2;
+    // Only the property delivery-mode, with the value 2: persistent.
+    header[flags..].copy_from_slice(&[0x10, 0]);
+    header.push(2);
+    let mut confirmed = 0;
+    for number in 0..MESSAGES as u64 {
+        let mut body = vec![b'x'; BODY_BYTES];
+        body[..8].copy_from_slice(&number.to_be_bytes());
+        let mut message = method_frame(1, (60, 40), &publish_arguments("", &queue, 0));
+        message.extend(frame(HEADER, 1, &header));
+        message.extend(frame(BODY, 1, &body));
+        wire.send(&message);
+        while number + 1 > confirmed + WINDOW as u64 {
+            let ack = wire.expect_method(1, ACK);
+            // Confirms may come one by one or for many; in both cases the newest number counts.
+            confirmed = confirmed.max(u64::from_be_bytes(ack[..8].try_into().unwrap()));
+        }
+    }
+    let grown = broker.resident_bytes().saturating_sub(before);
+    assert!(grown < MEMORY_LIMIT_BYTES, "{} MiB more than before", grown / 1024 / 1024);
+
+    let mut reader = Wire::open_channel_1(broker.amqp_address());
+    reader.consume(1, &queue, "reader", NO_ACK);
+    for number in 0..MESSAGES as u64 {
+        let body = loop {
+            let frame = reader.read_frame().expect("the reader is served");
+            if frame.kind == BODY {
+                break frame.payload;
+            }
+        };
+        assert_eq!(body[..8], number.to_be_bytes(), "message {number}");
+        assert_eq!(body.len(), BODY_BYTES);
+    }
 }
 
 #[test]

@@ -21,7 +21,8 @@ fn a_consumer_gets_what_waits_and_what_comes() {
 fn deliveries_without_acknowledgement_are_settled_at_once() {
     scenario(
         "
-        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent | '' q 3 | '' q 4 persistent
+        given declare queue q durable
+        given publish '' q 1 persistent | '' q 2 persistent | '' q 3 | '' q 4 persistent
         consume q c no_ack
           > s1.1 consume-ok c
           > s1.1 deliver c 1 1
@@ -378,7 +379,8 @@ fn flushing_a_little_of_a_full_outbox_delivers_nothing() {
 fn a_full_outbox_holds_for_all_channels_of_a_session() {
     scenario(
         "
-        given open s1.2; declare queue q; declare queue r; consume q c no_ack; consume r d no_ack on s1.2; publish '' q *2100000
+        given open s1.2; declare queue q; declare queue r; consume q c no_ack
+        given consume r d no_ack on s1.2; publish '' q *2100000
         publish '' r 1
         flushed s1
           > s1.2 deliver d 1 1

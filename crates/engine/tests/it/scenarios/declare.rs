@@ -64,7 +64,8 @@ fn without_a_wish_for_a_reply_there_is_none() {
 fn passive_declares_only_ask() {
     scenario(
         "
-        given declare queue q durable; declare exchange x direct durable; publish '' q one | '' q two
+        given declare queue q durable; declare exchange x direct durable
+        given publish '' q one | '' q two
         declare queue q passive auto_delete x-max-length=1
           > s1.1 declare-ok q, 2 ready, 0 consumers
         declare exchange x fanout passive
@@ -101,7 +102,8 @@ fn queues_declared_otherwise_are_refused_by_durable() {
         "
         given declare queue pq durable
         declare queue pq
-          > s1.1 channel error 50.10: inequivalent arg 'durable' for queue 'pq' in vhost '/': received 'false' but current is 'true'
+          > s1.1 channel error 50.10: inequivalent arg 'durable' for queue 'pq' in vhost '/': \
+              received 'false' but current is 'true'
         ",
     );
 }
@@ -112,7 +114,8 @@ fn queues_declared_otherwise_are_refused_by_auto_delete() {
         "
         given declare queue pq durable
         declare queue pq durable auto_delete
-          > s1.1 channel error 50.10: inequivalent arg 'auto_delete' for queue 'pq' in vhost '/': received 'true' but current is 'false'
+          > s1.1 channel error 50.10: inequivalent arg 'auto_delete' for queue 'pq' in vhost '/': \
+              received 'true' but current is 'false'
         ",
     );
 }
@@ -123,7 +126,9 @@ fn queues_declared_otherwise_are_refused_by_exclusive() {
         "
         given declare queue pq durable
         declare queue pq durable exclusive
-          > s1.1 channel error 50.10: cannot obtain exclusive access to locked queue 'pq' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.
+          > s1.1 channel error 50.10: cannot obtain exclusive access to locked queue 'pq' in \
+              vhost '/'. It could be originally declared on another connection or the exclusive \
+              property value does not match that of the original declaration.
         ",
     );
 }
@@ -134,7 +139,8 @@ fn queues_declared_otherwise_are_refused_by_a_new_argument() {
         "
         given declare queue pq durable
         declare queue pq durable x-max-length=1
-          > s1.1 channel error 50.10: inequivalent arg 'x-max-length' for queue 'pq' in vhost '/': received the value '1' of type 'signedint' but current is none
+          > s1.1 channel error 50.10: inequivalent arg 'x-max-length' for queue 'pq' in vhost \
+              '/': received the value '1' of type 'signedint' but current is none
         ",
     );
 }
@@ -145,7 +151,8 @@ fn queues_declared_otherwise_are_refused_by_another_value() {
         "
         given declare queue pq_ttl durable x-message-ttl=1000
         declare queue pq_ttl durable x-message-ttl=2000
-          > s1.1 channel error 50.10: inequivalent arg 'x-message-ttl' for queue 'pq_ttl' in vhost '/': received '2000' but current is '1000'
+          > s1.1 channel error 50.10: inequivalent arg 'x-message-ttl' for queue 'pq_ttl' in \
+              vhost '/': received '2000' but current is '1000'
         ",
     );
 }
@@ -156,7 +163,8 @@ fn queues_declared_otherwise_are_refused_by_a_missing_argument() {
         "
         given declare queue pq durable x-max-length=1
         declare queue pq durable
-          > s1.1 channel error 50.10: inequivalent arg 'x-max-length' for queue 'pq' in vhost '/': received none but current is the value '1' of type 'signedint'
+          > s1.1 channel error 50.10: inequivalent arg 'x-max-length' for queue 'pq' in vhost \
+              '/': received none but current is the value '1' of type 'signedint'
         ",
     );
 }
@@ -167,7 +175,9 @@ fn queues_declared_otherwise_are_refused_by_another_type() {
         "
         given declare queue pq durable x-dead-letter-exchange=dlx
         declare queue pq durable x-dead-letter-exchange=5
-          > s1.1 channel error 50.10: inequivalent arg 'x-dead-letter-exchange' for queue 'pq' in vhost '/': received the value '5' of type 'signedint' but current is the value 'dlx' of type 'longstr'
+          > s1.1 channel error 50.10: inequivalent arg 'x-dead-letter-exchange' for queue 'pq' in \
+              vhost '/': received the value '5' of type 'signedint' but current is the value \
+              'dlx' of type 'longstr'
         ",
     );
 }
@@ -200,7 +210,8 @@ fn exchanges_declared_otherwise_are_refused_by_type() {
         "
         given declare exchange px direct durable
         declare exchange px fanout durable
-          > s1.1 channel error 40.10: inequivalent arg 'type' for exchange 'px' in vhost '/': received 'fanout' but current is 'direct'
+          > s1.1 channel error 40.10: inequivalent arg 'type' for exchange 'px' in vhost '/': \
+              received 'fanout' but current is 'direct'
         ",
     );
 }
@@ -211,7 +222,8 @@ fn exchanges_declared_otherwise_are_refused_by_durable() {
         "
         given declare exchange px direct durable
         declare exchange px direct
-          > s1.1 channel error 40.10: inequivalent arg 'durable' for exchange 'px' in vhost '/': received 'false' but current is 'true'
+          > s1.1 channel error 40.10: inequivalent arg 'durable' for exchange 'px' in vhost '/': \
+              received 'false' but current is 'true'
         ",
     );
 }
@@ -222,7 +234,8 @@ fn exchanges_declared_otherwise_are_refused_by_auto_delete() {
         "
         given declare exchange px direct
         declare exchange px direct auto_delete
-          > s1.1 channel error 40.10: inequivalent arg 'auto_delete' for exchange 'px' in vhost '/': received 'true' but current is 'false'
+          > s1.1 channel error 40.10: inequivalent arg 'auto_delete' for exchange 'px' in vhost \
+              '/': received 'true' but current is 'false'
         ",
     );
 }
@@ -233,7 +246,8 @@ fn exchanges_declared_otherwise_are_refused_by_internal() {
         "
         given declare exchange px direct
         declare exchange px direct internal
-          > s1.1 channel error 40.10: inequivalent arg 'internal' for exchange 'px' in vhost '/': received 'true' but current is 'false'
+          > s1.1 channel error 40.10: inequivalent arg 'internal' for exchange 'px' in vhost '/': \
+              received 'true' but current is 'false'
         ",
     );
 }
@@ -244,7 +258,8 @@ fn exchanges_declared_otherwise_are_refused_by_alternate_exchange() {
         "
         given declare exchange px direct alternate-exchange=ae
         declare exchange px direct
-          > s1.1 channel error 40.10: inequivalent arg 'alternate-exchange' for exchange 'px' in vhost '/': received none but current is the value 'ae' of type 'longstr'
+          > s1.1 channel error 40.10: inequivalent arg 'alternate-exchange' for exchange 'px' in \
+              vhost '/': received none but current is the value 'ae' of type 'longstr'
         ",
     );
 }
@@ -256,7 +271,8 @@ fn predeclared_exchanges_can_be_declared_as_they_are() {
         declare exchange amq.topic topic durable
           > once written: s1.1 exchange declare-ok
         declare exchange amq.topic topic
-          > s1.1 channel error 40.10: inequivalent arg 'durable' for exchange 'amq.topic' in vhost '/': received 'false' but current is 'true'
+          > s1.1 channel error 40.10: inequivalent arg 'durable' for exchange 'amq.topic' in \
+              vhost '/': received 'false' but current is 'true'
         ",
     );
 }
@@ -338,7 +354,8 @@ fn predeclared_exchanges_cannot_be_deleted() {
     scenario(
         "
         delete exchange amq.direct
-          > s1.1 channel error 40.20: deletion of system exchange 'amq.direct' in vhost '/' not allowed
+          > s1.1 channel error 40.20: deletion of system exchange 'amq.direct' in vhost '/' not \
+              allowed
         ",
     );
 }
@@ -376,7 +393,8 @@ fn a_server_named_queue_may_have_the_reserved_prefix() {
 fn an_empty_name_is_the_queue_last_declared_on_the_channel() {
     scenario(
         "
-        given open s1.2; declare queue q; declare queue r; declare queue q passive; publish '' q hello
+        given open s1.2; declare queue q; declare queue r; declare queue q passive
+        given publish '' q hello
         declare queue '' passive
           > s1.1 declare-ok q, 1 ready, 0 consumers
         get '' no_ack

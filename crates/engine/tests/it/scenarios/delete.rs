@@ -69,7 +69,9 @@ fn deleting_a_queue_counts_what_was_ready_and_cancels_consumers() {
     scenario(
         "
         given open s1.2; open s2.1; declare queue q durable; qos 1
-        given consume q mine; consume q other on s1.2; consume q far on s2.1; cancel other on s1.2; qos 1 on s1.2; consume q other on s1.2; cancel far on s2.1; qos 1 on s2.1; consume q far on s2.1
+        given consume q mine; consume q other on s1.2; consume q far on s2.1; cancel other on s1.2
+        given qos 1 on s1.2; consume q other on s1.2; cancel far on s2.1; qos 1 on s2.1
+        given consume q far on s2.1
         publish '' q 1 persistent | '' q 2 | '' q 3 | '' q 4
           > s1.1 deliver mine 1 1
           > s1.2 deliver other 1 2
@@ -94,7 +96,8 @@ fn deleting_a_queue_counts_what_was_ready_and_cancels_consumers() {
 fn purging_leaves_what_is_unacknowledged() {
     scenario(
         "
-        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent | '' q 3 | '' q 4 persistent
+        given declare queue q durable
+        given publish '' q 1 persistent | '' q 2 persistent | '' q 3 | '' q 4 persistent
         get q
           > s1.1 get-ok 1 1, 3 left
         purge q
@@ -112,7 +115,8 @@ fn purging_leaves_what_is_unacknowledged() {
 fn deleting_a_durable_queue_deletes_its_durable_bindings() {
     scenario(
         "
-        given declare queue q durable; declare exchange x direct; bind q amq.direct a; bind q amq.topic b; bind q x c
+        given declare queue q durable; declare exchange x direct; bind q amq.direct a
+        given bind q amq.topic b; bind q x c
         delete queue q
           > once written: s1.1 delete-ok 0
           > write no binding amq.direct 'a' -> q
@@ -126,7 +130,8 @@ fn deleting_a_durable_queue_deletes_its_durable_bindings() {
 fn deleting_a_durable_exchange_deletes_bindings_of_both_ends() {
     scenario(
         "
-        given declare exchange x direct durable; declare queue q durable; declare queue r; bind q x a; bind r x b; bind exchange:x amq.topic #
+        given declare exchange x direct durable; declare queue q durable; declare queue r
+        given bind q x a; bind r x b; bind exchange:x amq.topic #
         delete exchange x
           > once written: s1.1 exchange delete-ok
           > write no binding amq.topic '#' -> exchange:x
@@ -140,7 +145,8 @@ fn deleting_a_durable_exchange_deletes_bindings_of_both_ends() {
 fn only_bindings_between_durable_ends_are_written() {
     scenario(
         "
-        given declare queue q durable; declare queue t; declare exchange x direct durable; declare exchange y direct
+        given declare queue q durable; declare queue t; declare exchange x direct durable
+        given declare exchange y direct
         bind q x k
           > once written: s1.1 bind-ok
           > write binding x 'k' -> q
@@ -212,7 +218,8 @@ fn an_auto_delete_queue_goes_with_its_last_consumer() {
 fn an_auto_delete_exchange_goes_with_its_last_binding() {
     scenario(
         "
-        given declare exchange x direct auto_delete durable; declare queue q durable; declare queue r
+        given declare exchange x direct auto_delete durable; declare queue q durable
+        given declare queue r
         given bind q x a; bind r x b
         unbind q x a
           > once written: s1.1 unbind-ok
@@ -243,7 +250,9 @@ fn an_auto_delete_exchange_without_bindings_stays() {
 fn auto_delete_exchanges_go_in_a_row() {
     scenario(
         "
-        given declare exchange x fanout auto_delete durable; declare exchange y fanout auto_delete durable; declare exchange z fanout auto_delete durable; declare queue q durable
+        given declare exchange x fanout auto_delete durable
+        given declare exchange y fanout auto_delete durable
+        given declare exchange z fanout auto_delete durable; declare queue q durable
         given bind exchange:y x ''; bind exchange:z y ''; bind q z ''
         delete queue q
           > once written: s1.1 delete-ok 0
@@ -281,7 +290,8 @@ fn auto_delete_exchanges_go_in_however_long_a_row() {
 fn auto_delete_exchanges_in_a_circle_go_once() {
     scenario(
         "
-        given declare exchange x fanout auto_delete; declare exchange y fanout auto_delete; declare queue q
+        given declare exchange x fanout auto_delete; declare exchange y fanout auto_delete
+        given declare queue q
         given bind exchange:y x ''; bind exchange:x y ''; bind q y ''
         delete exchange x
           > s1.1 exchange delete-ok

@@ -20,7 +20,8 @@ fn the_default_exchange_routes_by_queue_name() {
 fn a_direct_exchange_routes_by_equality() {
     scenario(
         "
-        given declare exchange x direct; declare queue q; declare queue r; bind q x a; bind r x a; bind r x b
+        given declare exchange x direct; declare queue q; declare queue r; bind q x a; bind r x a
+        given bind r x b
         publish x a one | x b two | x c lost mandatory
           > s1.1 return lost
         get q no_ack
@@ -56,8 +57,10 @@ fn a_topic_exchange_matches_words() {
     scenario(
         "
         given declare queue star; declare queue hash; declare queue both; declare queue exact
-        given bind star amq.topic a.*.c; bind hash amq.topic a.#; bind both amq.topic *.#.c; bind exact amq.topic a.b
-        publish amq.topic a.b.c 1 | amq.topic a 2 | amq.topic a.b 3 | amq.topic x.c 4 | amq.topic '' 5 mandatory
+        given bind star amq.topic a.*.c; bind hash amq.topic a.#; bind both amq.topic *.#.c
+        given bind exact amq.topic a.b
+        publish amq.topic a.b.c 1 | amq.topic a 2 | amq.topic a.b 3 | amq.topic x.c 4 | amq.topic \
+            '' 5 mandatory
           > s1.1 return 5
         consume star star no_ack
           > s1.1 consume-ok star
@@ -99,7 +102,8 @@ fn headers_all_wants_every_header() {
     scenario(
         "
         given declare queue q; bind q amq.headers '' x-match=all h=1 i=red
-        publish amq.headers '' both h=1 i=red j=more | amq.headers '' one h=1 mandatory | amq.headers '' other h=1 i=blue mandatory
+        publish amq.headers '' both h=1 i=red j=more | amq.headers '' one h=1 mandatory | \
+            amq.headers '' other h=1 i=blue mandatory
           > s1.1 return one
           > s1.1 return other
         consume q c no_ack
@@ -127,7 +131,8 @@ fn headers_any_wants_one_header() {
     scenario(
         "
         given declare queue q; bind q amq.headers '' x-match=any h=1 i=2
-        publish amq.headers '' one i=2 | amq.headers '' none h=2 mandatory | amq.headers '' bare mandatory
+        publish amq.headers '' one i=2 | amq.headers '' none h=2 mandatory | amq.headers '' bare \
+            mandatory
           > s1.1 return none
           > s1.1 return bare
         get q
@@ -144,7 +149,8 @@ fn headers_beginning_with_x_count_only_where_asked_for() {
         given bind plain amq.headers '' x-match=all h=1 x-kind=a
         given bind with amq.headers '' x-match=all-with-x h=1 x-kind=a
         given bind any amq.headers '' x-match=any-with-x x-kind=a
-        publish amq.headers '' bare h=1 | amq.headers '' both h=1 x-kind=a | amq.headers '' kind x-kind=a
+        publish amq.headers '' bare h=1 | amq.headers '' both h=1 x-kind=a | amq.headers '' kind \
+            x-kind=a
         consume plain plain no_ack
           > s1.1 consume-ok plain
           > s1.1 deliver plain 1 bare
@@ -165,8 +171,12 @@ fn headers_numbers_of_all_widths_are_equal_and_other_types_are_not() {
     scenario(
         "
         given declare queue q; bind q amq.headers '' n=5
-        publish amq.headers '' byte n=5:byte | amq.headers '' ubyte n=5:unsignedbyte | amq.headers '' short n=5:short | amq.headers '' ushort n=5:unsignedshort | amq.headers '' uint n=5:unsignedint | amq.headers '' long n=5:long
-        publish amq.headers '' text n='5' mandatory | amq.headers '' six n=6 mandatory | amq.headers '' bool n=true mandatory | amq.headers '' time n=@5 mandatory | amq.headers '' void n=void mandatory
+        publish amq.headers '' byte n=5:byte | amq.headers '' ubyte n=5:unsignedbyte | \
+            amq.headers '' short n=5:short | amq.headers '' ushort n=5:unsignedshort | \
+            amq.headers '' uint n=5:unsignedint | amq.headers '' long n=5:long
+        publish amq.headers '' text n='5' mandatory | amq.headers '' six n=6 mandatory | \
+            amq.headers '' bool n=true mandatory | amq.headers '' time n=@5 mandatory | \
+            amq.headers '' void n=void mandatory
           > s1.1 return text
           > s1.1 return six
           > s1.1 return bool
@@ -189,9 +199,12 @@ fn headers_of_every_type_match_their_like() {
     scenario(
         "
         given declare queue b; declare queue d; declare queue t; declare queue s
-        given bind b amq.headers '' v=true; bind d amq.headers '' v=1.5; bind t amq.headers '' v=@7; bind s amq.headers '' v=text
-        publish amq.headers '' bool v=true | amq.headers '' double v=1.5 | amq.headers '' float v=1.5:float | amq.headers '' time v=@7 | amq.headers '' text v=text
-        publish amq.headers '' bool v=false mandatory | amq.headers '' double v=2.5 mandatory | amq.headers '' time v=@8 mandatory | amq.headers '' text v=Text mandatory
+        given bind b amq.headers '' v=true; bind d amq.headers '' v=1.5; bind t amq.headers '' v=@7
+        given bind s amq.headers '' v=text
+        publish amq.headers '' bool v=true | amq.headers '' double v=1.5 | amq.headers '' float \
+            v=1.5:float | amq.headers '' time v=@7 | amq.headers '' text v=text
+        publish amq.headers '' bool v=false mandatory | amq.headers '' double v=2.5 mandatory | \
+            amq.headers '' time v=@8 mandatory | amq.headers '' text v=Text mandatory
           > s1.1 return bool
           > s1.1 return double
           > s1.1 return time
@@ -218,7 +231,8 @@ fn a_headers_argument_without_value_wants_the_header_to_be_there() {
     scenario(
         "
         given declare queue q; bind q amq.headers '' h=void
-        publish amq.headers '' five h=5 | amq.headers '' text h=text | amq.headers '' none i=5 mandatory
+        publish amq.headers '' five h=5 | amq.headers '' text h=text | amq.headers '' none i=5 \
+            mandatory
           > s1.1 return none
         consume q c no_ack
           > s1.1 consume-ok c
@@ -232,7 +246,8 @@ fn a_headers_argument_without_value_wants_the_header_to_be_there() {
 fn headers_all_of_nothing_matches_everything_and_any_of_nothing_nothing() {
     scenario(
         "
-        given declare queue all; declare queue any; bind all amq.headers '' x-match=all; bind any amq.headers '' x-match=any
+        given declare queue all; declare queue any; bind all amq.headers '' x-match=all
+        given bind any amq.headers '' x-match=any
         publish amq.headers '' hello
         get all
           > s1.1 get-ok 1 hello, 0 left
@@ -258,11 +273,12 @@ fn a_headers_binding_is_told_apart_by_its_arguments() {
 #[test]
 fn an_unknown_x_match_is_refused() {
     scenario(
-        r#"
+        "
         given declare queue q
         bind q amq.headers '' x-match=zz h=1
-          > s1.1 channel error 50.20: Invalid x-match field value <<"zz">>; expected all, any, all-with-x, or any-with-x
-        "#,
+          > s1.1 channel error 50.20: Invalid x-match field value <<\"zz\">>; \
+            expected all, any, all-with-x, or any-with-x
+        ",
     );
 }
 
@@ -284,7 +300,8 @@ fn a_queue_gets_one_copy_however_many_bindings_match() {
 fn exchanges_bound_to_exchanges_route_over_the_union() {
     scenario(
         "
-        given declare exchange x fanout; declare exchange y direct; declare exchange z fanout; declare queue q; declare queue r
+        given declare exchange x fanout; declare exchange y direct; declare exchange z fanout
+        given declare queue q; declare queue r
         given bind exchange:y x ''; bind exchange:z x ''; bind q y k; bind q z ''; bind r y other
         publish x k hello
         get q
@@ -317,7 +334,8 @@ fn each_exchange_on_the_way_applies_its_own_kind() {
     scenario(
         "
         given declare exchange t topic; declare queue q; declare queue r
-        given bind exchange:amq.headers t a.#; bind exchange:amq.direct t #; bind q amq.headers '' h=1; bind r amq.direct a.b
+        given bind exchange:amq.headers t a.#; bind exchange:amq.direct t #
+        given bind q amq.headers '' h=1; bind r amq.direct a.b
         publish t a.b none | t a.b one h=1 | t b.a two h=1 mandatory
           > s1.1 return two
         consume q q no_ack
@@ -375,7 +393,8 @@ fn the_trace_exchange_is_internal() {
     scenario(
         "
         publish amq.rabbitmq.trace '' refused
-          > s1.1 channel error 60.40: cannot publish to internal exchange 'amq.rabbitmq.trace' in vhost '/'
+          > s1.1 channel error 60.40: cannot publish to internal exchange 'amq.rabbitmq.trace' in \
+              vhost '/'
         ",
     );
 }

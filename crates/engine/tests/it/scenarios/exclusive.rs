@@ -8,7 +8,9 @@ fn an_exclusive_queue_is_locked_for_declare() {
         "
         given open s2.1; declare queue pex exclusive
         declare queue pex exclusive on s2.1
-          > s2.1 channel error 50.10: cannot obtain exclusive access to locked queue 'pex' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.
+          > s2.1 channel error 50.10: cannot obtain exclusive access to locked queue 'pex' in \
+              vhost '/'. It could be originally declared on another connection or the exclusive \
+              property value does not match that of the original declaration.
         ",
     );
 }
@@ -19,7 +21,9 @@ fn an_exclusive_queue_is_locked_for_passive_declare() {
         "
         given open s2.1; declare queue pex exclusive
         declare queue pex passive on s2.1
-          > s2.1 channel error 50.10: cannot obtain exclusive access to locked queue 'pex' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.
+          > s2.1 channel error 50.10: cannot obtain exclusive access to locked queue 'pex' in \
+              vhost '/'. It could be originally declared on another connection or the exclusive \
+              property value does not match that of the original declaration.
         ",
     );
 }
@@ -30,7 +34,9 @@ fn an_exclusive_queue_is_locked_for_consume() {
         "
         given open s2.1; declare queue pex exclusive
         consume pex c on s2.1
-          > s2.1 channel error 60.20: cannot obtain exclusive access to locked queue 'pex' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.
+          > s2.1 channel error 60.20: cannot obtain exclusive access to locked queue 'pex' in \
+              vhost '/'. It could be originally declared on another connection or the exclusive \
+              property value does not match that of the original declaration.
         ",
     );
 }
@@ -41,7 +47,9 @@ fn an_exclusive_queue_is_locked_for_get() {
         "
         given open s2.1; declare queue pex exclusive
         get pex on s2.1
-          > s2.1 channel error 60.70: cannot obtain exclusive access to locked queue 'pex' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.
+          > s2.1 channel error 60.70: cannot obtain exclusive access to locked queue 'pex' in \
+              vhost '/'. It could be originally declared on another connection or the exclusive \
+              property value does not match that of the original declaration.
         ",
     );
 }
@@ -52,7 +60,9 @@ fn an_exclusive_queue_is_locked_for_delete() {
         "
         given open s2.1; declare queue pex exclusive
         delete queue pex on s2.1
-          > s2.1 channel error 50.40: cannot obtain exclusive access to locked queue 'pex' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.
+          > s2.1 channel error 50.40: cannot obtain exclusive access to locked queue 'pex' in \
+              vhost '/'. It could be originally declared on another connection or the exclusive \
+              property value does not match that of the original declaration.
         ",
     );
 }
@@ -63,7 +73,9 @@ fn an_exclusive_queue_is_locked_for_purge() {
         "
         given open s2.1; declare queue pex exclusive
         purge pex on s2.1
-          > s2.1 channel error 50.30: cannot obtain exclusive access to locked queue 'pex' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.
+          > s2.1 channel error 50.30: cannot obtain exclusive access to locked queue 'pex' in \
+              vhost '/'. It could be originally declared on another connection or the exclusive \
+              property value does not match that of the original declaration.
         ",
     );
 }
@@ -74,7 +86,9 @@ fn an_exclusive_queue_is_locked_for_bind() {
         "
         given open s2.1; declare queue pex exclusive
         bind pex amq.direct k on s2.1
-          > s2.1 channel error 50.20: cannot obtain exclusive access to locked queue 'pex' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.
+          > s2.1 channel error 50.20: cannot obtain exclusive access to locked queue 'pex' in \
+              vhost '/'. It could be originally declared on another connection or the exclusive \
+              property value does not match that of the original declaration.
         ",
     );
 }
@@ -85,7 +99,9 @@ fn an_exclusive_queue_is_locked_for_unbind() {
         "
         given open s2.1; declare queue pex exclusive; bind pex amq.direct k
         unbind pex amq.direct k on s2.1
-          > s2.1 channel error 50.50: cannot obtain exclusive access to locked queue 'pex' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.
+          > s2.1 channel error 50.50: cannot obtain exclusive access to locked queue 'pex' in \
+              vhost '/'. It could be originally declared on another connection or the exclusive \
+              property value does not match that of the original declaration.
         publish amq.direct k hello
         ",
     );
@@ -131,7 +147,8 @@ fn an_exclusive_queue_stays_when_its_channel_closes() {
 fn an_exclusive_queue_goes_with_its_connection() {
     scenario(
         "
-        given open s2.1; declare queue pex exclusive durable on s2.1; bind pex amq.direct k on s2.1; publish '' pex hello persistent
+        given open s2.1; declare queue pex exclusive durable on s2.1; bind pex amq.direct k on s2.1
+        given publish '' pex hello persistent
         close s2
           > s2 closed
         publish amq.direct k nobody mandatory

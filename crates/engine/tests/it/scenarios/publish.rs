@@ -6,7 +6,8 @@ use crate::scenario::scenario;
 fn a_message_is_stored_once_with_all_its_queues() {
     scenario(
         "
-        given declare queue q durable; declare queue r durable; declare queue t; bind q amq.fanout ''; bind r amq.fanout ''; bind t amq.fanout ''
+        given declare queue q durable; declare queue r durable; declare queue t
+        given bind q amq.fanout ''; bind r amq.fanout ''; bind t amq.fanout ''
         publish amq.fanout '' hello persistent
           > write hello -> q:1 r:1
         publish amq.fanout '' light
@@ -74,7 +75,8 @@ fn confirms_of_written_messages_wait_for_the_disk() {
     scenario(
         "
         given declare queue q durable; declare queue t; confirm
-        publish '' q 1 persistent | '' q 2 persistent | '' t 3 persistent | '' q 4 | '' q 5 persistent
+        publish '' q 1 persistent | '' q 2 persistent | '' t 3 persistent | '' q 4 | '' q 5 \
+            persistent
           > once written: s1.1 confirm 1..2
           > s1.1 confirm 3..4
           > once written: s1.1 confirm 5
@@ -168,7 +170,8 @@ fn what_was_delivered_on_a_channel_comes_back_when_publishing_closes_it() {
 fn publishing_to_an_auto_delete_exchange_that_goes_in_the_same_read() {
     scenario(
         "
-        given open s1.2; declare queue q auto_delete; declare exchange x fanout auto_delete; bind q x ''; consume q c on s1.2
+        given open s1.2; declare queue q auto_delete; declare exchange x fanout auto_delete
+        given bind q x ''; consume q c on s1.2
         publish x '' 1 | nope '' 2 on s1.2 | x '' 3
           > s1.2 channel error 60.40: no exchange 'nope' in vhost '/'
           > s1.1 channel error 60.40: no exchange 'x' in vhost '/'

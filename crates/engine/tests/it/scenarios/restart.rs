@@ -6,8 +6,10 @@ use crate::scenario::scenario;
 fn what_is_durable_comes_back() {
     scenario(
         "
-        given declare queue q durable; declare queue t; declare exchange x direct durable; declare exchange y direct; bind q x k; bind t x k; bind q y k
-        given publish x k 1 persistent | x k 2 | x k 3 persistent | x k 4 persistent; get q; consume q c
+        given declare queue q durable; declare queue t; declare exchange x direct durable
+        given declare exchange y direct; bind q x k; bind t x k; bind q y k
+        given publish x k 1 persistent | x k 2 | x k 3 persistent | x k 4 persistent; get q
+        given consume q c
         ack 2
         restart
         open s1.1
@@ -36,7 +38,8 @@ fn what_is_durable_comes_back() {
 fn exclusive_and_auto_delete_after_a_restart() {
     scenario(
         "
-        given declare queue e durable exclusive; declare queue a durable auto_delete; consume a c; bind a amq.topic #; bind e amq.topic #
+        given declare queue e durable exclusive; declare queue a durable auto_delete; consume a c
+        given bind a amq.topic #; bind e amq.topic #
         restart
         open s1.1
         declare queue e passive
@@ -60,7 +63,8 @@ fn exclusive_and_auto_delete_after_a_restart() {
 fn a_consumer_waits_for_the_disk() {
     scenario(
         "
-        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; restart; open s1.1
+        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; restart
+        given open s1.1
         consume q c
           > s1.1 consume-ok c
           > load q:1..2
@@ -99,7 +103,8 @@ fn new_messages_do_not_overtake_those_on_disk() {
 fn places_go_on_after_a_restart() {
     scenario(
         "
-        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; get q no_ack; get q no_ack; restart; open s1.1
+        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; get q no_ack
+        given get q no_ack; restart; open s1.1
         publish '' q 3 persistent
           > write 3 -> q:3
         ",
@@ -110,7 +115,9 @@ fn places_go_on_after_a_restart() {
 fn messages_that_cannot_be_read_are_lost_and_told() {
     scenario(
         "
-        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent | '' q 4 persistent; restart; open s1.1
+        given declare queue q durable
+        given publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent | '' q 4 persistent
+        given restart; open s1.1
         consume q c no_ack
           > s1.1 consume-ok c
           > load q:1..4
@@ -130,7 +137,8 @@ fn messages_that_cannot_be_read_are_lost_and_told() {
 fn if_nothing_can_be_read_all_is_lost() {
     scenario(
         "
-        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; restart; open s1.1
+        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; restart
+        given open s1.1
         get q
           > load q:1..2
         loaded without 1 without 2
@@ -148,7 +156,8 @@ fn if_nothing_can_be_read_all_is_lost() {
 fn a_short_answer_leads_to_another_load() {
     scenario(
         "
-        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent; restart; open s1.1
+        given declare queue q durable
+        given publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent; restart; open s1.1
         consume q c no_ack
           > s1.1 consume-ok c
           > load q:1..3
@@ -171,7 +180,8 @@ fn a_short_answer_leads_to_another_load() {
 fn gets_wait_in_their_order_for_the_disk() {
     scenario(
         "
-        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; restart; open s1.1; open s2.1
+        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; restart
+        given open s1.1; open s2.1
         get q
           > load q:1..2
         get q on s2.1
@@ -188,7 +198,8 @@ fn gets_wait_in_their_order_for_the_disk() {
 fn a_waiting_get_comes_before_consumers() {
     scenario(
         "
-        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; restart; open s1.1
+        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; restart
+        given open s1.1
         get q
           > load q:1..2
         consume q c
@@ -204,7 +215,8 @@ fn a_waiting_get_comes_before_consumers() {
 fn purging_while_contents_are_on_their_way() {
     scenario(
         "
-        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; restart; open s1.1; open s2.1
+        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; restart
+        given open s1.1; open s2.1
         get q
           > load q:1..2
         consume q c on s2.1
@@ -293,7 +305,9 @@ fn a_get_of_a_lost_session_is_forgotten() {
 fn a_consumer_does_not_lose_its_turn_to_the_disk() {
     scenario(
         "
-        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent | '' q 4 persistent; restart; open s1.1
+        given declare queue q durable
+        given publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent | '' q 4 persistent
+        given restart; open s1.1
         given qos 2; consume q a; consume q b
         loaded through 1
           > s1.1 deliver a 1 1
@@ -314,7 +328,8 @@ fn a_consumer_does_not_lose_its_turn_to_the_disk() {
 fn a_message_that_was_read_and_came_back_needs_no_second_load() {
     scenario(
         "
-        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; restart; open s1.1
+        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; restart
+        given open s1.1
         get q
           > load q:1..2
         loaded through 1
@@ -330,7 +345,8 @@ fn a_message_that_was_read_and_came_back_needs_no_second_load() {
 fn a_message_that_came_back_is_delivered_while_the_rest_is_on_disk() {
     scenario(
         "
-        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; restart; open s1.1; qos 1; consume q c
+        given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent; restart
+        given open s1.1; qos 1; consume q c
         loaded through 1
           > s1.1 deliver c 1 1
         reject 1 requeue

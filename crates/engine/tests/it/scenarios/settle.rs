@@ -6,7 +6,8 @@ use crate::scenario::scenario;
 fn acknowledging_settles_one() {
     scenario(
         "
-        given declare queue q durable; consume q c; publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent
+        given declare queue q durable; consume q c
+        given publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent
         ack 2
           > write settled q:2
         ack 1
@@ -21,7 +22,8 @@ fn acknowledging_settles_one() {
 fn acknowledging_multiple_settles_all_up_to_it() {
     scenario(
         "
-        given declare queue q durable; consume q c; publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent
+        given declare queue q durable; consume q c
+        given publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent
         ack 2 multiple
           > write settled q:1..2
         ack 3
@@ -46,7 +48,8 @@ fn acknowledging_zero_multiple_settles_all() {
 fn acknowledgements_of_one_read_make_one_run() {
     scenario(
         "
-        given declare queue q durable; consume q c; publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent
+        given declare queue q durable; consume q c
+        given publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent
         ack 1 | ack 2 | ack 3
           > write settled q:1..3
         ",
@@ -57,7 +60,8 @@ fn acknowledgements_of_one_read_make_one_run() {
 fn runs_end_where_a_message_was_not_written() {
     scenario(
         "
-        given declare queue q durable; consume q c; publish '' q 1 persistent | '' q 2 | '' q 3 persistent
+        given declare queue q durable; consume q c
+        given publish '' q 1 persistent | '' q 2 | '' q 3 persistent
         ack 3 multiple
           > write settled q:1
           > write settled q:3
@@ -69,7 +73,8 @@ fn runs_end_where_a_message_was_not_written() {
 fn acknowledging_over_several_queues() {
     scenario(
         "
-        given declare queue q durable; declare queue r durable; consume q c; consume r d; publish '' q 1 persistent | '' q 2 persistent | '' r 3 persistent
+        given declare queue q durable; declare queue r durable; consume q c; consume r d
+        given publish '' q 1 persistent | '' q 2 persistent | '' r 3 persistent
         ack 0 multiple
           > write settled q:1..2
           > write settled r:1
@@ -81,7 +86,8 @@ fn acknowledging_over_several_queues() {
 fn an_unknown_tag_closes_the_channel_and_settles_nothing() {
     scenario(
         "
-        given open s1.2; declare queue q durable; consume q c; publish '' q 1 persistent | '' q 2 persistent
+        given open s1.2; declare queue q durable; consume q c
+        given publish '' q 1 persistent | '' q 2 persistent
         ack 99
           > s1.1 channel error 60.80: unknown delivery tag 99
         get q on s1.2
@@ -174,7 +180,8 @@ fn an_unknown_tag_in_reject_says_so() {
 fn acknowledgements_after_an_unknown_tag_go_nowhere() {
     scenario(
         "
-        given open s1.2; declare queue q durable; consume q c; publish '' q 1 persistent | '' q 2 persistent
+        given open s1.2; declare queue q durable; consume q c
+        given publish '' q 1 persistent | '' q 2 persistent
         ack 1 | ack 99 | ack 2
           > once written: s1.1 channel error 60.80: unknown delivery tag 99
           > write settled q:1
@@ -188,7 +195,8 @@ fn acknowledgements_after_an_unknown_tag_go_nowhere() {
 fn rejecting_settles_for_good() {
     scenario(
         "
-        given declare queue q durable; consume q c; publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent
+        given declare queue q durable; consume q c
+        given publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent
         reject 1
           > write settled q:1
         nack 3 multiple
@@ -262,7 +270,8 @@ fn a_message_goes_between_those_that_came_back_before() {
 fn a_requeued_message_goes_to_another_consumer_that_waits() {
     scenario(
         "
-        given open s2.1; declare queue q; qos 1; consume q a; publish '' q 1 | '' q 2; consume q b on s2.1
+        given open s2.1; declare queue q; qos 1; consume q a; publish '' q 1 | '' q 2
+        given consume q b on s2.1
         nack 1 requeue
           > s2.1 deliver b 2 1 again
         ",
@@ -356,7 +365,8 @@ fn closing_a_channel_with_confirms_waits_for_the_disk() {
 fn closing_a_session_returns_what_its_channels_had() {
     scenario(
         "
-        given open s2.1; open s2.2; declare queue q; qos 1 on s2.1; qos 1 on s2.2; consume q a on s2.1; consume q b on s2.2
+        given open s2.1; open s2.2; declare queue q; qos 1 on s2.1; qos 1 on s2.2
+        given consume q a on s2.1; consume q b on s2.2
         publish '' q 1 | '' q 2 | '' q 3
           > s2.1 deliver a 1 1
           > s2.2 deliver b 1 2
@@ -414,7 +424,8 @@ fn recover_without_requeue_is_not_supported() {
 fn recover_frees_credit() {
     scenario(
         "
-        given open s2.1; declare queue q; qos 1; consume q c; publish '' q 1 | '' q 2; consume q d on s2.1
+        given open s2.1; declare queue q; qos 1; consume q c; publish '' q 1 | '' q 2
+        given consume q d on s2.1
         recover
           > s1.1 recover-ok
           > s2.1 deliver d 2 1 again
