@@ -13,8 +13,8 @@ use crate::Message;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VirtualHostId(pub u32);
 
-/// A queue, unique on its node and never used again after the queue is gone: the virtual host in
-/// the upper 32 bits, a counter in the lower.
+/// A queue, unique on its node: the virtual host in the upper 32 bits, a counter in the lower. The
+/// number of a queue that is gone is not given again before a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QueueId(pub u64);
 

@@ -330,7 +330,8 @@ impl VirtualHost {
         let was_full = session.outbox_is_full();
         session.outbox_bytes = session.outbox_bytes.saturating_sub(bytes);
         if was_full && !session.outbox_is_full() {
-            let channels: Vec<u16> = session.channels.keys().copied().collect();
+            let mut channels: Vec<u16> = session.channels.keys().copied().collect();
+            channels.sort_unstable();
             for channel in channels {
                 self.unpark_channel((id, channel));
             }

@@ -19,7 +19,7 @@ use crate::committer::{Committer, ToCommitter, run_checkpoints};
 use crate::config::Config;
 use crate::error::Error;
 use crate::health::Health;
-use crate::listener::{self, Listener};
+use crate::listener::{Listener, listen};
 use crate::shard::{Shard, ToShard};
 use crate::{limits, loader, names};
 
@@ -82,7 +82,7 @@ impl Broker {
     ///
     /// Everything that keeps the broker from starting, in words for the person who starts it.
     pub async fn start(config: Config) -> Result<Self, Error> {
-        let (socket, amqp_address) = listener::bind(config.amqp_listen)?;
+        let (socket, amqp_address) = listen(config.amqp_listen)?;
         let directory = config.data_dir.clone();
         let options = StorageOptions { log_key: names::random_number()?, ..config.storage.clone() };
         let opening =
@@ -99,7 +99,8 @@ impl Broker {
         let host = VirtualHost::recover(id, name, &recovered);
         drop(recovered);
         let (shard, shard_inbox) = mpsc::channel(limits::SHARD_INBOX);
-        tokio::spawn(Shard::new(vec![(id, host)], shard_inbox, committer.clone()).run());
+        let work = Shard::new(vec![(id, host)], shard_inbox, committer.clone()).run();
+        tokio::spawn(watch_over("an engine shard", tokio::spawn(work), Arc::clone(&health)));
 
         let interval = config.checkpoint_interval;
         let work =
@@ -109,9 +110,11 @@ impl Broker {
         let (shards_by_host, failing) =
             (FxHashMap::from_iter([(id, shard.clone())]), Arc::clone(&health));
         let threads = vec![
-            thread("committer", move || work.run(&runtime))?,
-            thread("checkpoint", move || run_checkpoints(checkpointer, &deltas, &done))?,
-            thread("loader", move || loader::run(&reader, &wishes, &shards_by_host, &failing))?,
+            thread("committer", &health, move || work.run(&runtime))?,
+            thread("checkpoint", &health, move || run_checkpoints(checkpointer, &deltas, &done))?,
+            thread("loader", &health, move || {
+                loader::run(&reader, &wishes, &shards_by_host, &failing)
+            })?,
         ];
 
         let (stage, stages) = watch::channel(Stage::Running);
@@ -133,7 +136,7 @@ impl Broker {
         self.listener.address()
     }
 
-    /// Whether the store works.
+    /// Whether the broker can keep its promises.
     #[must_use]
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
@@ -154,7 +157,7 @@ impl Broker {
     pub async fn stop(self) {
         info!("stopping");
         let (code, text) = if self.health.has_failed() {
-            (ReplyCode::InternalError, "the message store has failed")
+            (ReplyCode::InternalError, "the broker has failed and stops")
         } else {
             (ReplyCode::ConnectionForced, "broker forced connection closure with reason 'shutdown'")
         };
@@ -203,10 +206,10 @@ impl Status {
         self.shared.started.elapsed().as_secs()
     }
 
-    /// Why the store failed, if it did.
+    /// Why the broker failed, if it did.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        self.health.failure().map(ToString::to_string)
+        self.health.failure().map(str::to_owned)
     }
 
     /// Counts for each virtual host, by name.
@@ -222,8 +225,35 @@ impl Status {
     }
 }
 
-fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(Error::Thread)
+/// Everything depends on a shard: if it panics, the broker must not go on as if it were there.
+async fn watch_over(what: &str, task: tokio::task::JoinHandle<()>, health: Arc<Health>) {
+    if let Err(error) = task.await {
+        health.fail(&format!("{what} has failed: {error}"));
+    }
+}
+
+/// Starts a thread on which everything depends.
+fn thread(
+    name: &'static str,
+    health: &Arc<Health>,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Error> {
+    /// Tells when the thread ends by a panic.
+    struct Watch(&'static str, Arc<Health>);
+    impl Drop for Watch {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                self.1.fail(&format!("the thread {} has failed", self.0));
+            }
+        }
+    }
+    let watch = Watch(name, Arc::clone(health));
+    let builder = std::thread::Builder::new().name(name.to_owned());
+    let work = move || {
+        let _watch = watch;
+        work();
+    };
+    builder.spawn(work).map_err(Error::Thread)
 }
 
 fn tell(report: &Report) {

@@ -29,5 +29,6 @@ pub use broker::{Broker, Status};
 pub use config::Config;
 pub use error::Error;
 pub use health::Health;
+pub use listener::listen;
 pub use warren_engine::Summary;
 pub use warren_storage::Options as StorageOptions;

@@ -1,7 +1,7 @@
 //! Takes connections in and gives each a task of its own; one that panics ends alone.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +23,30 @@ pub(crate) struct Listener {
     ended: tokio::sync::Mutex<mpsc::Receiver<()>>,
 }
 
-/// Takes a port.
-pub(crate) fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), Error> {
-    let listen = |error: &io::Error| Error::Listen { address, reason: reason(error) };
-    let socket = std::net::TcpListener::bind(address).map_err(|error| listen(&error))?;
-    socket.set_nonblocking(true).map_err(|error| listen(&error))?;
-    let bound = socket.local_addr().map_err(|error| listen(&error))?;
+/// Takes a port, for a listener that does not block; also gives the address with the port that was
+/// really taken. `[::]` is all addresses of both kinds, or of the only kind that the machine has.
+///
+/// # Errors
+///
+/// Why it cannot be taken, in words that help.
+pub fn listen(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), Error> {
+    let failed = |error: &io::Error| Error::Listen { address, reason: reason(error) };
+    let socket = match std::net::TcpListener::bind(address) {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error) => {
+            std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()))
+        }
+        bound => bound,
+    };
+    let socket = socket.map_err(|error| failed(&error))?;
+    socket.set_nonblocking(true).map_err(|error| failed(&error))?;
+    let bound = socket.local_addr().map_err(|error| failed(&error))?;
     Ok((socket, bound))
+}
+
+/// What Linux answers when IPv6 is switched off: EAFNOSUPPORT or EADDRNOTAVAIL.
+fn lacks_ipv6(error: &io::Error) -> bool {
+    const EAFNOSUPPORT: i32 = 97;
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
 }
 
 fn reason(error: &io::Error) -> String {

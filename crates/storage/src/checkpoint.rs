@@ -91,8 +91,7 @@ impl Checkpointer {
         let spare = {
             let mut state = self.shared.state();
             let kept = self.shared.options.spare_segments * RECYCLED_PER_SPARE;
-            let wanted = state.spares.len() < kept
-                && bytes == self.shared.options.segment_bytes;
+            let wanted = state.spares.len() < kept && bytes == self.shared.options.segment_bytes;
             wanted.then(|| {
                 state.next_spare += 1;
                 state.next_spare

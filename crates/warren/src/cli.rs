@@ -35,10 +35,10 @@ pub(crate) struct Server {
     /// Where everything durable is kept [default: data]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Where AMQP clients connect [default: 0.0.0.0:5672]
+    /// Where AMQP clients connect [default: [::]:5672, all addresses]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) amqp_listen: Option<SocketAddr>,
-    /// Where browsers and probes connect [default: 0.0.0.0:15672]
+    /// Where browsers and probes connect [default: [::]:15672, all addresses]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) http_listen: Option<SocketAddr>,
 }

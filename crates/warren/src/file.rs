@@ -1,6 +1,6 @@
 //! The configuration file, and how it and the flags become the configuration in force.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,8 +59,8 @@ impl Default for File {
     fn default() -> Self {
         Self {
             data_dir: "data".into(),
-            amqp_listen: (Ipv4Addr::UNSPECIFIED, 5672).into(),
-            http_listen: (Ipv4Addr::UNSPECIFIED, 15672).into(),
+            amqp_listen: (Ipv6Addr::UNSPECIFIED, 5672).into(),
+            http_listen: (Ipv6Addr::UNSPECIFIED, 15672).into(),
             log_level: Level::Info,
             log_format: Format::Text,
             default_user: "guest".to_owned(),

@@ -6,7 +6,6 @@ mod health;
 mod listeners;
 mod logs;
 
-use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -31,13 +30,11 @@ enum Error {
     Configuration(#[from] file::Error),
     #[error("{0}")]
     Server(#[from] warren_server::Error),
-    #[error("cannot listen for HTTP on {address}: {reason}")]
-    Http { address: SocketAddr, reason: std::io::Error },
     #[error("cannot write {}: {reason}", path.display())]
     Write { path: std::path::PathBuf, reason: std::io::Error },
     #[error("cannot start: {0}")]
     Runtime(std::io::Error),
-    #[error("the message store has failed: {0}")]
+    #[error("stopped after a failure: {0}")]
     Failed(String),
 }
 
@@ -70,11 +67,7 @@ async fn serve(settings: Settings) -> Result<(), Error> {
     // Signals first, so that a stop during a long start is not lost.
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;
-    let http_listen = settings.http_listen;
-    let http_error = |reason| Error::Http { address: http_listen, reason };
-    let http = TcpListener::bind(http_listen).map_err(http_error)?;
-    http.set_nonblocking(true).map_err(http_error)?;
-    let http_address = http.local_addr().map_err(http_error)?;
+    let (http, http_address) = warren_server::listen(settings.http_listen)?;
 
     let data_dir = settings.server.data_dir.clone();
     let broker = Broker::start(settings.server).await?;
@@ -92,7 +85,7 @@ async fn serve(settings: Settings) -> Result<(), Error> {
     let failure = tokio::select! {
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,
-        failure = health.failed() => Some(failure.to_string()),
+        failure = health.failed() => Some(failure),
     };
     broker.stop().await;
     drop(listeners);

@@ -25,16 +25,15 @@ impl VirtualHost {
         arguments: FieldTable,
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
+        if name.is_empty() {
+            return Err(Error::DefaultExchange.into());
+        }
         if declaration.passive {
-            // The default exchange exists, only it cannot be declared.
-            if !name.is_empty() && self.topology.exchange(&name).is_none() {
+            if self.topology.exchange(&name).is_none() {
                 return Err(self.exchange_not_found(&name).into());
             }
             self.reply_unless(declaration.no_wait, at, Reply::ExchangeDeclareOk, false, effects);
             return Ok(());
-        }
-        if name.is_empty() {
-            return Err(Error::DefaultExchange.into());
         }
         let Some(kind) = ExchangeType::from_name(kind) else {
             return Err(Error::UnknownExchangeType { kind: kind.to_owned() }.into());

@@ -71,7 +71,7 @@ fn passive_declares_only_ask() {
         declare exchange x fanout passive
           > s1.1 exchange declare-ok
         declare exchange '' direct passive
-          > s1.1 exchange declare-ok
+          > s1.1 channel error 40.10: operation not permitted on the default exchange
         ",
     );
 }
