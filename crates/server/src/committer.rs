@@ -102,17 +102,20 @@ impl Committer {
                     return;
                 }
             }
-            changed |= !groups.is_empty();
+            changed |= groups.iter().any(|group| !group.writes.is_empty());
             let late = unwritten.is_some_and(|since| since.elapsed() >= limits::IDLE_FLUSH);
-            unwritten = match self.commit(&mut groups, late) {
-                true => None,
-                false => unwritten.or_else(|| Some(Instant::now())),
-            };
+            if late || !groups.is_empty() {
+                unwritten = match self.commit(&mut groups, late) {
+                    true => None,
+                    false => unwritten.or_else(|| Some(Instant::now())),
+                };
+            }
             batch = groups;
             let due = last_checkpoint.elapsed() >= self.checkpoint_interval;
             if self.log.checkpoint_due() || (due && changed && unwritten.is_none()) {
                 last_checkpoint = Instant::now();
-                changed = !self.begin_checkpoint();
+                // While one is under way, what is new waits for the next.
+                changed = !self.begin_checkpoint() && self.checkpointing;
             }
         }
     }

@@ -7,7 +7,11 @@ use clap::{Args, Parser, Subcommand};
 
 /// A message broker for RabbitMQ's AMQP 0-9-1 clients.
 #[derive(Debug, Parser)]
-#[command(version, about, args_conflicts_with_subcommands = true)]
+#[command(
+    version,
+    about = "A message broker for RabbitMQ's AMQP 0-9-1 clients",
+    args_conflicts_with_subcommands = true
+)]
 pub(crate) struct Arguments {
     /// What to do; serving is the default.
     #[command(subcommand)]

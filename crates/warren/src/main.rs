@@ -78,7 +78,13 @@ async fn serve(settings: Settings) -> Result<(), Error> {
         let _ = http_stopped.await;
     }));
     info!(address = %http_address, "listening for HTTP");
-    let listeners = ListenersFile::write(&data_dir, amqp_address, http_address)?;
+    let listeners = match ListenersFile::write(&data_dir, amqp_address, http_address) {
+        Ok(listeners) => listeners,
+        Err(error) => {
+            broker.stop().await;
+            return Err(error);
+        }
+    };
     info!(version = env!("CARGO_PKG_VERSION"), data_dir = %data_dir.display(), "server startup complete");
 
     let health = broker.health();

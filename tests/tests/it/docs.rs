@@ -1,4 +1,5 @@
-//! What the documents promise: programs that are as they show them, and commands that exist.
+//! What the documents promise: programs that are as they show them, commands that exist, and lists
+//! of keys, errors and pages that leave nothing out.
 //!
 //! A fenced block whose first line names a file after the language, as in
 //! `rust examples/src/bin/send.rs`, shows that file and nothing else.
@@ -6,7 +7,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use warren_tests::places;
+use std::time::Duration;
+use warren_tests::program::Program;
+use warren_tests::{Broker, places};
+
+/// The architecture is to be read in one go.
+const ARCHITECTURE_LINES_MAX: usize = 200;
 
 /// A fenced block of a Markdown file.
 #[derive(Debug)]
@@ -138,5 +144,126 @@ fn commands_in_the_readme_exist() {
             }
             _ => {}
         }
+    }
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(places::workspace().join(path)).unwrap()
+}
+
+/// The text of the first block in this language.
+fn first_block(document: &str, language: &str) -> String {
+    let blocks = blocks(&places::workspace().join(document));
+    let block = blocks.into_iter().find(|block| block.info == language);
+    block.unwrap_or_else(|| panic!("{document} has no block in {language}")).text
+}
+
+#[test]
+fn the_readmes_example_works_as_it_stands() {
+    let broker = Broker::own();
+    let example = first_block("README.md", "python");
+    assert!(example.contains("127.0.0.1:5672"));
+    let example = example.replace("127.0.0.1:5672", broker.amqp_address());
+    let mut command = Command::new(places::installed("WARREN_PYTHON"));
+    command.arg("-c").arg(example);
+    let printed = Program::start(&mut command).finish(Duration::from_secs(30));
+    assert_eq!(printed, "the message is on disk\nreceived Hello World!");
+}
+
+#[test]
+fn the_example_configuration_starts_the_broker() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("example.toml");
+    fs::write(&config, first_block("docs/configuration.md", "toml")).unwrap();
+    let mut command = Command::new(places::built_program("warren"));
+    command.current_dir(folder.path()).arg("--config").arg(config);
+    // Other tests and other brokers run beside this one.
+    command.args(["--amqp-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]);
+    Program::start(&mut command).wait_for_line("server startup complete");
+    assert!(folder.path().join("data").is_dir(), "the example says data_dir = \"data\"");
+}
+
+/// The names of a struct's fields, as its source lists them.
+fn fields(source: &str, name: &str) -> Vec<String> {
+    let body = source.split(&format!("struct {name} {{\n")).nth(1).unwrap();
+    let lines = body.split("\n}").next().unwrap().lines();
+    let names = lines.filter_map(|line| line.trim().split_once(": "));
+    names.map(|(field, _)| field.to_owned()).collect()
+}
+
+#[test]
+fn every_key_of_the_configuration_is_documented() {
+    let source = read("crates/warren/src/file.rs");
+    let (top, storage) = (fields(&source, "File"), fields(&source, "Storage"));
+    assert!(top.contains(&"amqp_listen".to_owned()) && storage.len() > 1, "{top:?} {storage:?}");
+    let example: toml::Table = first_block("docs/configuration.md", "toml").parse().unwrap();
+    let sections = [("", top), ("storage.", storage)];
+    let document = read("docs/configuration.md");
+    let mut keys = 0;
+    for (section, names) in sections {
+        for name in names.iter().filter(|name| *name != "storage") {
+            let row = format!("\n| `{section}{name}` |");
+            assert!(document.contains(&row), "no row for {section}{name}");
+            let table =
+                if section.is_empty() { &example } else { example["storage"].as_table().unwrap() };
+            assert!(table.contains_key(name), "the example leaves out {section}{name}");
+            keys += 1;
+        }
+    }
+    let rows = document.split("\n## ").find(|part| part.starts_with("Keys")).unwrap();
+    assert_eq!(rows.matches("\n| `").count(), keys, "a row for a key that there is not");
+}
+
+#[test]
+fn every_page_is_listed_in_the_index_of_its_folder() {
+    for folder in ["docs", "docs/decisions"] {
+        let index = read(&format!("{folder}/README.md"));
+        for page in markdown(&places::workspace().join(folder)) {
+            let name = page.file_name().unwrap().to_str().unwrap();
+            let listed = name == "README.md" || index.contains(&format!("]({name})"));
+            assert!(listed, "{folder}/README.md does not link to {name}");
+        }
+    }
+}
+
+#[test]
+fn a_decision_tells_its_context_status_and_what_would_change_it() {
+    let decisions = markdown(&places::workspace().join("docs/decisions"));
+    for page in decisions.iter().filter(|page| !page.ends_with("README.md")) {
+        let text = fs::read_to_string(page).unwrap();
+        let sections: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        let expected = ["Context", "Decision", "Consequences", "Status", "What would change it"];
+        assert_eq!(sections, expected, "{}", page.display());
+        let status = text.split("## Status\n\n").nth(1).unwrap_or_default();
+        let known = ["Accepted", "Proposed", "Replaced by"];
+        assert!(known.iter().any(|word| status.starts_with(word)), "{}", page.display());
+    }
+}
+
+#[test]
+fn the_architecture_can_be_read_in_one_go() {
+    let lines = read("docs/architecture.md").lines().count();
+    assert!(lines <= ARCHITECTURE_LINES_MAX, "{lines} lines");
+}
+
+/// The texts of the engine's errors, with their values in braces.
+fn error_texts() -> Vec<String> {
+    let source = read("crates/engine/src/error.rs");
+    let attributes = source.split("#[error(").skip(1);
+    let quoted = attributes.map(|rest| rest.split(")]").next().unwrap().trim().trim_matches('"'));
+    // A long text goes on in the next line behind a backslash.
+    let joined = quoted.map(|text| text.split("\\\n").map(str::trim_start).collect::<String>());
+    // Texts that are all value stand elsewhere: they have no words of their own.
+    joined.filter(|text| !text.starts_with('{') || text.contains(' ')).collect()
+}
+
+#[test]
+fn every_error_of_the_engine_is_in_the_protocols_list() {
+    let texts = error_texts();
+    assert!(texts.len() > 10, "{texts:#?}");
+    let document = read("docs/protocol.md");
+    for text in texts {
+        assert!(document.contains(&format!("`{text}`")), "docs/protocol.md lacks: {text}");
     }
 }

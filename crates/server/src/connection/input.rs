@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
-use warren_amqp::{Event, Method, ReplyCode, basic, exchange, queue};
+use warren_amqp::{Event, FieldTable, Method, ReplyCode, basic, exchange, queue};
 use warren_engine::{Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request};
 
 use super::{ChannelState, Connection, Session};
 use crate::shard::ToShard;
 use crate::{limits, login, names};
 
-/// Queue arguments that RabbitMQ acts on and this version only keeps.
-const KEPT_ARGUMENTS: [&str; 12] = [
+/// Arguments of queues and exchanges that RabbitMQ acts on and this version only keeps.
+const KEPT_ARGUMENTS: [&str; 15] = [
+    "alternate-exchange",
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-dead-letter-strategy",
     "x-max-length",
     "x-max-length-bytes",
     "x-max-priority",
@@ -146,19 +149,7 @@ impl Connection {
 
     fn exchange_method(&mut self, channel: u16, method: exchange::AMQPMethod) {
         let request = match method {
-            exchange::AMQPMethod::Declare(declare) => Request::ExchangeDeclare {
-                name: declare.exchange.into(),
-                kind: declare.kind.into(),
-                declaration: Declaration {
-                    passive: declare.passive,
-                    durable: declare.durable,
-                    auto_delete: declare.auto_delete,
-                    exclusive: false,
-                    internal: declare.internal,
-                    no_wait: declare.nowait,
-                },
-                arguments: declare.arguments,
-            },
+            exchange::AMQPMethod::Declare(declare) => declare_exchange(declare),
             exchange::AMQPMethod::Delete(delete) => Request::ExchangeDelete {
                 name: delete.exchange.into(),
                 if_unused: delete.if_unused,
@@ -230,9 +221,8 @@ impl Connection {
         if generated {
             name = self.generated("amq.gen-")?;
         }
-        let kept = |argument: &&&str| declare.arguments.contains_key(argument);
-        if let Some(argument) = KEPT_ARGUMENTS.iter().find(kept) {
-            warn!(queue = name, argument, "this argument is kept, but has no effect yet");
+        if !declare.passive {
+            warn_of_kept(&name, &declare.arguments);
         }
         Some(Request::QueueDeclare {
             name,
@@ -296,5 +286,31 @@ impl Connection {
             _ => return,
         };
         self.request(channel, request);
+    }
+}
+
+fn declare_exchange(declare: exchange::Declare) -> Request {
+    if !declare.passive {
+        warn_of_kept(declare.exchange.as_str(), &declare.arguments);
+    }
+    Request::ExchangeDeclare {
+        name: declare.exchange.into(),
+        kind: declare.kind.into(),
+        declaration: Declaration {
+            passive: declare.passive,
+            durable: declare.durable,
+            auto_delete: declare.auto_delete,
+            exclusive: false,
+            internal: declare.internal,
+            no_wait: declare.nowait,
+        },
+        arguments: declare.arguments,
+    }
+}
+
+/// Tells the operator that a client counts on something that is not there yet.
+fn warn_of_kept(name: &str, arguments: &FieldTable) {
+    for argument in KEPT_ARGUMENTS.iter().filter(|argument| arguments.contains_key(argument)) {
+        warn!(name, argument, "this argument is kept, but has no effect yet");
     }
 }

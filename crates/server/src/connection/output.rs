@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tracing::info;
 use warren_amqp::{Content, Method, ReplyCode, ShortString, basic, confirm, exchange, queue};
 use warren_engine::{Event, Message, Reply};
 
@@ -84,6 +85,9 @@ impl Connection {
                 self.encode_cancel(channel, consumer);
             }
             Event::ChannelError { channel, error, origin } => {
+                // As a string, so that a name with line breaks cannot forge a log line.
+                let reason = error.to_string();
+                info!(peer = %self.peer, channel, reason, "closing channel");
                 self.channels.remove(&channel);
                 if self.amqp.channel_is_open(channel) {
                     let (code, text) = (reply_code(&error), error.to_string());
