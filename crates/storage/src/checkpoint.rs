@@ -39,6 +39,9 @@ struct Zeros {
     file: Option<Arc<dyn crate::DiskFile>>,
 }
 
+/// What spare files are filled with; static, so that it takes no memory of its own.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
 /// A spare file while it is being written.
 pub(crate) const NEW_SPARE: &str = "log/spare.new";
 
@@ -118,7 +121,10 @@ impl Checkpointer {
             }
         };
         let piece = wanted.saturating_sub(self.zeros.done).min(ZERO_BYTES as u64);
-        let written = file.write_at(self.zeros.done, &vec![0; piece as usize]);
+        let written = (0..piece).step_by(ZEROS.len()).try_for_each(|at| {
+            let length = (piece - at).min(ZEROS.len() as u64) as usize;
+            file.write_at(self.zeros.done + at, ZEROS.get(..length).unwrap_or(&ZEROS))
+        });
         // Synced piece by piece: one sync of the whole file would hold up the syncs of the log.
         let synced = written.and_then(|()| file.sync_data());
         synced.map_err(|error| Error::io("write", &path, &error))?;
