@@ -42,11 +42,11 @@ impl Bench {
         self.apply(Command::Request { session: SESSION, channel: CHANNEL, request });
     }
 
-    fn declare_queue(&mut self, name: &str) {
+    fn declare_queue(&mut self, name: &str, durable: bool) {
         self.request(Request::QueueDeclare {
             name: name.to_owned(),
             generated: false,
-            declaration: Declaration::default(),
+            declaration: Declaration { durable, ..Declaration::default() },
             arguments: FieldTable::default(),
         });
     }
@@ -126,7 +126,7 @@ fn batches(
 fn topic() {
     let mut bench = Bench::new();
     for queue in 0..1000 {
-        bench.declare_queue(&format!("q{queue}"));
+        bench.declare_queue(&format!("q{queue}"), false);
     }
     let start = Instant::now();
     for number in 0..100_000_usize {
@@ -153,7 +153,7 @@ fn topic() {
 
 fn headers() {
     let mut bench = Bench::new();
-    bench.declare_queue("q");
+    bench.declare_queue("q", false);
     for number in 0..1000 {
         let mut arguments = FieldTable::default();
         arguments.insert("device".into(), FieldValue::LongInt(number));
@@ -168,22 +168,28 @@ fn headers() {
     bench.measure("headers, 1,000 bindings", &none, false);
 }
 
-fn delivering(what: &str, no_ack: bool) {
+/// Persistent messages go to a durable queue, so that the writes for them are counted in.
+fn delivering(what: &str, no_ack: bool, persistent: bool) {
     let mut bench = Bench::new();
-    bench.declare_queue("q");
+    bench.declare_queue("q", persistent);
     bench.request(Request::Consume(ConsumeRequest {
         queue: "q".to_owned(),
         consumer_tag: "c".to_owned(),
         no_ack,
         ..ConsumeRequest::default()
     }));
-    let messages = batches(4, "", |_| ("q".to_owned(), NONE.to_vec()));
+    let properties = match persistent {
+        true => Builder::new().set(Property::DeliveryMode, [2]).build(),
+        false => NONE.to_vec(),
+    };
+    let messages = batches(4, "", |_| ("q".to_owned(), properties.clone()));
     bench.measure(what, &messages, !no_ack);
 }
 
 fn main() {
     topic();
     headers();
-    delivering("16 B, publish and deliver, no_ack", true);
-    delivering("16 B, publish, deliver and acknowledge", false);
+    delivering("16 B, publish and deliver, no_ack", true, false);
+    delivering("16 B, publish, deliver and acknowledge", false, false);
+    delivering("16 B persistent, publish, deliver and acknowledge", false, true);
 }

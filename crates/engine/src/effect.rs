@@ -54,6 +54,18 @@ impl Effects {
         }
         self.writes.push(Write::Settled { queue, first: sequence, last: sequence });
     }
+
+    /// Notes that `queue` was delivered up to `through`, in the place of the write before if that
+    /// says so of less.
+    pub(crate) fn delivered(&mut self, queue: QueueId, through: Sequence) {
+        if let Some(Write::Delivered { queue: same, through: before }) = self.writes.last_mut()
+            && *same == queue
+        {
+            *before = through.max(*before);
+            return;
+        }
+        self.writes.push(Write::Delivered { queue, through });
+    }
 }
 
 /// An event on its way to a session.

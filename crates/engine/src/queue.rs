@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::record::{QueueRecord, RecoveredMessage, Sequence};
+use crate::record::{QueueRecord, RecoveredQueue, Sequence};
 use crate::{Load, Message, SessionId, limits};
 
 /// A message in a queue.
@@ -57,6 +57,11 @@ pub(crate) struct Queue {
     /// Deliveries that are unacknowledged, over all channels.
     pub(crate) unacknowledged: usize,
     next_sequence: Sequence,
+    /// The highest place of a durable message that was delivered and wanted an acknowledgement;
+    /// 0 if there was none.
+    delivered_through: Sequence,
+    /// What of it is among the writes.
+    delivered_written: Sequence,
     /// Consumers that may have credit; the next one to be served in front.
     pub(crate) round: VecDeque<ConsumerKey>,
     /// All consumers, with those that are parked.
@@ -80,6 +85,8 @@ impl Queue {
             resident_bytes: 0,
             unacknowledged: 0,
             next_sequence: 1,
+            delivered_through: 0,
+            delivered_written: 0,
             round: VecDeque::new(),
             consumers: BTreeSet::new(),
             exclusively_consumed: false,
@@ -90,20 +97,19 @@ impl Queue {
     }
 
     /// A queue after a restart, its contents still on disk.
-    pub(crate) fn recovered(
-        record: QueueRecord,
-        next_sequence: Sequence,
-        messages: &[RecoveredMessage],
-    ) -> Self {
-        let mut queue = Self::new(record, None);
-        queue.next_sequence = next_sequence;
+    pub(crate) fn recovered(recovered: &RecoveredQueue) -> Self {
+        let RecoveredQueue { record, next_sequence, delivered_through, messages } = recovered;
+        let mut queue = Self::new(record.clone(), None);
+        queue.next_sequence = *next_sequence;
+        queue.delivered_through = *delivered_through;
+        queue.delivered_written = *delivered_through;
         queue.ready = messages
             .iter()
             .map(|message| Entry {
                 sequence: message.sequence,
                 message: None,
                 body_bytes: message.body_bytes,
-                redelivered: false,
+                redelivered: message.sequence <= *delivered_through,
                 durable: true,
             })
             .collect();
@@ -135,6 +141,21 @@ impl Queue {
             durable,
         });
         sequence
+    }
+
+    /// Notes a delivery that wants an acknowledgement: the message may come back after a restart,
+    /// and is to be known as delivered then.
+    pub(crate) fn note_delivered(&mut self, entry: &Entry) {
+        if entry.durable && entry.sequence > self.delivered_through {
+            self.delivered_through = entry.sequence;
+        }
+    }
+
+    /// Gives how far the queue was delivered, if that is further than when it was last given.
+    pub(crate) fn take_delivered(&mut self) -> Option<Sequence> {
+        let is_new = self.delivered_through > self.delivered_written;
+        self.delivered_written = self.delivered_through;
+        is_new.then_some(self.delivered_through)
     }
 
     /// Puts a message back to its place.

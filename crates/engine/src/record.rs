@@ -2,7 +2,8 @@
 //! that makes them and the messages durable, and the state that a recovery hands back.
 //!
 //! The writes of one virtual host, in order, are everything that is durable about it: a copy can
-//! be built by applying them. Consumers, credit and deliveries are never in them.
+//! be built by applying them. Consumers and credit are never in them, and of deliveries only how
+//! far each queue has come.
 
 use smallvec::SmallVec;
 use warren_amqp::FieldTable;
@@ -163,6 +164,14 @@ pub enum Write {
         /// The last place, which may be the first.
         last: Sequence,
     },
+    /// The messages up to `through`, as far as they are still there, were delivered: they come
+    /// with the redelivered flag after a restart.
+    Delivered {
+        /// The queue.
+        queue: QueueId,
+        /// The highest place that was delivered.
+        through: Sequence,
+    },
 }
 
 /// The durable state of a node, as found when its folder is opened.
@@ -184,6 +193,8 @@ pub struct RecoveredQueue {
     /// The next free place: above every place that was ever given, whether or not its message
     /// is still there.
     pub next_sequence: Sequence,
+    /// The highest place that was delivered and wanted an acknowledgement; 0 if there was none.
+    pub delivered_through: Sequence,
     /// The messages that wait, in the order of their places. Their content stays on disk until
     /// the engine asks for it (see [`crate::Load`]).
     pub messages: Vec<RecoveredMessage>,

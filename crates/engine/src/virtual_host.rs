@@ -18,8 +18,8 @@ use crate::queue::{ConsumerKey, Queue};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
 use crate::{
-    Command, Effects, Error, Event, Load, Message, Origin, QueueId, Recovered, RecoveredQueue,
-    Reply, Request, Sequence, SessionId, VirtualHostId,
+    Command, Effects, Error, Event, Load, Message, Origin, QueueId, Recovered, Reply, Request,
+    Sequence, SessionId, VirtualHostId,
 };
 
 /// A refusal, with how much of the connection it ends.
@@ -96,12 +96,12 @@ impl VirtualHost {
         for (_, record) in recovered.exchanges.iter().filter(|(owner, _)| *owner == id) {
             host.topology.add_exchange(record.clone());
         }
-        for RecoveredQueue { record, next_sequence, messages } in &recovered.queues {
+        for recovered in &recovered.queues {
+            let record = &recovered.record;
             if record.id.virtual_host() == id {
                 host.next_queue = host.next_queue.max(record.id.counter() + 1);
                 host.topology.add_queue(record.id, &record.name, record.durable);
-                let queue = Queue::recovered(record.clone(), *next_sequence, messages);
-                host.queues.insert(record.id, queue);
+                host.queues.insert(record.id, Queue::recovered(recovered));
             }
         }
         for (_, record) in recovered.bindings.iter().filter(|(owner, _)| *owner == id) {

@@ -38,6 +38,35 @@ pub(crate) struct Layer {
     pub(crate) topology: Vec<Write>,
 }
 
+/// How far a queue's places have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// Above every place that was ever given.
+    pub(crate) next_sequence: Sequence,
+    /// The highest place that was delivered; 0 if there was none.
+    pub(crate) delivered_through: Sequence,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { next_sequence: 1, delivered_through: 0 }
+    }
+}
+
+impl Places {
+    /// A message has this place.
+    pub(crate) fn given(&mut self, sequence: Sequence) {
+        self.next_sequence = self.next_sequence.max(sequence.saturating_add(1));
+    }
+
+    /// The queue was delivered up to this place.
+    pub(crate) fn delivered(&mut self, through: Sequence) {
+        self.delivered_through = self.delivered_through.max(through);
+        // The record that gave the place may be lost. Given anew, it would pass for delivered.
+        self.given(through);
+    }
+}
+
 /// The changes of one queue.
 #[derive(Debug, Default)]
 pub(crate) struct QueueDelta {
@@ -45,8 +74,8 @@ pub(crate) struct QueueDelta {
     pub(crate) deleted: bool,
     /// Places from this one on were given in this layer; below it older layers may hold messages.
     pub(crate) older_next: Sequence,
-    /// Above every place that was ever given.
-    pub(crate) next_sequence: Sequence,
+    /// With those of older layers.
+    pub(crate) places: Places,
     /// The messages that came and still wait.
     pub(crate) entries: Entries,
     /// What left of older layers.
@@ -54,8 +83,8 @@ pub(crate) struct QueueDelta {
 }
 
 impl QueueDelta {
-    pub(crate) fn new(next_sequence: Sequence) -> Self {
-        Self { older_next: next_sequence, next_sequence, ..Self::default() }
+    pub(crate) fn new(places: Places) -> Self {
+        Self { older_next: places.next_sequence, places, ..Self::default() }
     }
 
     pub(crate) fn settle(&mut self, first: Sequence, last: Sequence, freed: &mut Freed) {

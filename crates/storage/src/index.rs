@@ -5,7 +5,7 @@
 //! | `meta` | name | number: format version, log key, the place in the log that is covered |
 //! | `exchanges` | virtual host, name | record |
 //! | `queues` | queue id | record |
-//! | `next_sequences` | queue id | above every place that was ever given |
+//! | `places` | queue id | above every place that was ever given, the highest delivered one |
 //! | `bindings` | virtual host, record | nothing |
 //! | `messages` | queue id, first place | a row of entries, see `rows.rs` |
 
@@ -18,7 +18,7 @@ use redb::{
 use warren_engine::{QueueId, Sequence, VirtualHostId, Write};
 
 use crate::bytes::Cursor;
-use crate::delta::{Entry, Freed, Layer, QueueDelta, Ranges};
+use crate::delta::{Entry, Freed, Layer, Places, QueueDelta, Ranges};
 use crate::disk::RedbFile;
 use crate::limits::{FORMAT_VERSION, ROW_BYTES_FULL};
 use crate::shared::Position;
@@ -33,7 +33,7 @@ pub(crate) const NEW_FILE: &str = "warren.redb.new";
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const EXCHANGES: TableDefinition<'_, (u32, &str), &[u8]> = TableDefinition::new("exchanges");
 const QUEUES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("queues");
-const NEXT_SEQUENCES: TableDefinition<'_, u64, u64> = TableDefinition::new("next_sequences");
+const PLACES: TableDefinition<'_, u64, (u64, u64)> = TableDefinition::new("places");
 const BINDINGS: TableDefinition<'_, (u32, &[u8]), ()> = TableDefinition::new("bindings");
 const MESSAGES: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("messages");
 
@@ -75,7 +75,7 @@ impl Index {
     fn fill(&self, transaction: &WriteTransaction, meta: Meta) -> Result<(), redb::Error> {
         transaction.open_table(EXCHANGES)?;
         transaction.open_table(QUEUES)?;
-        transaction.open_table(NEXT_SEQUENCES)?;
+        transaction.open_table(PLACES)?;
         transaction.open_table(BINDINGS)?;
         transaction.open_table(MESSAGES)?;
         let mut table = transaction.open_table(META)?;
@@ -157,16 +157,17 @@ impl Index {
         Ok(())
     }
 
-    /// For each queue the number above every place that was ever given.
-    pub(crate) fn next_sequences(&self) -> Result<Vec<(QueueId, Sequence)>, Error> {
+    /// For each queue how far its places have come.
+    pub(crate) fn places(&self) -> Result<Vec<(QueueId, Places)>, Error> {
         let read = || -> Result<_, redb::Error> {
-            let table = self.database.begin_read()?.open_table(NEXT_SEQUENCES)?;
-            let mut numbers = Vec::new();
+            let table = self.database.begin_read()?.open_table(PLACES)?;
+            let mut found = Vec::new();
             for row in table.iter()? {
                 let (key, value) = row?;
-                numbers.push((QueueId(key.value()), value.value()));
+                let (next_sequence, delivered_through) = value.value();
+                found.push((QueueId(key.value()), Places { next_sequence, delivered_through }));
             }
-            Ok(numbers)
+            Ok(found)
         };
         read().map_err(|error| self.error("read", error))
     }
@@ -232,19 +233,20 @@ impl Index {
         apply_topology(transaction, &layer.topology)?;
         let mut freed = Freed::default();
         let mut messages = transaction.open_table(MESSAGES)?;
-        let mut next_sequences = transaction.open_table(NEXT_SEQUENCES)?;
+        let mut places = transaction.open_table(PLACES)?;
         let queues = transaction.open_table(QUEUES)?;
         let mut deltas: Vec<(&QueueId, &QueueDelta)> = layer.queues.iter().collect();
         deltas.sort_unstable_by_key(|(queue, _)| **queue);
         for (queue, delta) in deltas {
             if delta.deleted {
                 remove_rows(&mut messages, *queue, &mut freed)?;
-                next_sequences.remove(queue.0)?;
+                places.remove(queue.0)?;
             }
             if queues.get(queue.0)?.is_none() {
                 continue;
             }
-            next_sequences.insert(queue.0, delta.next_sequence)?;
+            let Places { next_sequence, delivered_through } = delta.places;
+            places.insert(queue.0, (next_sequence, delivered_through))?;
             remove_settled(&mut messages, *queue, &delta.settled, &mut freed)?;
             let added: Vec<Entry> = delta.entries.iter().copied().collect();
             add(&mut messages, *queue, added, &mut freed)?;
@@ -314,7 +316,7 @@ fn apply_topology(transaction: &WriteTransaction, writes: &[Write]) -> Result<()
                 topology::put_binding(&mut bytes, record);
                 bindings.remove((host.0, bytes.as_slice()))?;
             }
-            Write::Enqueued { .. } | Write::Settled { .. } => {}
+            Write::Enqueued { .. } | Write::Settled { .. } | Write::Delivered { .. } => {}
         }
     }
     Ok(())

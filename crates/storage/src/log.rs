@@ -14,7 +14,7 @@ use warren_engine::{QueueId, Sequence, Write};
 
 use crate::delta::Entry;
 use crate::limits::{MESSAGE_BYTES_MAX, PENDING_BYTES_KEPT, RECORD_BYTES_MAX};
-use crate::record::{body_bytes, put_enqueued, put_settled, put_topology};
+use crate::record::{body_bytes, put_delivered, put_enqueued, put_settled, put_topology};
 use crate::segment::{self, HEADER_BYTES, Header, RECORD_ALIGNMENT, RECORD_HEADER_BYTES};
 use crate::shared::{Position, Segment, Shared};
 use crate::{Checkpointed, Delta, DiskFile, Error};
@@ -60,6 +60,7 @@ struct Checkpoint {
 enum Change {
     Enqueued { queue: QueueId, sequence: Sequence, offset: u32, length: u32, body_bytes: u32 },
     Settled { queue: QueueId, first: Sequence, last: Sequence },
+    Delivered { queue: QueueId, through: Sequence },
     Topology(Box<Write>),
 }
 
@@ -119,6 +120,10 @@ impl Log {
                 put_settled(&mut self.pending, *queue, *first, *last);
                 let change = Change::Settled { queue: *queue, first: *first, last: *last };
                 self.changes.push(change);
+            }
+            Write::Delivered { queue, through } => {
+                put_delivered(&mut self.pending, *queue, *through);
+                self.changes.push(Change::Delivered { queue: *queue, through: *through });
             }
             Write::ExchangeDeclared(..)
             | Write::ExchangeDeleted(..)
@@ -197,6 +202,7 @@ impl Log {
                     state.enqueue(queue, entry);
                 }
                 Change::Settled { queue, first, last } => state.settle(queue, first, last),
+                Change::Delivered { queue, through } => state.deliver(queue, through),
                 Change::Topology(write) => state.change_topology(*write),
             }
         }

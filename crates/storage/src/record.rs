@@ -10,6 +10,7 @@
 //! u8 6  QueueDeleted       queue id
 //! u8 7  Bound              virtual host, record
 //! u8 8  Unbound            virtual host, record
+//! u8 9  Delivered          queue id, last sequence
 //! ```
 //!
 //! Numbers are of variable length but for `u32`. A message has a checksum of its own beside the
@@ -30,6 +31,7 @@ const QUEUE_DECLARED: u8 = 5;
 const QUEUE_DELETED: u8 = 6;
 const BOUND: u8 = 7;
 const UNBOUND: u8 = 8;
+const DELIVERED: u8 = 9;
 
 /// Length and checksum in front of a message, in bytes.
 pub(crate) const MESSAGE_HEADER_BYTES: usize = 8;
@@ -39,6 +41,7 @@ pub(crate) const MESSAGE_HEADER_BYTES: usize = 8;
 pub(crate) enum Replayed<'a> {
     Enqueued { message: StoredMessage<'a>, queues: SmallVec<[(QueueId, Sequence); 1]> },
     Settled { queue: QueueId, first: Sequence, last: Sequence },
+    Delivered { queue: QueueId, through: Sequence },
     Topology(Write),
 }
 
@@ -79,6 +82,13 @@ pub(crate) fn put_settled(out: &mut Vec<u8>, queue: QueueId, first: Sequence, la
     put_number(out, last.saturating_sub(first));
 }
 
+/// Appends that a queue was delivered up to a place.
+pub(crate) fn put_delivered(out: &mut Vec<u8>, queue: QueueId, through: Sequence) {
+    out.push(DELIVERED);
+    put_number(out, queue.0);
+    put_number(out, through);
+}
+
 /// Appends a change of the topology; writes of messages are not for this function, and it leaves
 /// them out.
 pub(crate) fn put_topology(out: &mut Vec<u8>, write: &Write) {
@@ -107,7 +117,7 @@ pub(crate) fn put_topology(out: &mut Vec<u8>, write: &Write) {
             put_host(out, UNBOUND, *virtual_host);
             topology::put_binding(out, record);
         }
-        Write::Enqueued { .. } | Write::Settled { .. } => {}
+        Write::Enqueued { .. } | Write::Settled { .. } | Write::Delivered { .. } => {}
     }
 }
 
@@ -186,6 +196,10 @@ impl<'a> Writes<'a> {
                 VirtualHostId(cursor.number_u32()?),
                 topology::binding(cursor)?,
             )),
+            DELIVERED => {
+                let queue = QueueId(cursor.number()?);
+                Replayed::Delivered { queue, through: cursor.number()? }
+            }
             _ => return None,
         })
     }

@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use warren_engine::{QueueId, Recovered, RecoveredMessage, RecoveredQueue};
 
 use crate::checkpoint::NEW_SPARE;
+use crate::delta::Places;
 use crate::index::{self, Index, Meta};
 use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::log::{Active, new_segment};
@@ -87,9 +88,9 @@ pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, Error> {
 
     let mut state = files.state(covered);
     let mut topology = index.topology()?;
-    state.queues = topology.queues.keys().map(|queue| (*queue, 1)).collect();
-    for (queue, next_sequence) in index.next_sequences()? {
-        state.queues.entry(queue).and_modify(|next| *next = next_sequence);
+    state.queues = topology.queues.keys().map(|queue| (*queue, Places::default())).collect();
+    for (queue, places) in index.places()? {
+        state.queues.entry(queue).and_modify(|known| *known = places);
     }
     let mut replay = Replay::new(disk.as_ref(), log_key, &mut state, &mut topology);
     let end = replay.run(covered)?;
@@ -241,9 +242,10 @@ fn recovered(
     let mut queues = Vec::with_capacity(topology.queues.len());
     for (queue, record) in topology.queues {
         let mut messages = messages.remove(&queue).unwrap_or_default();
-        let mut next_sequence = state.queues.get(&queue).copied().unwrap_or(1);
+        let mut places = state.queues.get(&queue).copied().unwrap_or_default();
         if let Some(delta) = state.live.queues.get(&queue) {
-            next_sequence = next_sequence.max(delta.next_sequence);
+            // It began with what was before, and went on from there.
+            places = delta.places;
             merge(
                 &mut messages,
                 delta.entries.iter().map(|entry| RecoveredMessage {
@@ -252,7 +254,8 @@ fn recovered(
                 }),
             );
         }
-        queues.push(RecoveredQueue { record, next_sequence, messages });
+        let Places { next_sequence, delivered_through } = places;
+        queues.push(RecoveredQueue { record, next_sequence, delivered_through, messages });
     }
     Ok(Recovered {
         exchanges: topology

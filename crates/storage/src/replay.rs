@@ -159,6 +159,7 @@ impl<'a> Replay<'a> {
                 Some(Replayed::Settled { queue, first, last }) => {
                     self.state.settle(queue, first, last);
                 }
+                Some(Replayed::Delivered { queue, through }) => self.state.deliver(queue, through),
                 Some(Replayed::Topology(write)) => {
                     self.topology.apply(&write);
                     self.state.change_topology(write);

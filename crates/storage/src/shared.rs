@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustc_hash::FxHashMap;
 use warren_engine::{QueueId, Sequence, Write};
 
-use crate::delta::{Entry, Freed, Layer, QueueDelta};
+use crate::delta::{Entry, Freed, Layer, Places, QueueDelta};
 use crate::index::Index;
 use crate::{Disk, DiskLock, Error, Options, segment};
 
@@ -77,8 +77,8 @@ pub(crate) struct State {
     pub(crate) live: Layer,
     /// What a running checkpoint moves into redb.
     pub(crate) frozen: Option<Arc<Layer>>,
-    /// All queues: above every place that was given before `live`.
-    pub(crate) queues: FxHashMap<QueueId, Sequence>,
+    /// All queues, with what was before `live`.
+    pub(crate) queues: FxHashMap<QueueId, Places>,
     pub(crate) segments: BTreeMap<u32, Segment>,
     /// What redb covers.
     pub(crate) covered: Position,
@@ -93,14 +93,14 @@ impl State {
     /// The changes of a queue; None if there is no such queue, which is then left alone: what
     /// comes late for a deleted queue must not bring it back.
     fn queue(&mut self, queue: QueueId) -> Option<&mut QueueDelta> {
-        let next_sequence = *self.queues.get(&queue)?;
-        Some(self.live.queues.entry(queue).or_insert_with(|| QueueDelta::new(next_sequence)))
+        let places = *self.queues.get(&queue)?;
+        Some(self.live.queues.entry(queue).or_insert_with(|| QueueDelta::new(places)))
     }
 
     /// A message entered a queue.
     pub(crate) fn enqueue(&mut self, queue: QueueId, entry: Entry) {
         let Some(delta) = self.queue(queue) else { return };
-        delta.next_sequence = delta.next_sequence.max(entry.sequence.saturating_add(1));
+        delta.places.given(entry.sequence);
         let replaced = delta.entries.insert(entry);
         if let Some(segment) = self.segments.get_mut(&entry.segment) {
             segment.messages += 1;
@@ -119,19 +119,26 @@ impl State {
         self.release_all(&freed);
     }
 
+    /// A queue was delivered up to a place.
+    pub(crate) fn deliver(&mut self, queue: QueueId, through: Sequence) {
+        if let Some(delta) = self.queue(queue) {
+            delta.places.delivered(through);
+        }
+    }
+
     /// The topology changed.
     pub(crate) fn change_topology(&mut self, write: Write) {
         match &write {
             Write::QueueDeclared(record) => {
-                self.queues.entry(record.id).or_insert(1);
+                self.queues.entry(record.id).or_default();
                 self.queue(record.id);
             }
             Write::QueueDeleted(queue) => {
                 let mut freed = Freed::default();
-                let mut delta = QueueDelta { deleted: true, ..QueueDelta::new(1) };
+                let mut delta = QueueDelta { deleted: true, ..QueueDelta::new(Places::default()) };
                 if let Some(mut before) = self.live.queues.remove(queue) {
                     before.entries.settle(0, Sequence::MAX, &mut freed);
-                    delta.next_sequence = before.next_sequence;
+                    delta.places.next_sequence = before.places.next_sequence;
                 }
                 self.live.queues.insert(*queue, delta);
                 self.queues.remove(queue);
@@ -142,7 +149,8 @@ impl State {
             | Write::Bound(..)
             | Write::Unbound(..)
             | Write::Enqueued { .. }
-            | Write::Settled { .. } => {}
+            | Write::Settled { .. }
+            | Write::Delivered { .. } => {}
         }
         self.live.topology.push(write);
     }
@@ -152,8 +160,8 @@ impl State {
     pub(crate) fn freeze(&mut self) -> Arc<Layer> {
         let layer = Arc::new(std::mem::take(&mut self.live));
         for (queue, delta) in &layer.queues {
-            if let Some(next_sequence) = self.queues.get_mut(queue) {
-                *next_sequence = delta.next_sequence;
+            if let Some(places) = self.queues.get_mut(queue) {
+                *places = delta.places;
             }
         }
         self.frozen = Some(Arc::clone(&layer));

@@ -48,7 +48,7 @@ impl Topology {
             Write::Unbound(virtual_host, record) => {
                 self.bindings.remove(&(*virtual_host, binding_bytes(record)));
             }
-            Write::Enqueued { .. } | Write::Settled { .. } => {}
+            Write::Enqueued { .. } | Write::Settled { .. } | Write::Delivered { .. } => {}
         }
     }
 }

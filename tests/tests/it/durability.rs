@@ -205,6 +205,51 @@ fn acknowledged_messages_do_not_return_and_unacknowledged_ones_do_in_order() {
 }
 
 #[test]
+fn what_was_delivered_before_a_restart_comes_as_redelivered() {
+    for how in BOTH {
+        let mut broker = Broker::own();
+        // Consumed from, taken by `basic.get`, and never delivered.
+        let queues = [("consumed", 2), ("got", 3), ("waiting", 0)];
+        client::run(async {
+            let (_connection, channel) = client::open_with_confirms(&broker).await;
+            for (queue, _) in queues {
+                client::durable_queue(&channel, queue).await;
+                for body in client::numbered(0..4) {
+                    confirmed(&channel, queue, &body).await;
+                }
+            }
+            client::prefetch(&channel, 2, false).await;
+            let mut consumer = client::consume(&channel, "consumed").await;
+            for delivery in client::take(&mut consumer, 2).await {
+                assert!(!delivery.redelivered);
+            }
+            for _ in 0..3 {
+                assert!(!client::get(&channel, "got").await.unwrap().redelivered);
+            }
+            // All queues share one log: with this confirm the deliveries are on disk too.
+            confirmed(&channel, "waiting", "m4").await;
+        });
+        // Once more, without a delivery in between: the database of the store must know it too.
+        for stop in [how, Stop::Terminate] {
+            restart(&mut broker, stop);
+        }
+        client::run(async {
+            let (_connection, channel) = client::open(&broker).await;
+            for (queue, delivered) in queues {
+                let mut number = 0;
+                while let Some(message) = client::get(&channel, queue).await {
+                    assert_eq!(client::text(&message), format!("m{number}"));
+                    let expected = number < delivered;
+                    assert_eq!(message.redelivered, expected, "{how:?}: {queue}, m{number}");
+                    number += 1;
+                }
+                assert_eq!(number, if queue == "waiting" { 5 } else { 4 }, "{how:?}: {queue}");
+            }
+        });
+    }
+}
+
+#[test]
 fn a_message_in_many_queues_is_settled_in_each_by_itself() {
     let mut broker = Broker::own();
     let queues = ["q0", "q1", "q2", "q3", "q4"];

@@ -4,10 +4,12 @@
 //! queue with thousands of busy consumers does not look at them all for every message. Whatever
 //! gives credit back puts it at the end of the round again.
 
+use rustc_hash::FxHashMap;
+
 use super::VirtualHost;
 use crate::effect::delivery_weight;
-use crate::queue::ConsumerKey;
-use crate::session::Delivery;
+use crate::queue::{ConsumerKey, Queue};
+use crate::session::{Delivery, Session};
 use crate::{Effects, Event, QueueId, SessionId};
 
 impl VirtualHost {
@@ -33,12 +35,24 @@ impl VirtualHost {
         self.dirty = dirty;
     }
 
-    /// Delivers from a queue until it is empty, nobody has credit, or a content is on disk.
     fn dispatch(&mut self, id: QueueId, effects: &mut Effects) {
         let Some(queue) = self.queues.get_mut(&id) else { return };
+        Self::deliver(queue, &mut self.sessions, effects);
+        if let Some(through) = queue.take_delivered() {
+            effects.delivered(id, through);
+        }
+    }
+
+    /// Delivers from a queue until it is empty, nobody has credit, or a content is on disk.
+    fn deliver(
+        queue: &mut Queue,
+        sessions: &mut FxHashMap<SessionId, Session>,
+        effects: &mut Effects,
+    ) {
+        let id = queue.record.id;
         while !queue.ready.is_empty() {
             let Some(key) = queue.round.pop_front() else { return };
-            let Some(session) = self.sessions.get_mut(&key.session) else { continue };
+            let Some(session) = sessions.get_mut(&key.session) else { continue };
             let outbox_is_full = session.outbox_is_full();
             let Some(channel) = session.channels.get_mut(&key.channel) else { continue };
             let credit = match channel.consumers.get(&key.number) {
@@ -78,6 +92,7 @@ impl VirtualHost {
                         consumer.in_flight += 1;
                     }
                     queue.unacknowledged += 1;
+                    queue.note_delivered(&entry);
                     let consumer = Some(key.number);
                     let delivery = Delivery { tag: delivery_tag, consumer, queue: id, entry };
                     channel.unacknowledged.push(delivery);

@@ -2,7 +2,7 @@
 
 use super::{Refusal, VirtualHost};
 use crate::command::ConsumeRequest;
-use crate::queue::{ConsumerKey, WaitingGet};
+use crate::queue::{ConsumerKey, Queue, WaitingGet};
 use crate::session::{Consumer, Delivery};
 use crate::{Effects, Error, Event, QueueId, Reply, SessionId, limits};
 
@@ -124,6 +124,13 @@ impl VirtualHost {
 
     /// Answers those who wait with `basic.get`, until one needs a content that is on disk.
     pub(super) fn serve_waiting_gets(&mut self, id: QueueId, effects: &mut Effects) {
+        self.answer_gets(id, effects);
+        if let Some(through) = self.queues.get_mut(&id).and_then(Queue::take_delivered) {
+            effects.delivered(id, through);
+        }
+    }
+
+    fn answer_gets(&mut self, id: QueueId, effects: &mut Effects) {
         while let Some(queue) = self.queues.get_mut(&id) {
             let Some(get) = queue.waiting_gets.front().copied() else { return };
             let WaitingGet { session, channel, incarnation, no_ack } = get;
@@ -157,6 +164,7 @@ impl VirtualHost {
                 }
             } else {
                 queue.unacknowledged += 1;
+                queue.note_delivered(&entry);
                 let delivery = Delivery { tag: delivery_tag, consumer: None, queue: id, entry };
                 state.unacknowledged.push(delivery);
             }

@@ -19,6 +19,7 @@ pub(crate) struct Durable {
 pub(crate) struct DurableQueue {
     pub(crate) record: QueueRecord,
     next_sequence: Sequence,
+    pub(crate) delivered_through: Sequence,
     pub(crate) messages: BTreeMap<Sequence, Message>,
 }
 
@@ -54,6 +55,7 @@ impl Durable {
                 self.queues.push(DurableQueue {
                     record: record.clone(),
                     next_sequence: 1,
+                    delivered_through: 0,
                     messages: BTreeMap::new(),
                 });
             }
@@ -93,6 +95,15 @@ impl Durable {
                 }
                 queue.messages.retain(|place, _| !(first..=last).contains(&place));
             }
+            Write::Delivered { queue, through } => {
+                // What was delivered last waits for its acknowledgement, and nothing is told twice.
+                let Some(queue) = self.queue(*queue) else { return fault() };
+                let waits = queue.messages.contains_key(through);
+                if !waits || *through <= queue.delivered_through {
+                    return fault();
+                }
+                queue.delivered_through = *through;
+            }
         }
         Ok(())
     }
@@ -101,6 +112,7 @@ impl Durable {
         let queues = self.queues.iter().map(|queue| RecoveredQueue {
             record: queue.record.clone(),
             next_sequence: queue.next_sequence,
+            delivered_through: queue.delivered_through,
             messages: queue.messages.iter().map(recovered_message).collect(),
         });
         Recovered {

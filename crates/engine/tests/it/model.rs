@@ -171,7 +171,7 @@ impl Model {
         std::mem::take(&mut self.lines)
     }
 
-    /// What is left after a restart: durable things, and all that waits is as new.
+    /// What is left after a restart: durable things. What was delivered is known to have been.
     pub(crate) fn restart(&mut self) {
         for at in self.channels.iter().map(|channel| channel.at).collect::<Vec<_>>() {
             for delivery in std::mem::take(&mut self.channel(at).unacknowledged) {
@@ -188,9 +188,6 @@ impl Model {
         self.bindings = bindings;
         for queue in &mut self.queues {
             queue.ready.retain(|entry| entry.durable);
-            for entry in &mut queue.ready {
-                entry.redelivered = false;
-            }
             (queue.accepted, queue.gone, queue.newest) = (queue.ready.len(), 0, 0);
         }
         self.lines.clear();

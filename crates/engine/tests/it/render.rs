@@ -109,6 +109,9 @@ pub(crate) fn write(write: &Write, durable: &Durable) -> String {
         Write::Settled { queue, first, last } => {
             format!("write settled {}:{}", durable.name(*queue), range(*first, *last))
         }
+        Write::Delivered { queue, through } => {
+            format!("write delivered {}:{through}", durable.name(*queue))
+        }
     }
 }
 

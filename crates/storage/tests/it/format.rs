@@ -9,7 +9,7 @@ use warren_engine::{BindingRecord, Destination, ExchangeRecord, ExchangeType, Qu
 use warren_storage::{Error, FORMAT_VERSION, Opened, Options, open};
 
 use crate::harness::{check_contents, options};
-use crate::model::{HOST, Model, declared, enqueued, settled};
+use crate::model::{HOST, Model, declared, delivered, enqueued, settled};
 
 /// Set to a folder to have the fixture of the present format written there.
 const RECORD: &str = "WARREN_RECORD_FIXTURE";
@@ -38,6 +38,7 @@ fn fixture(opened: &mut Option<Opened>) -> Model {
         flush(opened, &[enqueued(body.as_bytes(), &both)]);
     }
     flush(opened, &[settled(queues[0], 1, 5), settled(queues[1], 7, 7)]);
+    flush(opened, &[delivered(queues[0], 6), delivered(queues[1], 9)]);
     if let Some(opened) = opened {
         let delta = opened.log.begin_checkpoint().expect("no fault").expect("a delta");
         let outcome = opened.checkpointer.run(&delta).expect("no fault");
@@ -48,6 +49,7 @@ fn fixture(opened: &mut Option<Opened>) -> Model {
         let body = format!("own {sequence} ").repeat(30);
         flush(opened, &[enqueued(body.as_bytes(), &[(queues[0], sequence)])]);
     }
+    flush(opened, &[delivered(queues[0], 13)]);
     flush(opened, &topology());
     model
 }

@@ -17,6 +17,7 @@ pub(crate) const HOST: VirtualHostId = VirtualHostId(1);
 pub(crate) struct ModelQueue {
     pub(crate) record: QueueRecord,
     pub(crate) next_sequence: Sequence,
+    pub(crate) delivered_through: Sequence,
     /// Encoded messages by place.
     pub(crate) messages: BTreeMap<Sequence, Vec<u8>>,
 }
@@ -42,6 +43,7 @@ impl Model {
                 self.queues.entry(record.id).or_insert_with(|| ModelQueue {
                     record: record.clone(),
                     next_sequence: 1,
+                    delivered_through: 0,
                     messages: BTreeMap::new(),
                 });
             }
@@ -68,6 +70,13 @@ impl Model {
                     queue.messages.retain(|sequence, _| !(first..=last).contains(&sequence));
                 }
             }
+            Write::Delivered { queue, through } => {
+                if let Some(queue) = self.queues.get_mut(queue) {
+                    queue.delivered_through = queue.delivered_through.max(*through);
+                    // A place that was delivered was given, even if what gave it is lost.
+                    queue.next_sequence = queue.next_sequence.max(through + 1);
+                }
+            }
         }
     }
 
@@ -85,7 +94,8 @@ impl Model {
             let what = format!("messages of queue {:?}", queue.record.id);
             let messages: Vec<_> = found.messages.iter().map(|m| m.sequence).collect();
             same(&what, &messages, &queue.messages.keys().copied().collect())?;
-            same(&what, &found.next_sequence, &queue.next_sequence)?;
+            let places = (found.next_sequence, found.delivered_through);
+            same(&what, &places, &(queue.next_sequence, queue.delivered_through))?;
         }
         Ok(())
     }
@@ -133,6 +143,10 @@ pub(crate) fn settled(queue: QueueId, first: Sequence, last: Sequence) -> Write 
     Write::Settled { queue, first, last }
 }
 
+pub(crate) fn delivered(queue: QueueId, through: Sequence) -> Write {
+    Write::Delivered { queue, through }
+}
+
 pub(crate) fn queue_record(counter: u32) -> QueueRecord {
     let mut arguments = FieldTable::default();
     arguments.insert("x-max-length".into(), FieldValue::LongLongInt(i64::from(counter)));
@@ -173,6 +187,7 @@ impl Generator {
             3..5 => vec![Write::QueueDeleted(self.random.pick(&queues).expect("a queue"))],
             5..10 => vec![self.topology(model)],
             10..60 => self.publish(model, &queues),
+            60..70 => self.deliver(model, &queues),
             _ => self.settle(model, &queues),
         };
         writes.iter().for_each(|write| model.apply(write));
@@ -239,6 +254,13 @@ impl Generator {
         let bytes = self.random.below(self.body_bytes_max * large + 1);
         let first = self.random.below(256);
         (0..bytes).map(|at| (at.wrapping_mul(first | 1) >> 3) as u8).collect()
+    }
+
+    fn deliver(&mut self, model: &Model, queues: &[QueueId]) -> Vec<Write> {
+        let queue = self.random.pick(queues).expect("a queue");
+        let waiting: Vec<Sequence> = model.queues[&queue].messages.keys().copied().collect();
+        let any = self.random.pick(&waiting);
+        any.map(|through| delivered(queue, through)).into_iter().collect()
     }
 
     fn settle(&mut self, model: &Model, queues: &[QueueId]) -> Vec<Write> {

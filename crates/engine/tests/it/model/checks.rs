@@ -173,18 +173,36 @@ impl Model {
         if written != queues {
             return Err(format!("messages {queues:?}, but written {written:?}"));
         }
+        self.check_delivered(durable)
+    }
+
+    /// What was delivered and is not settled is written as delivered, and nothing else is.
+    fn check_delivered(&self, durable: &Durable) -> Result<(), String> {
+        for queue in self.queues.iter().filter(|queue| queue.is_durable()) {
+            let mut written = durable.queues.iter().filter(|other| other.record.name == queue.name);
+            let Some(found) = written.next() else { continue };
+            let written = found.messages.range(..=found.delivered_through);
+            let written: Vec<_> = written.map(|(_, message)| render::body(message)).collect();
+            let returned = queue.ready.iter().filter(|entry| entry.redelivered);
+            let delivered = bodies_in_order(self.held(queue).chain(returned));
+            if written != delivered {
+                let name = &queue.name;
+                return Err(format!("{name}: delivered {delivered:?}, but written {written:?}"));
+            }
+        }
         Ok(())
     }
 
     /// The persistent messages of a queue, ready and unacknowledged, in the order of places.
     fn durable_bodies(&self, queue: &Queue) -> Vec<String> {
+        bodies_in_order(self.held(queue).chain(&queue.ready))
+    }
+
+    /// What is unacknowledged of a queue.
+    fn held(&self, queue: &Queue) -> impl Iterator<Item = &Entry> {
         let delivered = self.channels.iter().flat_map(|channel| &channel.unacknowledged);
-        let delivered = delivered.filter(|delivery| delivery.queue == queue.number);
-        let mut entries: Vec<_> =
-            delivered.map(|delivery| &delivery.entry).chain(&queue.ready).collect();
-        entries.retain(|entry| entry.durable);
-        entries.sort_unstable_by_key(|entry| entry.place);
-        entries.into_iter().map(|entry| entry.body.clone()).collect()
+        let number = queue.number;
+        delivered.filter(move |delivery| delivery.queue == number).map(|delivery| &delivery.entry)
     }
 
     /// The queues that a final drain looks at, with how much is in each.
@@ -215,6 +233,13 @@ impl Model {
             Destination::Exchange(name) => self.exchange(name).is_none(),
         })
     }
+}
+
+/// The bodies of the persistent ones among the messages, in the order of places.
+fn bodies_in_order<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<String> {
+    let mut entries: Vec<_> = entries.filter(|entry| entry.durable).collect();
+    entries.sort_unstable_by_key(|entry| entry.place);
+    entries.into_iter().map(|entry| entry.body.clone()).collect()
 }
 
 impl Queue {

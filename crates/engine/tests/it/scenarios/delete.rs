@@ -77,6 +77,7 @@ fn deleting_a_queue_counts_what_was_ready_and_cancels_consumers() {
           > s1.2 deliver other 1 2
           > s2.1 deliver far 1 3
           > write 1 -> q:1
+          > write delivered q:1
         delete queue q
           > s1.1 cancelled mine
           > s1.2 cancelled other
@@ -100,6 +101,7 @@ fn purging_leaves_what_is_unacknowledged() {
         given publish '' q 1 persistent | '' q 2 persistent | '' q 3 | '' q 4 persistent
         get q
           > s1.1 get-ok 1 1, 3 left
+          > write delivered q:1
         purge q
           > once written: s1.1 purge-ok 3
           > write settled q:2
@@ -204,6 +206,7 @@ fn an_auto_delete_queue_goes_with_its_last_consumer() {
         publish '' q hello persistent
           > s1.2 deliver d 1 hello
           > write hello -> q:1
+          > write delivered q:1
         close s1.2
           > s1.2 close-ok
           > write no binding amq.topic '#' -> q

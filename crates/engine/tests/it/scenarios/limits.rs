@@ -80,11 +80,13 @@ fn contents_beyond_the_share_of_a_queue_wait_on_disk() {
     for tag in 1..=stay {
         let left = stay - tag + 2;
         let got = world.run("get q");
-        assert_eq!(got, [format!("s1.1 get-ok {tag} *1000000, {left} left")]);
+        let expected = format!("s1.1 get-ok {tag} *1000000, {left} left");
+        assert_eq!(got, [expected, format!("write delivered q:{tag}")]);
     }
     let far = stay + 1;
     assert_eq!(world.run("get q"), [format!("load q:{far}")]);
-    assert_eq!(world.run("loaded"), [format!("s1.1 get-ok {far} far, 1 left")]);
+    let expected = format!("s1.1 get-ok {far} far, 1 left");
+    assert_eq!(world.run("loaded"), [expected, format!("write delivered q:{far}")]);
     // What came back needs the disk no more, and a transient message was never there.
     world.run(&format!("reject {far} requeue"));
     let tag = far + 1;

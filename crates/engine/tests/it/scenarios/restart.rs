@@ -23,13 +23,111 @@ fn what_is_durable_comes_back() {
         get q
           > load q:1..4
         loaded
-          > s1.1 get-ok 1 1, 2 left
+          > s1.1 get-ok 1 1 again, 2 left
         get q
-          > s1.1 get-ok 2 3, 1 left
+          > s1.1 get-ok 2 3 again, 1 left
         publish x k 5 persistent
           > write 5 -> q:5
         get q
-          > s1.1 get-ok 3 4, 1 left
+          > s1.1 get-ok 3 4 again, 1 left
+        ",
+    );
+}
+
+#[test]
+fn how_far_a_queue_was_delivered_is_written_once_for_each_command() {
+    scenario(
+        "
+        given declare queue q durable; declare queue r durable; declare queue t
+        given bind q amq.fanout ''; bind r amq.fanout ''; bind t amq.fanout ''
+        given consume q c; consume t d; qos 2; consume r e
+        publish amq.fanout '' 1 persistent | amq.fanout '' 2 persistent | '' r 3 persistent | '' q 4
+          > s1.1 deliver c 1 1
+          > s1.1 deliver c 2 2
+          > s1.1 deliver c 3 4
+          > s1.1 deliver e 4 1
+          > s1.1 deliver e 5 2
+          > s1.1 deliver d 6 1
+          > s1.1 deliver d 7 2
+          > write 1 -> q:1 r:1
+          > write 2 -> q:2 r:2
+          > write 3 -> r:3
+          > write delivered q:2
+          > write delivered r:2
+        # What comes again was written before.
+        recover
+          > s1.1 recover-ok
+          > s1.1 deliver d 8 1 again
+          > s1.1 deliver d 9 2 again
+          > s1.1 deliver e 10 1 again
+          > s1.1 deliver e 11 2 again
+          > s1.1 deliver c 12 1 again
+          > s1.1 deliver c 13 2 again
+          > s1.1 deliver c 14 4 again
+        ack 10
+          > s1.1 deliver e 15 3
+          > write settled r:1
+          > write delivered r:3
+        ",
+    );
+}
+
+#[test]
+fn deliveries_without_acknowledgement_are_written_as_settled_alone() {
+    scenario(
+        "
+        given declare queue q durable
+        given publish '' q 1 persistent | '' q 2 persistent | '' q 3 persistent | '' q 4 persistent
+        get q no_ack
+          > s1.1 get-ok 1 1, 3 left
+          > write settled q:1
+        get q
+          > s1.1 get-ok 2 2, 2 left
+          > write delivered q:2
+        consume q c no_ack
+          > s1.1 consume-ok c
+          > s1.1 deliver c 3 3
+          > s1.1 deliver c 4 4
+          > write settled q:3..4
+        ",
+    );
+}
+
+#[test]
+fn what_was_delivered_before_a_restart_comes_again_as_redelivered() {
+    scenario(
+        "
+        given declare queue q durable; qos 2
+        given publish '' q 1 persistent | '' q 2 persistent | '' q t | '' q 3 persistent
+        given get q; consume q c; cancel c; restart; open s1.1
+        get q
+          > load q:1..4
+        loaded
+          > s1.1 get-ok 1 1 again, 2 left
+        get q
+          > s1.1 get-ok 2 2 again, 1 left
+        # It is not forgotten by a restart before which it was not delivered once more.
+        given restart; open s1.1; restart; open s1.1
+        publish '' q 4 persistent
+          > write 4 -> q:5
+        consume q c
+          > s1.1 consume-ok c
+          > load q:1..4
+        loaded
+          > s1.1 deliver c 1 1 again
+          > s1.1 deliver c 2 2 again
+          > s1.1 deliver c 3 3
+          > s1.1 deliver c 4 4
+          > write delivered q:5
+        given restart; open s1.1
+        consume q c
+          > s1.1 consume-ok c
+          > load q:1..5
+        loaded
+          > s1.1 deliver c 1 1 again
+          > s1.1 deliver c 2 2 again
+          > s1.1 deliver c 3 3 again
+          > s1.1 deliver c 4 4 again
         ",
     );
 }
@@ -74,6 +172,7 @@ fn a_consumer_waits_for_the_disk() {
           > s1.1 deliver c 1 1
           > s1.1 deliver c 2 2
           > s1.1 deliver c 3 3
+          > write delivered q:3
         ack 3 multiple
           > write settled q:1..3
         ",
@@ -190,6 +289,7 @@ fn gets_wait_in_their_order_for_the_disk() {
           > s1.1 get-ok 1 1, 1 left
           > s2.1 get-ok 1 2, 0 left
           > s1.1 get-empty
+          > write delivered q:2
         ",
     );
 }
@@ -207,6 +307,7 @@ fn a_waiting_get_comes_before_consumers() {
         loaded
           > s1.1 get-ok 1 1, 1 left
           > s1.1 deliver c 2 2
+          > write delivered q:2
         ",
     );
 }
@@ -297,6 +398,7 @@ fn a_get_of_a_lost_session_is_forgotten() {
         loaded
         get q on s2.1
           > s2.1 get-ok 1 1, 0 left
+          > write delivered q:1
         ",
     );
 }
@@ -311,15 +413,19 @@ fn a_consumer_does_not_lose_its_turn_to_the_disk() {
         given qos 2; consume q a; consume q b
         loaded through 1
           > s1.1 deliver a 1 1
+          > write delivered q:1
           > load q:2..4
         loaded through 2
           > s1.1 deliver b 2 2
+          > write delivered q:2
           > load q:3..4
         loaded through 3
           > s1.1 deliver a 3 3
+          > write delivered q:3
           > load q:4
         loaded through 4
           > s1.1 deliver b 4 4
+          > write delivered q:4
         ",
     );
 }
@@ -334,6 +440,7 @@ fn a_message_that_was_read_and_came_back_needs_no_second_load() {
           > load q:1..2
         loaded through 1
           > s1.1 get-ok 1 1, 1 left
+          > write delivered q:1
         reject 1 requeue
         get q
           > s1.1 get-ok 2 1 again, 1 left
@@ -349,6 +456,7 @@ fn a_message_that_came_back_is_delivered_while_the_rest_is_on_disk() {
         given open s1.1; qos 1; consume q c
         loaded through 1
           > s1.1 deliver c 1 1
+          > write delivered q:1
         reject 1 requeue
           > s1.1 deliver c 2 1 again
         ",

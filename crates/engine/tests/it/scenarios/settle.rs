@@ -337,6 +337,7 @@ fn closing_a_channel_waits_for_the_disk_if_it_settled() {
         given declare queue q durable; publish '' q 1 persistent; open s1.2
         get q
           > s1.1 get-ok 1 1, 0 left
+          > write delivered q:1
         ack 1
           > write settled q:1
         close s1.1
@@ -440,6 +441,7 @@ fn get_tells_how_much_is_left() {
         given declare queue q durable; publish '' q 1 persistent | '' q 2 persistent
         get q
           > s1.1 get-ok 1 1, 1 left
+          > write delivered q:1
         get q no_ack
           > s1.1 get-ok 2 2, 0 left
           > write settled q:2
