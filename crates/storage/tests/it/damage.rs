@@ -5,7 +5,7 @@ use warren_storage::fault::{Operation, SimulatedDisk, Survival};
 use warren_storage::{Error, Opened, open};
 
 use crate::harness::{self, check_contents, options};
-use crate::model::{HOST, Model, declared, enqueued, queue_record};
+use crate::model::{HOST, Model, declared, delivered, enqueued, queue_record};
 
 const FIRST_SEGMENT: &str = "log/00000000000000000001.seg";
 
@@ -61,6 +61,20 @@ fn a_damaged_record_in_the_middle_is_reported_and_the_rest_is_kept() {
     drop(opened);
     let opened = harness::open(&disk).expect("the store opens");
     assert_eq!(places(&opened), [1, 2, 3, 5, 6, 7, 8, 9, 10, 11]);
+}
+
+#[test]
+fn the_place_of_a_lost_message_that_was_delivered_is_not_given_again() {
+    let disk = SimulatedDisk::new();
+    let mut opened = store_with(&disk, 4);
+    flush(&mut opened, delivered(queue(), 4)).expect("no fault");
+    drop(opened);
+    disk.damage(FIRST_SEGMENT, place(&disk, FIRST_SEGMENT, 4), b"XX");
+    let opened = harness::open(&disk).expect("the store opens");
+    assert_eq!(places(&opened), [1, 2, 3]);
+    // A new message in place 4 would pass for delivered.
+    let found = &opened.recovered.queues[0];
+    assert_eq!((found.next_sequence, found.delivered_through), (5, 4));
 }
 
 #[test]
