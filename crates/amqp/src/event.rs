@@ -42,8 +42,8 @@ pub enum Event<'a> {
         /// The channel.
         channel: u16,
     },
-    /// The peer broke a rule that closes the channel alone; `channel.close` is queued. Release the
-    /// channel's resources.
+    /// The peer broke a rule that ends the channel alone. Release its resources, then call
+    /// `close_channel`; until then all that comes on it is discarded.
     ChannelFailed {
         /// The channel.
         channel: u16,

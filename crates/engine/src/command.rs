@@ -123,8 +123,8 @@ pub enum Request {
     ChannelOpen,
     /// `channel.close`.
     ChannelClose,
-    /// The protocol layer has closed the channel: it ends without a reply.
-    ChannelAbandon,
+    /// The protocol layer has found a publish that ends the channel; the text says why.
+    ChannelFail(String),
     /// `exchange.declare`.
     ExchangeDeclare {
         /// The exchange.
@@ -254,7 +254,8 @@ impl Request {
     pub fn origin(&self) -> Origin {
         let (class_id, method_id) = match self {
             Self::ChannelOpen => (20, 10),
-            Self::ChannelClose | Self::ChannelAbandon => (20, 40),
+            Self::ChannelClose => (20, 40),
+            Self::ChannelFail(_) => (60, 40),
             Self::ExchangeDeclare { .. } => (40, 10),
             Self::ExchangeDelete { .. } => (40, 20),
             Self::Bind { destination: Destination::Exchange(_), .. } => (40, 30),

@@ -153,6 +153,12 @@ pub enum Error {
         /// What was asked for, as RabbitMQ writes it.
         what: String,
     },
+    /// A message that the protocol layer does not let in.
+    #[error("{reason}")]
+    MessageRefused {
+        /// Why.
+        reason: String,
+    },
     /// More consumers on one channel than [`crate::limits::CONSUMERS_PER_CHANNEL`].
     #[error("reached maximum ({limit}) of consumers per channel")]
     TooManyConsumers {

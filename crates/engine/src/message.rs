@@ -73,6 +73,14 @@ impl MessageBatch {
         self.spans.push(Span { start: start as u32, end, persistent });
     }
 
+    /// Gives back memory that was reserved for more, if it is a good part: the batch may stay for
+    /// as long as any of its messages.
+    pub fn finish(&mut self) {
+        if self.bytes.capacity() > 2 * self.bytes.len() {
+            self.bytes.shrink_to_fit();
+        }
+    }
+
     /// How many messages the batch holds.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -5,6 +5,12 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::record::{QueueRecord, RecoveredQueue, Sequence};
 use crate::{Load, Message, SessionId, limits};
 
+/// So many messages are put back among others one by one; more are merged in one go.
+const ONE_BY_ONE: usize = 16;
+
+/// Turns of consumers that are gone which a round may hold beside those of its consumers.
+pub(crate) const TURNS_LEFT_BEHIND: usize = 16;
+
 /// A message in a queue.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -158,19 +164,43 @@ impl Queue {
         is_new.then_some(self.delivered_through)
     }
 
-    /// Puts a message back to its place.
-    pub(crate) fn requeue(&mut self, mut entry: Entry) {
-        entry.redelivered = true;
-        self.unacknowledged -= 1;
-        self.ready_bytes += u64::from(entry.body_bytes);
-        self.resident_bytes += entry.resident_bytes();
-        match self.ready.front() {
-            // Mostly it was taken from the front not long ago and nothing before it came back.
-            Some(front) if front.sequence < entry.sequence => {
+    /// Puts messages back to their places. Contents of durable ones stay on disk if the queue has
+    /// as much in memory as it may, `resident_max` bytes.
+    pub(crate) fn requeue(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
+        // The order of the tags, which is mostly that of the places already.
+        entries.sort_by_key(|entry| entry.sequence);
+        self.unacknowledged -= entries.len();
+        for entry in &mut entries {
+            entry.redelivered = true;
+            self.ready_bytes += u64::from(entry.body_bytes);
+            if entry.durable && self.resident_bytes >= resident_max {
+                entry.message = None;
+            }
+            self.resident_bytes += entry.resident_bytes();
+        }
+        self.ready.reserve(entries.len());
+        let mut waiting = None;
+        while let Some(entry) = entries.pop() {
+            match self.ready.front() {
+                Some(front) if front.sequence < entry.sequence => {
+                    waiting = Some(entry);
+                    break;
+                }
+                // Mostly they were taken from the front and nothing before them came back.
+                _ => self.ready.push_front(entry),
+            }
+        }
+        let Some(entry) = waiting else { return };
+        entries.push(entry);
+        if entries.len() <= ONE_BY_ONE {
+            for entry in entries {
                 let at = self.ready.partition_point(|other| other.sequence < entry.sequence);
                 self.ready.insert(at, entry);
             }
-            _ => self.ready.push_front(entry),
+        } else {
+            // Each on its own would move the rest of the queue each time.
+            self.ready.extend(entries);
+            self.ready.make_contiguous().sort_by_key(|entry| entry.sequence);
         }
     }
 
@@ -254,8 +284,76 @@ impl Queue {
         std::mem::take(&mut self.ready)
     }
 
+    /// Takes a consumer away. Its turn stays in the round, where whoever meets it passes over it,
+    /// until such turns are the greater part: looking for each one would take too long when
+    /// thousands of consumers leave.
+    pub(crate) fn remove_consumer(&mut self, consumer: ConsumerKey) {
+        self.consumers.remove(&consumer);
+        if self.round.len() > TURNS_LEFT_BEHIND + 2 * self.consumers.len() {
+            self.round.retain(|key| self.consumers.contains(key));
+        }
+    }
+
     /// Survives a restart. An exclusive queue goes with its connection, whatever it was declared.
     pub(crate) fn is_durable(&self) -> bool {
         self.record.durable && !self.record.exclusive
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{MessageBatch, QueueId};
+
+    /// A queue of `count` messages, all of them taken out: the entries by their places.
+    fn taken(count: u64) -> (Queue, Vec<Entry>) {
+        let record = QueueRecord {
+            id: QueueId(1),
+            name: "q".to_owned(),
+            durable: true,
+            exclusive: false,
+            auto_delete: false,
+            arguments: warren_amqp::FieldTable::default(),
+        };
+        let mut queue = Queue::new(record, None);
+        let mut batch = MessageBatch::with_capacity(0, 0);
+        batch.push("", "q", &[], b"body");
+        let message = Message::new(&Arc::new(batch), 0).unwrap();
+        for _ in 0..count {
+            queue.enqueue(message.clone(), true, usize::MAX);
+        }
+        let entries = std::iter::from_fn(|| queue.pop()).map(|(entry, _)| entry).collect();
+        queue.unacknowledged = count as usize;
+        (queue, entries)
+    }
+
+    fn places(queue: &Queue) -> Vec<Sequence> {
+        queue.ready.iter().map(|entry| entry.sequence).collect()
+    }
+
+    #[test]
+    fn many_messages_come_back_among_others_in_order() {
+        for few in [3, 5, 40] {
+            let (mut queue, entries) = taken(200);
+            let (some, others): (Vec<_>, Vec<_>) =
+                entries.into_iter().partition(|entry| entry.sequence % few == 0);
+            queue.requeue(some, usize::MAX);
+            queue.requeue(others, usize::MAX);
+            assert_eq!(places(&queue), (1..=200).collect::<Vec<_>>());
+            assert_eq!(queue.unacknowledged, 0);
+            assert_eq!(queue.ready_bytes, 800);
+        }
+    }
+
+    #[test]
+    fn contents_that_come_back_beyond_the_share_stay_on_disk() {
+        let (mut queue, entries) = taken(100);
+        let one = entries[0].resident_bytes();
+        queue.requeue(entries, 10 * one);
+        assert_eq!(queue.resident_bytes, 10 * one);
+        assert_eq!(queue.ready.iter().filter(|entry| entry.message.is_some()).count(), 10);
+        assert!(queue.ready[0].message.is_some(), "the first ones are wanted first");
     }
 }

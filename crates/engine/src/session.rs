@@ -32,7 +32,6 @@ pub(crate) struct Channel {
     /// Consumers by number. Ordered, so that what happens to all of them has one order.
     pub(crate) consumers: BTreeMap<u32, Consumer>,
     consumer_tags: FxHashMap<String, u32>,
-    last_consumer: u32,
     last_delivery_tag: u64,
     pub(crate) unacknowledged: Unacknowledged,
     /// Deliveries to consumers that are unacknowledged; what `basic.get` took is not among them.
@@ -79,11 +78,9 @@ impl Channel {
         self.consumer_tags.contains_key(tag)
     }
 
-    pub(crate) fn add_consumer(&mut self, consumer: Consumer) -> u32 {
-        self.last_consumer += 1;
-        self.consumer_tags.insert(consumer.tag.clone(), self.last_consumer);
-        self.consumers.insert(self.last_consumer, consumer);
-        self.last_consumer
+    pub(crate) fn add_consumer(&mut self, number: u32, consumer: Consumer) {
+        self.consumer_tags.insert(consumer.tag.clone(), number);
+        self.consumers.insert(number, consumer);
     }
 
     pub(crate) fn consumer_number(&self, tag: &str) -> Option<u32> {

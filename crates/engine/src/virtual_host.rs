@@ -48,6 +48,8 @@ pub struct VirtualHost {
     sessions: FxHashMap<SessionId, Session>,
     /// Queues in which something changed that may lead to a delivery.
     dirty: Vec<QueueId>,
+    /// Gives each consumer a number of its own, so that a turn left behind in a round is nobody's.
+    consumers_made: u32,
     channels_opened: u64,
 }
 
@@ -84,6 +86,7 @@ impl VirtualHost {
             next_queue: 1,
             sessions: FxHashMap::default(),
             dirty: Vec::new(),
+            consumers_made: 0,
             channels_opened: 0,
         }
     }
@@ -157,10 +160,8 @@ impl VirtualHost {
     fn request(&mut self, id: SessionId, channel: u16, request: Request, effects: &mut Effects) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if matches!(request, Request::ChannelOpen) {
-            session.channels.entry(channel).or_insert_with(|| {
-                self.channels_opened += 1;
-                Channel::new(self.channels_opened)
-            });
+            self.channels_opened += 1;
+            session.channels.entry(channel).or_insert(Channel::new(self.channels_opened));
             return;
         }
         // What a client sent before it learned that its channel was closed goes nowhere.
@@ -184,9 +185,7 @@ impl VirtualHost {
         match request {
             Request::ChannelOpen => {}
             Request::ChannelClose => self.client_closes_channel(at, effects),
-            Request::ChannelAbandon => {
-                self.close_channel(at, effects);
-            }
+            Request::ChannelFail(reason) => return Err(Error::MessageRefused { reason }.into()),
             Request::ExchangeDeclare { name, kind, declaration, arguments } => {
                 self.declare_exchange(at, name, &kind, declaration, arguments, effects)?;
             }
@@ -299,12 +298,7 @@ impl VirtualHost {
         let Some(session) = self.sessions.get_mut(&at.0) else { return false };
         let Some(mut channel) = session.channels.remove(&at.1) else { return false };
         // Requeue before consumers go: an auto-delete queue takes its messages with it.
-        for delivery in channel.unacknowledged.take_all().into_iter().rev() {
-            if let Some(queue) = self.queues.get_mut(&delivery.queue) {
-                queue.requeue(delivery.entry);
-            }
-            self.mark_dirty(delivery.queue);
-        }
+        self.requeue(channel.unacknowledged.take_all());
         for (number, consumer) in std::mem::take(&mut channel.consumers) {
             let key = ConsumerKey { session: at.0, channel: at.1, number };
             self.leave_queue(consumer.queue, key, effects);

@@ -73,6 +73,15 @@ impl Drop for Session {
     }
 }
 
+/// A `connection.close` of the broker's.
+#[derive(Debug)]
+struct Close {
+    code: ReplyCode,
+    text: String,
+    class_id: u16,
+    method_id: u16,
+}
+
 /// What the connection knows of one of its channels.
 #[derive(Debug, Default)]
 struct ChannelState {
@@ -105,6 +114,13 @@ pub(crate) struct Connection {
     written: usize,
     /// The weight of the deliveries that were encoded since the engine was told last.
     flushed: usize,
+    /// The broker's own close, which is sent when the engine has ended the session and everything
+    /// that it had given out is encoded.
+    closing: Option<Close>,
+    /// The connection is over, and it is for the peer to close the socket.
+    lingers: bool,
+    /// Bytes that the protocol layer answered by itself since the output was empty.
+    answer_bytes: usize,
     /// When a finished connection is dropped even if the peer has not taken the rest.
     drop_at: Option<Millis>,
     stage: watch::Receiver<Stage>,
@@ -136,6 +152,9 @@ impl Connection {
             reply_bytes: 0,
             written: 0,
             flushed: 0,
+            closing: None,
+            lingers: false,
+            answer_bytes: 0,
             drop_at: None,
             stage,
         }
@@ -145,6 +164,8 @@ impl Connection {
     pub(crate) async fn run(mut self) {
         match self.serve().await {
             Ok(()) => debug!(peer = %self.peer, "connection closed"),
+            // The connection was closed before the socket, as it should be.
+            Err(_) if self.lingers => debug!(peer = %self.peer, "connection closed"),
             Err(Ended::Socket(None)) if self.session.is_none() => {
                 debug!(peer = %self.peer, "the peer left before it had opened a virtual host");
             }
@@ -170,9 +191,10 @@ impl Connection {
         let mut armed: Option<Millis> = None;
         let mut stopping = false;
         loop {
+            self.hand_on().await;
             self.send_output().await?;
             if self.amqp.is_finished() {
-                if self.unsent() == 0 {
+                if self.unsent() == 0 && !self.lingers {
                     return Ok(());
                 }
                 let patience = limits::LAST_WORDS.as_millis() as Millis;
@@ -193,7 +215,6 @@ impl Connection {
                     let ready = ready.map_err(|error| Ended::Socket(Some(error)))?;
                     if ready.is_readable() && may_read {
                         self.read()?;
-                        self.hand_on().await;
                     }
                 }
                 () = &mut timer, if armed.is_some() => {
@@ -210,7 +231,9 @@ impl Connection {
     /// Deliveries that the peer does not take keep nobody from reading its acknowledgements, as
     /// the engine bounds them; replies that it does not take do.
     fn may_read(&self) -> bool {
-        self.reply_bytes < limits::WAITING_REPLY_BYTES && !self.amqp.is_finished()
+        self.reply_bytes < limits::WAITING_REPLY_BYTES
+            && self.answer_bytes < limits::WAITING_REPLY_BYTES
+            && (self.lingers || !self.amqp.is_finished())
     }
 
     fn take_events(&mut self, batch: Vec<Event>) {
@@ -230,7 +253,7 @@ impl Connection {
                 if self.session.is_none() {
                     return Err(Ended::Stopped);
                 }
-                self.amqp.close(code, text, 0, 0);
+                self.close(code, text, 0, 0);
                 Ok(())
             }
             Stage::Stopping(..) => Ok(()),
@@ -282,7 +305,9 @@ impl Connection {
                 Err(error) => return Err(Ended::Socket(Some(error))),
             };
             let input = scratch.get(..kept + read).unwrap_or_default();
+            let unsent = self.amqp.output().len();
             let consumed = self.take_input(input);
+            self.answer_bytes += self.amqp.output().len().saturating_sub(unsent);
             self.unread.clear();
             self.unread.extend_from_slice(input.get(consumed..).unwrap_or_default());
             Ok(())
@@ -293,6 +318,7 @@ impl Connection {
     /// meanwhile nothing is read, and the peer waits too.
     async fn hand_on(&mut self) {
         let Some(session) = &self.session else { return };
+        let started = self.shared.now();
         if let Some(open) = self.opening.take() {
             // The shards end only after the connections.
             let _ = session.shard.send(open).await;
@@ -301,6 +327,11 @@ impl Connection {
         if !commands.is_empty() {
             let permit = Arc::clone(&session.on_the_way).acquire_owned().await.ok();
             let _ = session.shard.send(ToShard::Commands(session.id, commands, permit)).await;
+            // A peer that was not read while the shard was busy is not dead for that.
+            let now = self.shared.now();
+            if now > started + limits::NOTED_WAIT.as_millis() as Millis {
+                self.amqp.was_not_read(now);
+            }
         }
     }
 
@@ -325,6 +356,7 @@ impl Connection {
                     if self.written == output.len() {
                         output.clear();
                         self.written = 0;
+                        self.answer_bytes = 0;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -354,6 +386,31 @@ impl Connection {
     /// Closes the connection for a reason of the broker's.
     fn refuse(&mut self, code: ReplyCode, text: &str, class_id: u16, method_id: u16) {
         info!(peer = %self.peer, code = code.number(), text, "closing connection");
-        self.amqp.close(code, text, class_id, method_id);
+        self.close(code, text, class_id, method_id);
+    }
+
+    /// Closes the connection: first the engine ends the session, so that it gives out nothing more
+    /// that the peer would not get.
+    fn close(&mut self, code: ReplyCode, text: &str, class_id: u16, method_id: u16) {
+        if self.session.as_ref().is_some_and(|session| !session.closed) {
+            self.closing = Some(Close { code, text: text.to_owned(), class_id, method_id });
+            // It ends even if the peer does not read what comes before the close.
+            let patience = 2 * limits::LAST_WORDS.as_millis() as Millis;
+            self.drop_at.get_or_insert(self.shared.now() + patience);
+            self.end_session(true);
+        } else if self.closing.is_none() {
+            self.amqp.close(code, text, class_id, method_id);
+        }
+    }
+
+    /// The engine has ended the session.
+    fn session_closed(&mut self) {
+        match self.closing.take() {
+            Some(Close { code, text, class_id, method_id }) => {
+                self.drop_at = None;
+                self.amqp.close(code, &text, class_id, method_id);
+            }
+            None => self.amqp.close_ok(),
+        }
     }
 }

@@ -46,6 +46,9 @@ pub(crate) const WRITE_BYTES: usize = 128 * 1024;
 /// Memory for output that a connection keeps when it has nothing to send.
 pub(crate) const IDLE_OUTPUT_BYTES: usize = 16 * 1024;
 
+/// A wait for the shard that counts as silence of the broker's own making.
+pub(crate) const NOTED_WAIT: Duration = Duration::from_millis(250);
+
 /// How long a peer may take to read the last bytes of a connection that is over.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);
 

@@ -10,7 +10,8 @@
 //!    |<-----------------------------------------------------------------+  v answered at once
 //!    |<------------------------------------ close-ok ------------------- Crossed
 //! ```
-//! In `Closing`, `Crossed` and `PeerClosing` everything else is discarded, content of messages
+//! A publish with too large a body leads from `Open` to `Failed`, where all but the peer's close is
+//! discarded until we close it. In `Closing`, `Crossed` and `PeerClosing` everything else is discarded, content of messages
 //! included. From `Crossed` a new `channel.open` leads to `Open` as well: a client that ignored
 //! our close because its own was on the way never answers it, but reuses the number.
 
@@ -30,6 +31,9 @@ pub(super) enum Channel {
     Open,
     /// A publish came, its content is not complete.
     Content(Box<Assembly>),
+    /// The peer broke a rule that ends the channel; our close follows when the broker has ended
+    /// its part, so that nothing of this channel comes after it.
+    Failed,
     /// We sent `channel.close`.
     Closing,
     /// We sent `channel.close`, and the peer's crossed it.
@@ -47,7 +51,7 @@ impl Channel {
     /// The peer still takes what we send.
     #[inline]
     pub(super) fn may_send(&self) -> bool {
-        matches!(self, Self::Open | Self::Content(_) | Self::PeerClosing)
+        matches!(self, Self::Open | Self::Content(_) | Self::Failed | Self::PeerClosing)
     }
 }
 
@@ -83,7 +87,10 @@ impl Connection {
                 self.closing_channel_frame(frame.channel, ids);
                 Ok(Found::Nothing)
             }
-            Channel::PeerClosing => Ok(Found::Nothing),
+            Channel::Failed if frame.kind == frame::METHOD && ids == (20, 40) => {
+                self.channel_method(frame, ids)
+            }
+            Channel::Failed | Channel::PeerClosing => Ok(Found::Nothing),
         }
     }
 

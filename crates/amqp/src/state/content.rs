@@ -208,14 +208,14 @@ impl Connection {
         self.unfinished_bytes = self.unfinished_bytes.saturating_sub(assembly.held_bytes());
     }
 
-    /// A body above the maximum closes the channel alone, and is discarded as it comes.
+    /// A body above the maximum ends the channel alone, and is discarded as it comes.
     fn too_large(&mut self, channel: u16, body_bytes: u64) -> Event<'static> {
         let code = ReplyCode::PreconditionFailed;
         let text = format!(
             "message size {body_bytes} is larger than configured max size {}",
             self.message_bytes_max
         );
-        self.send_channel_close(channel, &Failure::new(code, text.as_str()).by(PUBLISH));
+        self.set_channel(channel, Channel::Failed);
         Event::ChannelFailed { channel, code, text }
     }
 }

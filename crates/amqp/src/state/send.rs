@@ -87,8 +87,8 @@ impl Connection {
     /// Closes a channel: `channel.close` is queued, and what comes on the channel is discarded
     /// until close-ok. The class and method are those that caused it.
     ///
-    /// `text` goes behind the name of the code; the whole is cut to 255 bytes. If the channel is
-    /// not open, nothing happens.
+    /// `text` goes behind the name of the code; the whole is cut to 255 bytes. If either side has
+    /// closed the channel, nothing happens.
     pub fn close_channel(
         &mut self,
         channel: u16,
@@ -97,9 +97,16 @@ impl Connection {
         class_id: u16,
         method_id: u16,
     ) {
-        if self.channel_is_open(channel) {
+        if self.channel_may_close(channel) {
             self.send_channel_close(channel, &Failure::new(code, text).by((class_id, method_id)));
         }
+    }
+
+    /// True if neither side has closed the channel: it is open or has failed.
+    #[must_use]
+    pub fn channel_may_close(&self, channel: u16) -> bool {
+        let failed = matches!(self.channel(channel), Some(Channel::Failed));
+        self.channel_is_open(channel) || (self.is_open() && failed)
     }
 
     pub(super) fn send_channel_close(&mut self, channel: u16, failure: &Failure) {

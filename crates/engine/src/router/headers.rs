@@ -4,6 +4,7 @@
 //! arguments whose names begin with `x-` do not take part. An argument without a value matches a
 //! header of its name whatever the value.
 
+use rustc_hash::FxHashMap;
 use warren_amqp::table::{self, Value};
 use warren_amqp::{FieldTable, FieldValue};
 
@@ -12,7 +13,10 @@ use crate::Error;
 
 #[derive(Debug, Default)]
 pub(crate) struct HeadersRouter {
-    bindings: Vec<(Pattern, Targets)>,
+    /// Arguments in their encoded form, what they ask for, and where it leads.
+    bindings: Vec<(Vec<u8>, Pattern, Targets)>,
+    /// Where in `bindings` arguments stand.
+    places: FxHashMap<Vec<u8>, usize>,
 }
 
 /// The part of a binding's arguments that takes part in matching.
@@ -100,30 +104,38 @@ fn equal(wanted: &FieldValue, found: &Value<'_>) -> bool {
 
 impl HeadersRouter {
     pub(crate) fn insert(&mut self, arguments: &FieldTable, target: Target) {
-        let Ok(pattern) = Pattern::parse(arguments) else { return };
-        match self.bindings.iter_mut().find(|(known, _)| *known == pattern) {
-            Some((_, targets)) => targets.insert(target),
-            None => {
-                let mut targets = Targets::default();
+        let encoded = table::encode(arguments);
+        if let Some(at) = self.places.get(&encoded) {
+            if let Some((_, _, targets)) = self.bindings.get_mut(*at) {
                 targets.insert(target);
-                self.bindings.push((pattern, targets));
             }
+            return;
         }
+        let Ok(pattern) = Pattern::parse(arguments) else { return };
+        let mut targets = Targets::default();
+        targets.insert(target);
+        self.places.insert(encoded.clone(), self.bindings.len());
+        self.bindings.push((encoded, pattern, targets));
     }
 
     pub(crate) fn remove(&mut self, arguments: &FieldTable, target: Target) {
-        let Ok(pattern) = Pattern::parse(arguments) else { return };
-        if let Some(at) = self.bindings.iter().position(|(known, _)| *known == pattern) {
-            self.bindings[at].1.remove(target);
-            if self.bindings[at].1.is_empty() {
-                self.bindings.remove(at);
-            }
+        let encoded = table::encode(arguments);
+        let Some(at) = self.places.get(&encoded).copied() else { return };
+        let Some((_, _, targets)) = self.bindings.get_mut(at) else { return };
+        targets.remove(target);
+        if !targets.is_empty() {
+            return;
+        }
+        self.places.remove(&encoded);
+        self.bindings.swap_remove(at);
+        if let Some((moved, ..)) = self.bindings.get(at) {
+            self.places.insert(moved.clone(), at);
         }
     }
 
     pub(crate) fn route(&self, headers: &[u8], found: &mut Vec<Target>) {
         let headers: Vec<_> = table::entries(headers).collect();
-        for (pattern, targets) in &self.bindings {
+        for (_, pattern, targets) in &self.bindings {
             if pattern.matches(&headers) {
                 found.extend(targets.iter());
             }

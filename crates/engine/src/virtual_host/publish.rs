@@ -132,7 +132,7 @@ impl VirtualHost {
     }
 
     /// A queue's share of the memory for contents, in bytes.
-    fn resident_max(&self) -> usize {
+    pub(super) fn resident_max(&self) -> usize {
         let share = limits::HOST_RESIDENT_BYTES / self.queues.len().max(1);
         share.clamp(limits::QUEUE_RESIDENT_BYTES_LEAST, limits::QUEUE_RESIDENT_BYTES)
     }

@@ -1,9 +1,12 @@
 //! Acknowledgements, rejections and recovery: deliveries leave their channel for good or go back.
 
+use std::collections::BTreeMap;
+
 use super::{Refusal, VirtualHost};
 use crate::command::Acknowledgement;
+use crate::queue::Entry;
 use crate::session::Delivery;
-use crate::{Effects, Error, Origin, Reply, SessionId};
+use crate::{Effects, Error, Origin, QueueId, Reply, SessionId};
 
 const BASIC_ACK: Origin = Origin { class_id: 60, method_id: 80 };
 
@@ -98,14 +101,26 @@ impl VirtualHost {
         }
     }
 
-    /// Deliveries go back to their places. From the last to the first, so that each goes in front.
+    /// Deliveries go back to their places, and their consumers may have others.
     fn put_back(&mut self, at: At, deliveries: Vec<Delivery>) {
-        for delivery in deliveries.into_iter().rev() {
+        for delivery in deliveries.iter().rev() {
             self.free_credit(at, delivery.consumer);
-            if let Some(queue) = self.queues.get_mut(&delivery.queue) {
-                queue.requeue(delivery.entry);
+        }
+        self.requeue(deliveries);
+    }
+
+    /// Deliveries go back to their places, those of each queue together.
+    pub(super) fn requeue(&mut self, deliveries: Vec<Delivery>) {
+        let resident_max = self.resident_max();
+        let mut by_queue: BTreeMap<QueueId, Vec<Entry>> = BTreeMap::new();
+        for delivery in deliveries {
+            by_queue.entry(delivery.queue).or_default().push(delivery.entry);
+        }
+        for (id, entries) in by_queue {
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.requeue(entries, resident_max);
             }
-            self.mark_dirty(delivery.queue);
+            self.mark_dirty(id);
         }
     }
 

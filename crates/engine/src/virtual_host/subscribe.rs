@@ -43,15 +43,18 @@ impl VirtualHost {
             return Err(Error::ExclusiveUse { name, vhost: self.name.clone() }.into());
         }
         queue.exclusively_consumed = request.exclusive;
+        self.consumers_made += 1;
+        let number = self.consumers_made;
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
-        let number = channel.add_consumer(Consumer {
+        let consumer = Consumer {
             tag: request.consumer_tag.clone(),
             queue: id,
             no_ack: request.no_ack,
             prefetch: channel.prefetch_consumer,
             in_flight: 0,
             is_parked: false,
-        });
+        };
+        channel.add_consumer(number, consumer);
         let key = ConsumerKey { session: at.0, channel: at.1, number };
         if let Some(queue) = self.queues.get_mut(&id) {
             queue.consumers.insert(key);
@@ -92,8 +95,7 @@ impl VirtualHost {
     /// A consumer is gone from its channel and leaves its queue, which may have waited for that.
     pub(super) fn leave_queue(&mut self, id: QueueId, key: ConsumerKey, effects: &mut Effects) {
         let Some(queue) = self.queues.get_mut(&id) else { return };
-        queue.consumers.remove(&key);
-        queue.round.retain(|other| *other != key);
+        queue.remove_consumer(key);
         if queue.consumers.is_empty() {
             queue.exclusively_consumed = false;
             if queue.record.auto_delete {

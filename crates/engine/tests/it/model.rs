@@ -55,7 +55,6 @@ pub(crate) struct Queue {
 struct Channel {
     at: At,
     last_tag: u64,
-    last_consumer: u32,
     prefetch_consumer: usize,
     prefetch_channel: usize,
     published: Option<u64>,
@@ -98,6 +97,7 @@ pub(crate) struct Model {
     channels: Vec<Channel>,
     consumers: Vec<Consumer>,
     next_queue: Number,
+    last_consumer: u32,
     /// What must follow from the command at hand, deliveries apart.
     lines: Vec<String>,
 }
@@ -128,6 +128,7 @@ impl Model {
             channels: vec![],
             consumers: vec![],
             next_queue: 1,
+            last_consumer: 0,
             lines: vec![],
         }
     }
@@ -173,6 +174,7 @@ impl Model {
 
     /// What is left after a restart: durable things. What was delivered is known to have been.
     pub(crate) fn restart(&mut self) {
+        self.last_consumer = 0;
         for at in self.channels.iter().map(|channel| channel.at).collect::<Vec<_>>() {
             for delivery in std::mem::take(&mut self.channel(at).unacknowledged) {
                 self.put_back(delivery);
@@ -241,7 +243,6 @@ impl Model {
             self.channels.push(Channel {
                 at,
                 last_tag: 0,
-                last_consumer: 0,
                 prefetch_consumer: 0,
                 prefetch_channel: 0,
                 published: None,

@@ -153,7 +153,7 @@ fn step() -> impl Strategy<Value = Step> {
             18 => consuming().prop_map(on),
             3 => Just(format!("flushed {session}")),
             1 => Just(format!("close {at}")).prop_map(on),
-            1 => Just("abandon".to_owned()).prop_map(on),
+            1 => Just("fail".to_owned()).prop_map(on),
             1 => words(&["close", "lose"]).prop_map(move |how| format!("{how} {session}")),
             2 => Just("restart".to_owned()),
         ];

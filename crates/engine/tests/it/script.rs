@@ -107,8 +107,9 @@ pub(crate) fn parse(line: &str) -> Command {
         (session, channel) => Command::Request { session, channel, request: Request::ChannelClose },
     };
     match words.as_slice() {
-        ["abandon"] => {
-            return Command::Request { session, channel, request: Request::ChannelAbandon };
+        ["fail"] => {
+            let request = Request::ChannelFail("too large".to_owned());
+            return Command::Request { session, channel, request };
         }
         ["close", at] => return close(at, true),
         ["lose", at] => return close(at, false),

@@ -57,9 +57,13 @@ impl Connection {
                 Event::ChannelClose { channel } => self.request(channel, Request::ChannelClose),
                 Event::ChannelFailed { channel, code, text } => {
                     info!(peer = %self.peer, channel, code = code.number(), text, "channel failed");
-                    self.request(channel, Request::ChannelAbandon);
+                    self.request(channel, Request::ChannelFail(text));
                 }
-                Event::Close { .. } => self.end_session(true),
+                Event::Close { .. } => {
+                    self.lingers = true;
+                    self.closing = None;
+                    self.end_session(true);
+                }
                 Event::Closed => self.end_session(false),
                 Event::Failed { code, text } => {
                     info!(peer = %self.peer, code = code.number(), text, "protocol error");
@@ -118,12 +122,13 @@ impl Connection {
 
     /// Ends the session in the engine. With `reply`, the client waits for close-ok, which it gets
     /// when the engine is done.
-    fn end_session(&mut self, reply: bool) {
+    pub(super) fn end_session(&mut self, reply: bool) {
         match &mut self.session {
             Some(session) if !session.closed => {
                 session.closed = true;
                 self.requests.command(Command::CloseSession { session: session.id, reply });
             }
+            // It is over already, or there never was one.
             _ if reply => self.amqp.close_ok(),
             _ => {}
         }

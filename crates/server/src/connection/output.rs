@@ -89,7 +89,7 @@ impl Connection {
                 let reason = error.to_string();
                 info!(peer = %self.peer, channel, reason, "closing channel");
                 self.channels.remove(&channel);
-                if self.amqp.channel_is_open(channel) {
+                if self.amqp.channel_may_close(channel) {
                     let (code, text) = (reply_code(&error), error.to_string());
                     let (class_id, method_id) = (origin.class_id, origin.method_id);
                     self.amqp.close_channel(channel, code, &text, class_id, method_id);
@@ -102,7 +102,7 @@ impl Connection {
                 let (code, text) = (reply_code(&error), error.to_string());
                 self.refuse(code, &text, origin.class_id, origin.method_id);
             }
-            Event::SessionClosed => self.amqp.close_ok(),
+            Event::SessionClosed => self.session_closed(),
         }
     }
 

@@ -66,6 +66,7 @@ impl Requests {
     fn end_publishes(&mut self) {
         let publishes = std::mem::take(&mut self.publishes);
         if let (Some(session), false) = (self.session, publishes.is_empty()) {
+            self.messages.finish();
             let messages = std::mem::take(&mut self.messages).into();
             self.commands.push(Command::Publish(PublishBatch { session, messages, publishes }));
         }

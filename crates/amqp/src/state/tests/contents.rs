@@ -1,7 +1,7 @@
 //! Messages from a client: whole, in pieces, interleaved, and broken.
 
 use super::support::*;
-use crate::{Settings, limits, properties};
+use crate::{ReplyCode, Settings, limits, properties};
 
 const NO_EVENTS: [&str; 0] = [];
 
@@ -232,6 +232,10 @@ fn a_message_above_the_maximum_closes_the_channel_alone() {
     let failed =
         format!("ChannelFailed {{ channel: 1, code: PreconditionFailed, text: \"{TEXT}\" }}");
     assert_eq!(peer.feed(&bytes), [failed]);
+    // The broker ends its part of the channel first; until then all that comes is discarded.
+    assert_eq!(peer.feed(&publish(1, b"lost", 9)), NO_EVENTS);
+    assert!(peer.answers().is_empty());
+    peer.connection.close_channel(1, ReplyCode::PreconditionFailed, TEXT, 60, 40);
     let close = format!("channel.close 1 406 'PRECONDITION_FAILED - {TEXT}' 60.40");
     assert_eq!(peer.answers(), [close]);
     // Its body is discarded as it comes, and the other channel goes on.
@@ -239,6 +243,18 @@ fn a_message_above_the_maximum_closes_the_channel_alone() {
     assert_eq!(peer.feed(&bytes), ["publish on 2 to 'logs' 'a.b' [0, 0]: ok"]);
     assert_eq!(peer.feed(&method(1, 20, 41, &[])), NO_EVENTS);
     assert_eq!(peer.feed(&method(1, 20, 10, &[0])), ["ChannelOpen { channel: 1 }"]);
+}
+
+#[test]
+fn a_peer_may_close_a_channel_that_has_failed() {
+    let mut peer = Peer::with_channel();
+    let bytes = [publish_method(1), header(1, 17_000_000, properties::NONE)].concat();
+    assert_eq!(peer.feed(&bytes).len(), 1);
+    let close = [&200_u16.to_be_bytes()[..], &[0], &[0; 4]].concat();
+    assert_eq!(peer.feed(&method(1, 20, 40, &close)), ["ChannelClose { channel: 1 }"]);
+    assert!(!peer.connection.channel_may_close(1));
+    peer.connection.channel_close_ok(1);
+    assert_eq!(peer.answers(), ["1 Channel(CloseOk(CloseOk))"]);
 }
 
 #[test]

@@ -14,9 +14,7 @@ impl Model {
                 let waits = self.close_channel(at);
                 self.say_after(waits, at, "close-ok");
             }
-            Request::ChannelAbandon => {
-                self.close_channel(at);
-            }
+            Request::ChannelFail(reason) => return refused(reason.clone()),
             Request::ExchangeDeclare { name, kind, declaration, .. } => {
                 self.declare_exchange(at, name, kind, *declaration)?;
             }
@@ -96,10 +94,11 @@ impl Model {
                 if others.any(|other| other.exclusive || consume.exclusive) {
                     return refused(format!("queue '{name}' in vhost '/' in exclusive use"));
                 }
+                self.last_consumer += 1;
+                let last_consumer = self.last_consumer;
                 let channel = self.channel(at);
-                channel.last_consumer += 1;
                 let consumer = Consumer {
-                    who: (at, channel.last_consumer),
+                    who: (at, last_consumer),
                     tag: tag.clone(),
                     queue: number,
                     no_ack: consume.no_ack,

@@ -403,11 +403,12 @@ fn a_closed_channel_takes_its_consumers_along() {
 }
 
 #[test]
-fn an_abandoned_channel_ends_without_a_reply() {
+fn a_channel_on_which_a_message_is_refused_ends_with_the_reason() {
     scenario(
         "
         given declare queue q durable; consume q c; publish '' q 1 persistent
-        abandon
+        fail
+          > s1.1 channel error 60.40: too large
         open s1.1
         get q
           > s1.1 get-ok 1 1 again, 0 left

@@ -57,14 +57,14 @@ fn how_far_a_queue_was_delivered_is_written_once_for_each_command() {
         # What comes again was written before.
         recover
           > s1.1 recover-ok
-          > s1.1 deliver d 8 1 again
-          > s1.1 deliver d 9 2 again
-          > s1.1 deliver e 10 1 again
-          > s1.1 deliver e 11 2 again
-          > s1.1 deliver c 12 1 again
-          > s1.1 deliver c 13 2 again
-          > s1.1 deliver c 14 4 again
-        ack 10
+          > s1.1 deliver e 8 1 again
+          > s1.1 deliver e 9 2 again
+          > s1.1 deliver c 10 1 again
+          > s1.1 deliver c 11 2 again
+          > s1.1 deliver c 12 4 again
+          > s1.1 deliver d 13 1 again
+          > s1.1 deliver d 14 2 again
+        ack 8
           > s1.1 deliver e 15 3
           > write settled r:1
           > write delivered r:3
