@@ -13,6 +13,7 @@ mod durability;
 mod examples;
 mod handshake;
 mod kill_rounds;
+mod last_things;
 mod prefetch;
 mod process;
 mod publish;
