@@ -191,8 +191,8 @@ impl Connection {
         let mut armed: Option<Millis> = None;
         let mut stopping = false;
         loop {
-            self.hand_on().await;
             self.send_output().await?;
+            self.hand_on().await;
             if self.amqp.is_finished() {
                 if self.unsent() == 0 && !self.lingers {
                     return Ok(());
@@ -385,8 +385,8 @@ impl Connection {
 
     /// Closes the connection for a reason of the broker's.
     fn refuse(&mut self, code: ReplyCode, text: &str, class_id: u16, method_id: u16) {
-        info!(peer = %self.peer, code = code.number(), text, "closing connection");
         self.close(code, text, class_id, method_id);
+        info!(peer = %self.peer, code = code.number(), text, "closing connection");
     }
 
     /// Closes the connection: first the engine ends the session, so that it gives out nothing more

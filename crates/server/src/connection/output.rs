@@ -99,8 +99,10 @@ impl Connection {
                 }
             }
             Event::SessionError { error, origin } => {
+                // The engine has ended the session already: there is nothing to wait for.
                 let (code, text) = (reply_code(&error), error.to_string());
-                self.refuse(code, &text, origin.class_id, origin.method_id);
+                info!(peer = %self.peer, code = code.number(), text, "closing connection");
+                self.amqp.close(code, &text, origin.class_id, origin.method_id);
             }
             Event::SessionClosed => self.session_closed(),
         }
