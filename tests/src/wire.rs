@@ -235,6 +235,16 @@ impl Wire {
         close_of(&frame).unwrap_or_else(|| panic!("no close, but {}", describe(&frame)))
     }
 
+    /// What the broker answers on a new channel to methods that have no reply of their own. A client
+    /// library learns of such a refusal at a time that nobody knows; these bytes are in order.
+    pub fn refusal(address: &str, send: impl FnOnce(&mut Self)) -> (u16, String) {
+        let mut wire = Self::open_channel_1(address);
+        send(&mut wire);
+        let close = wire.expect_close();
+        assert!(!close.whole_connection, "only the channel is closed");
+        (close.code, close.text)
+    }
+
     /// Reads until the broker hangs up, and gives the close it sent before, if any.
     pub fn expect_end(&mut self) -> Option<Close> {
         let mut close = None;

@@ -1,8 +1,9 @@
 //! Settling messages: ack, nack, reject, recover, and what comes back in which order.
 
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRecoverOptions, BasicRejectOptions};
-use warren_tests::Broker;
-use warren_tests::client::{self, refusal};
+use warren_tests::client;
+use warren_tests::wire::short_string;
+use warren_tests::{Broker, Wire};
 
 const MULTIPLE: BasicAckOptions = BasicAckOptions { multiple: true };
 const REQUEUE: BasicNackOptions = BasicNackOptions { multiple: false, requeue: true };
@@ -162,32 +163,36 @@ fn what_a_connection_held_returns_in_order_when_it_goes() {
 
 #[test]
 fn a_delivery_tag_that_is_not_outstanding_closes_the_channel() {
+    const ACK: (u16, u16) = (60, 80);
     let broker = Broker::start();
+    let queue = broker.name("q");
+    let settle = |tag: u64| [&tag.to_be_bytes()[..], &[0]].concat();
+    let unknown = |tag| (406, format!("PRECONDITION_FAILED - unknown delivery tag {tag}"));
+    for (tag, method) in [(99, ACK), (98, (60, 120)), (97, (60, 90))] {
+        let refused = Wire::refusal(broker.amqp_address(), |wire| {
+            wire.send_method(1, method, &settle(tag));
+        });
+        assert_eq!(refused, unknown(tag));
+    }
+
+    // A tag is outstanding once.
+    let mut wire = Wire::open_channel_1(broker.amqp_address());
+    wire.declare_queue(1, &queue, 0);
+    wire.publish(1, "", &queue, 0, b"once");
+    let refused = Wire::refusal(broker.amqp_address(), |wire| {
+        wire.send_method(1, (60, 70), &[&[0, 0][..], &short_string(&queue), &[0]].concat());
+        wire.expect_method(1, (60, 71));
+        let content = [wire.read_frame(), wire.read_frame()];
+        assert!(content.iter().all(Option::is_some), "header and body");
+        wire.send_method(1, ACK, &settle(1));
+        wire.send_method(1, ACK, &settle(1));
+    });
+    assert_eq!(refused, unknown(1));
     client::run(async {
-        let (connection, channel) = client::open(&broker).await;
-        let queue = client::queue(&channel, &broker.name("q")).await;
-        client::fill(&channel, &queue, 1).await;
-        let unknown = |tag| (406, format!("PRECONDITION_FAILED - unknown delivery tag {tag}"));
-
-        let other = connection.create_channel().await.unwrap();
-        other.basic_ack(99, BasicAckOptions::default()).await.unwrap();
-        assert_eq!(refusal(other.basic_qos(0, Default::default()).await), unknown(99));
-        let other = connection.create_channel().await.unwrap();
-        other.basic_nack(98, BasicNackOptions::default()).await.unwrap();
-        assert_eq!(refusal(other.basic_qos(0, Default::default()).await), unknown(98));
-        let other = connection.create_channel().await.unwrap();
-        other.basic_reject(97, BasicRejectOptions::default()).await.unwrap();
-        assert_eq!(refusal(other.basic_qos(0, Default::default()).await), unknown(97));
-
-        // A tag is outstanding once.
-        let other = connection.create_channel().await.unwrap();
-        let message = client::get(&other, &queue).await.unwrap();
-        let tag = message.delivery_tag;
-        other.basic_ack(tag, BasicAckOptions::default()).await.unwrap();
-        other.basic_ack(tag, BasicAckOptions::default()).await.unwrap();
-        assert_eq!(refusal(other.basic_qos(0, Default::default()).await), unknown(tag));
         // The first acknowledgement counts although the channel was closed for the second.
+        let (_connection, channel) = client::open(&broker).await;
         assert_eq!(client::ready(&channel, &queue).await, 0);
+        channel.queue_delete(queue.as_str().into(), Default::default()).await.unwrap();
     });
 }
 

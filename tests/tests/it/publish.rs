@@ -4,7 +4,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, DecimalValue, FieldArray};
 use lapin::{BasicProperties, Confirmation};
 use std::collections::BTreeSet;
-use warren_tests::client::{self, refusal, soon, table};
+use warren_tests::client::{self, soon, table};
 use warren_tests::wire::{BODY, HEADER, Tune, Wire};
 use warren_tests::{Broker, wire};
 
@@ -130,15 +130,16 @@ fn a_routable_mandatory_message_does_not_come_back() {
 #[test]
 fn publishing_to_a_missing_exchange_closes_that_channel_alone() {
     let broker = Broker::start();
-    client::run(async {
-        let (connection, channel) = client::open(&broker).await;
-        let other = connection.create_channel().await.unwrap();
-        client::publish(&channel, "nope", "k", b"x").await;
-        let after = channel.basic_qos(0, Default::default()).await;
-        assert_eq!(refusal(after), (404, "NOT_FOUND - no exchange 'nope' in vhost '/'".into()));
-        let queue = client::queue(&other, &broker.name("q")).await;
-        client::fill(&other, &queue, 1).await;
-    });
+    let mut wire = Wire::open_channel_1(broker.amqp_address());
+    wire.open_channel(2);
+    wire.publish(1, "nope", "k", 0, b"x");
+    let close = wire.expect_close();
+    assert!(!close.whole_connection);
+    assert_eq!((close.code, close.blamed), (404, (60, 40)));
+    assert_eq!(close.text, "NOT_FOUND - no exchange 'nope' in vhost '/'");
+    wire.send_method(1, (20, 41), &[]);
+    wire.declare_queue(2, &broker.name("q"), 4);
+    wire.close();
 }
 
 #[test]

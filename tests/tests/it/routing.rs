@@ -3,8 +3,8 @@
 use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, ExchangeKind};
-use warren_tests::Broker;
 use warren_tests::client::{self, refusal, table};
+use warren_tests::{Broker, Wire};
 
 async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> String {
     let options = ExchangeDeclareOptions::default();
@@ -236,7 +236,7 @@ fn exchanges_pass_messages_on_to_exchanges_even_in_a_circle() {
 fn an_internal_exchange_takes_messages_from_exchanges_only() {
     let broker = Broker::start();
     client::run(async {
-        let (connection, channel) = client::open_with_confirms(&broker).await;
+        let (_connection, channel) = client::open_with_confirms(&broker).await;
         let inner = broker.name("inner");
         let options = ExchangeDeclareOptions { internal: true, ..Default::default() };
         channel
@@ -255,13 +255,12 @@ fn an_internal_exchange_takes_messages_from_exchanges_only() {
         client::publish(&channel, &outer, "", b"through").await;
         assert_eq!(client::drain(&channel, &queue).await, ["through"]);
 
-        let other = connection.create_channel().await.unwrap();
-        client::publish(&other, &inner, "", b"refused").await;
-        // The refusal is asynchronous; the next method learns of it.
-        let after = other.basic_qos(0, Default::default()).await;
+        let refused = Wire::refusal(broker.amqp_address(), |wire| {
+            wire.publish(1, &inner, "", 0, b"refused");
+        });
         let text =
             format!("ACCESS_REFUSED - cannot publish to internal exchange '{inner}' in vhost '/'");
-        assert_eq!(refusal(after), (403, text));
+        assert_eq!(refused, (403, text));
         channel.exchange_delete(inner.as_str().into(), Default::default()).await.unwrap();
     });
 }
