@@ -179,6 +179,8 @@ fn a_delivery_tag_that_is_not_outstanding_closes_the_channel() {
     let mut wire = Wire::open_channel_1(broker.amqp_address());
     wire.declare_queue(1, &queue, 0);
     wire.publish(1, "", &queue, 0, b"once");
+    // The answer tells that the message before it is in the queue.
+    wire.declare_queue(1, &queue, 0);
     let refused = Wire::refusal(broker.amqp_address(), |wire| {
         wire.send_method(1, (60, 70), &[&[0, 0][..], &short_string(&queue), &[0]].concat());
         wire.expect_method(1, (60, 71));
