@@ -149,23 +149,17 @@ impl Unacknowledged {
 
     /// Takes one delivery, or all up to `tag`, or all for `tag` 0 with `multiple`.
     pub(crate) fn take(&mut self, tag: u64, multiple: bool) -> Result<Vec<Delivery>, Error> {
-        if multiple && tag == 0 {
+        if !multiple {
+            return Ok(vec![self.take_one(tag)?]);
+        }
+        if tag == 0 {
             return Ok(self.take_all());
         }
         let Some(at) = self.position(tag) else {
             return Err(Error::UnknownDeliveryTag { delivery_tag: tag });
         };
-        let taken: Vec<_> = if multiple {
-            self.deliveries.drain(..=at).filter_map(|(_, delivery)| delivery).collect()
-        } else if at == 0 {
-            self.deliveries.pop_front().and_then(|(_, delivery)| delivery).into_iter().collect()
-        } else {
-            self.deliveries
-                .get_mut(at)
-                .and_then(|(_, delivery)| delivery.take())
-                .into_iter()
-                .collect()
-        };
+        let taken: Vec<_> =
+            self.deliveries.drain(..=at).filter_map(|(_, delivery)| delivery).collect();
         self.live -= taken.len();
         self.close_gaps();
         Ok(taken)
