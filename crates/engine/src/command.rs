@@ -55,8 +55,10 @@ pub enum Command {
         load: Load,
         /// The last place that was looked at.
         through: Sequence,
-        /// Places and contents.
+        /// Places and contents, in order.
         messages: Vec<(Sequence, Message)>,
+        /// Messages that wait but cannot be read, with the lengths of their bodies, in order.
+        damaged: Vec<(Sequence, u32)>,
     },
 }
 

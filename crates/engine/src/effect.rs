@@ -79,15 +79,18 @@ pub struct Outgoing {
     pub after_commit: bool,
 }
 
-/// A wish to have the contents of waiting messages read back from disk.
+/// A wish to have waiting messages read back from disk: those that stand under the queue and those
+/// under [`QueueId::spilled`] of it, merged in the order of their places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
     /// The queue.
     pub queue: QueueId,
     /// The first place.
     pub first: Sequence,
-    /// The last place.
+    /// The last place. The range may be far larger than what waits in it.
     pub last: Sequence,
+    /// The answer brings at most this many messages, the first ones; at least 1.
+    pub messages_max: u32,
 }
 
 /// Something for one session.

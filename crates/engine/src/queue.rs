@@ -104,7 +104,7 @@ impl Queue {
 
     /// A queue after a restart, its contents still on disk.
     pub(crate) fn recovered(recovered: &RecoveredQueue) -> Self {
-        let RecoveredQueue { record, next_sequence, delivered_through, messages } = recovered;
+        let RecoveredQueue { record, next_sequence, delivered_through, messages, .. } = recovered;
         let mut queue = Self::new(record.clone(), None);
         queue.next_sequence = *next_sequence;
         queue.delivered_through = *delivered_through;
@@ -237,7 +237,8 @@ impl Queue {
             .last()?
             .sequence;
         self.loading = true;
-        Some(Load { queue: self.record.id, first, last })
+        let messages_max = limits::LOAD_MESSAGES as u32;
+        Some(Load { queue: self.record.id, first, last, messages_max })
     }
 
     /// Fills in contents that came from disk. Gives back the entries up to `through` that were

@@ -10,7 +10,7 @@ use warren_amqp::FieldTable;
 
 use crate::Message;
 
-/// A virtual host, numbered from 1; 0 is never used.
+/// A virtual host, numbered from 1 and below 2^31; 0 is never used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VirtualHostId(pub u32);
 
@@ -29,7 +29,7 @@ impl QueueId {
     /// The virtual host that the queue belongs to.
     #[must_use]
     pub fn virtual_host(self) -> VirtualHostId {
-        VirtualHostId((self.0 >> 32) as u32)
+        VirtualHostId(((self.0 & !SPILLED) >> 32) as u32)
     }
 
     /// The queue's number inside its virtual host.
@@ -37,7 +37,25 @@ impl QueueId {
     pub fn counter(self) -> u32 {
         self.0 as u32
     }
+
+    /// The name under which the store keeps messages of this queue that left memory and need not
+    /// survive a restart. It shares the places of the queue, is never declared, and what is under
+    /// it is forgotten when a store is opened.
+    #[must_use]
+    pub fn spilled(self) -> Self {
+        Self(self.0 | SPILLED)
+    }
+
+    /// True if this is the name for messages that need not survive a restart.
+    #[must_use]
+    pub fn is_spilled(self) -> bool {
+        self.0 & SPILLED != 0
+    }
 }
+
+/// Marks the names for messages that need not survive a restart: the highest bit, which no number
+/// of a virtual host reaches.
+const SPILLED: u64 = 1 << 63;
 
 /// The place of a message in its queue, counted from 1 and never used twice.
 pub type Sequence = u64;
@@ -195,9 +213,24 @@ pub struct RecoveredQueue {
     pub next_sequence: Sequence,
     /// The highest place that was delivered and wanted an acknowledgement; 0 if there was none.
     pub delivered_through: Sequence,
-    /// The messages that wait, in the order of their places. Their content stays on disk until
-    /// the engine asks for it (see [`crate::Load`]).
+    /// The messages that wait. They stay on disk until the engine asks for them (see
+    /// [`crate::Load`]).
+    pub waiting: Waiting,
+    /// The messages that wait, in the order of their places.
     pub messages: Vec<RecoveredMessage>,
+}
+
+/// Messages of a queue that wait on disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// The lowest place among them; without meaning if there are none.
+    pub first: Sequence,
+    /// The highest place.
+    pub last: Sequence,
+    /// How many there are.
+    pub messages: u64,
+    /// What their bodies take together, in bytes.
+    pub body_bytes: u64,
 }
 
 /// A message that waits in a recovered queue.

@@ -150,7 +150,7 @@ impl VirtualHost {
                 self.request(session, channel, request, effects);
             }
             Command::Flushed { session, bytes } => self.flushed(session, bytes),
-            Command::Loaded { load, through, messages } => {
+            Command::Loaded { load, through, messages, .. } => {
                 self.loaded(load, through, messages, effects);
             }
         }

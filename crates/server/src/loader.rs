@@ -29,7 +29,8 @@ pub(crate) fn run(
                 for (sequence, reason) in damaged {
                     error!(queue.id = load.queue.0, sequence, reason, "a message is damaged");
                 }
-                let command = Command::Loaded { load, through, messages };
+                let damaged = vec![];
+                let command = Command::Loaded { load, through, messages, damaged };
                 if shard.blocking_send(ToShard::Loaded(host, command)).is_err() {
                     return;
                 }

@@ -82,7 +82,7 @@ impl Reader {
     }
 
     fn places(&self, load: Load, bytes_max: usize) -> Result<Places, Error> {
-        let Load { queue, first, last } = load;
+        let Load { queue, first, last, .. } = load;
         let mut found = Found::new(bytes_max);
         let older_settled = {
             let state = self.shared.state();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rustc_hash::FxHashMap;
-use warren_engine::{QueueId, Recovered, RecoveredMessage, RecoveredQueue};
+use warren_engine::{QueueId, Recovered, RecoveredMessage, RecoveredQueue, Waiting};
 
 use crate::checkpoint::NEW_SPARE;
 use crate::delta::Places;
@@ -255,7 +255,14 @@ fn recovered(
             );
         }
         let Places { next_sequence, delivered_through } = places;
-        queues.push(RecoveredQueue { record, next_sequence, delivered_through, messages });
+        let waiting = Waiting {
+            first: messages.first().map_or(0, |message| message.sequence),
+            last: messages.last().map_or(0, |message| message.sequence),
+            messages: messages.len() as u64,
+            body_bytes: messages.iter().map(|message| u64::from(message.body_bytes)).sum(),
+        };
+        let queue = RecoveredQueue { record, next_sequence, delivered_through, waiting, messages };
+        queues.push(queue);
     }
     Ok(Recovered {
         exchanges: topology

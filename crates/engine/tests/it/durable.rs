@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use warren_engine::{
     BindingRecord, ExchangeRecord, Load, Message, QueueId, QueueRecord, Recovered,
-    RecoveredMessage, RecoveredQueue, Sequence, VirtualHostId, Write,
+    RecoveredMessage, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
 };
 
 #[derive(Default)]
@@ -113,6 +113,7 @@ impl Durable {
             record: queue.record.clone(),
             next_sequence: queue.next_sequence,
             delivered_through: queue.delivered_through,
+            waiting: waiting(&queue.messages),
             messages: queue.messages.iter().map(recovered_message).collect(),
         });
         Recovered {
@@ -129,6 +130,15 @@ impl Durable {
             let range = queue.messages.range(load.first..=load.last);
             range.map(|(place, message)| (*place, message.clone())).collect()
         })
+    }
+}
+
+fn waiting(messages: &BTreeMap<Sequence, Message>) -> Waiting {
+    Waiting {
+        first: messages.keys().next().copied().unwrap_or_default(),
+        last: messages.keys().next_back().copied().unwrap_or_default(),
+        messages: messages.len() as u64,
+        body_bytes: messages.values().map(|message| message.body().len() as u64).sum(),
     }
 }
 

@@ -113,7 +113,7 @@ impl World {
         }
         let mut messages = self.durable.contents(load);
         messages.retain(|(place, _)| *place <= through && !without.contains(place));
-        Command::Loaded { load, through, messages }
+        Command::Loaded { load, through, messages, damaged: vec![] }
     }
 
     /// Carries out a command, keeps what it wrote, and checks what must hold.

@@ -77,7 +77,7 @@ pub(crate) fn check_contents(reader: &Reader, model: &Model) -> Result<(), Strin
         let mut found = Vec::new();
         let mut first = 1;
         while first < queue.next_sequence {
-            let load = Load { queue: *id, first, last: Sequence::MAX };
+            let load = Load { queue: *id, first, last: Sequence::MAX, messages_max: u32::MAX };
             let loaded = reader.load(load, 2_500).map_err(|error| error.to_string())?;
             if !loaded.damaged.is_empty() {
                 return Err(format!("damaged: {:?}", loaded.damaged));

@@ -37,7 +37,9 @@ fn checkpoint(opened: &mut Opened) {
 }
 
 fn load(reader: &Reader, first: Sequence, last: Sequence, bytes_max: usize) -> Loaded {
-    let loaded = reader.load(Load { queue: queue(), first, last }, bytes_max).expect("no fault");
+    let loaded = reader
+        .load(Load { queue: queue(), first, last, messages_max: u32::MAX }, bytes_max)
+        .expect("no fault");
     assert_eq!(loaded.damaged, vec![]);
     for (sequence, message) in &loaded.messages {
         assert_eq!(message.body(), body(*sequence), "message {sequence}");
