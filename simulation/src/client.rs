@@ -133,6 +133,10 @@ impl ClientChannel {
     }
 
     fn answered(&mut self, name: &'static str) -> Result<(), Violation> {
+        if name == "close" {
+            // What was still to be got is not answered any more.
+            self.awaited.pop_front_if(|awaited| *awaited == "get");
+        }
         match self.awaited.pop_front() {
             Some(awaited) if awaited == name => Ok(()),
             awaited => Err(wrong(format!("the answer to {name} comes, {awaited:?} is awaited"))),

@@ -123,6 +123,10 @@ impl World {
 
     /// After two checkpoints and all housekeeping, emptied queues take no room.
     fn look_at_disk(&mut self) -> Result<(), Violation> {
+        if let Some(node) = &mut self.node {
+            // What was replayed at the start needs a checkpoint too.
+            node.changed = true;
+        }
         for _ in 0..6 {
             if self.node.as_ref().is_some_and(|node| node.may_checkpoint()) {
                 self.checkpoint();

@@ -192,6 +192,11 @@ impl Asking<'_> {
 
     fn request(&mut self, wish: Wish, channel: &mut ClientChannel) -> Option<Request> {
         let no_wait = false;
+        // Clients wait for the answer to `basic.get` before they ask something else that is
+        // answered: a content that comes from disk is late, and other answers would pass it.
+        if channel.get.is_some() && !matches!(wish, Wish::CloseChannel | Wish::Nack) {
+            return None;
+        }
         let (name, request) = match wish {
             Wish::CloseChannel => {
                 channel.closing = true;
@@ -230,9 +235,6 @@ impl Asking<'_> {
                 ("cancel", Request::Cancel { consumer_tag, no_wait })
             }
             Wish::Get => {
-                if channel.get.is_some() {
-                    return None;
-                }
                 let no_ack = self.random.percent(30);
                 channel.get = Some(no_ack);
                 ("get", Request::Get { queue: self.queue(), no_ack })

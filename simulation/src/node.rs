@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use warren_engine::{
-    Command, Effects, Event, Load, Outgoing, SessionId, VirtualHost, VirtualHostId,
+    Command, Effects, Event, Load, Outgoing, RecoveredQueue, SessionId, VirtualHost, VirtualHostId,
 };
 use warren_storage::fault::SimulatedDisk;
 use warren_storage::{Checkpointer, Log, Opened, Options, Reader, open_on};
 
 use crate::committer::{Checkpoint, Group};
-use crate::messages::id_of;
+use crate::messages::{MessageId, id_of};
 use crate::model::{Found, Model};
 use crate::trace::Trace;
 use crate::{Counts, Violation, limits};
@@ -85,7 +85,7 @@ impl Node {
         let Opened { log, checkpointer, reader, recovered, .. } = opened;
         let mut found = Found::default();
         for queue in &recovered.queues {
-            let messages = read_all(&reader, queue.record.id)?;
+            let messages = read_all(&reader, queue)?;
             found.queues.push((queue.record.clone(), messages));
         }
         found.exchanges = recovered.exchanges.iter().map(|(_, record)| record.clone()).collect();
@@ -247,18 +247,23 @@ fn is_held(held: &BTreeMap<(SessionId, u16), u64>, session: SessionId, event: &E
     }
 }
 
-/// The numbers of all messages that wait in a queue, as the loader would get them. A message that
-/// cannot be read has none and is missed by the comparison.
+/// The numbers of all messages that wait in a queue, as the loader would get them, and whether
+/// they were delivered before. A message that cannot be read is missed by the comparison.
 fn read_all(
     reader: &Reader,
-    queue: warren_engine::QueueId,
-) -> Result<Vec<u64>, warren_storage::Error> {
+    queue: &RecoveredQueue,
+) -> Result<Vec<(MessageId, bool)>, warren_storage::Error> {
+    let delivered = queue.delivered_through;
+    let queue = queue.record.id;
     let mut found = vec![];
     let mut first = 1;
     loop {
         let load = Load { queue, first, last: u64::MAX, messages_max: u32::MAX };
         let loaded = reader.load(load, 64 << 10)?;
-        found.extend(loaded.messages.iter().filter_map(|(_, message)| id_of(message)));
+        found.extend(loaded.messages.iter().filter_map(|(sequence, message)| {
+            let id = id_of(message)?;
+            Some((id, *sequence <= delivered))
+        }));
         if loaded.through == u64::MAX || loaded.through < first {
             return Ok(found);
         }

@@ -44,7 +44,8 @@ pub(crate) struct Durable {
 pub(crate) struct Found {
     pub(crate) exchanges: Vec<ExchangeRecord>,
     pub(crate) bindings: Vec<BindingRecord>,
-    pub(crate) queues: Vec<(QueueRecord, Vec<MessageId>)>,
+    /// With each message whether it is known as delivered.
+    pub(crate) queues: Vec<(QueueRecord, Vec<(MessageId, bool)>)>,
 }
 
 impl Durable {
@@ -129,11 +130,21 @@ fn same_set(
 fn compare_messages(
     name: &str,
     queue: &DurableQueue,
-    found: &[MessageId],
+    found: &[(MessageId, bool)],
 ) -> Result<(), Violation> {
+    let flags: Vec<(MessageId, bool)> = queue
+        .messages
+        .iter()
+        .map(|(place, id)| (*id, *place <= queue.delivered_through))
+        .collect();
+    if flags == found {
+        return Ok(());
+    }
+    let found: Vec<MessageId> = found.iter().map(|(id, _)| *id).collect();
     let expected: Vec<MessageId> = queue.messages.values().copied().collect();
     if expected == found {
-        return Ok(());
+        let text = format!("queue {name}: it is not known which messages were delivered");
+        return Err(Violation::new("P5", text));
     }
     let missing: Vec<_> = expected.iter().filter(|id| !found.contains(id)).collect();
     if !missing.is_empty() {
