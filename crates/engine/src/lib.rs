@@ -12,6 +12,10 @@ mod effect;
 mod error;
 pub mod limits;
 mod message;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
 mod queue;
 mod record;
 mod router;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use crate::planted::{self, Bug};
 use crate::record::{QueueRecord, RecoveredQueue, Sequence};
 use crate::{Load, Message, SessionId, limits};
 
@@ -159,7 +160,8 @@ impl Queue {
 
     /// Gives how far the queue was delivered, if that is further than when it was last given.
     pub(crate) fn take_delivered(&mut self) -> Option<Sequence> {
-        let is_new = self.delivered_through > self.delivered_written;
+        let is_new = self.delivered_through > self.delivered_written
+            && !planted::is(Bug::DeliveredNotWritten);
         self.delivered_written = self.delivered_through;
         is_new.then_some(self.delivered_through)
     }
@@ -170,8 +172,11 @@ impl Queue {
         // The order of the tags, which is mostly that of the places already.
         entries.sort_by_key(|entry| entry.sequence);
         self.unacknowledged -= entries.len();
+        if planted::is(Bug::RequeueForgetsOne) {
+            entries.pop();
+        }
         for entry in &mut entries {
-            entry.redelivered = true;
+            entry.redelivered = !planted::is(Bug::RequeueForgetsFlag);
             self.ready_bytes += u64::from(entry.body_bytes);
             if entry.durable && self.resident_bytes >= resident_max {
                 entry.message = None;
@@ -179,6 +184,9 @@ impl Queue {
             self.resident_bytes += entry.resident_bytes();
         }
         self.ready.reserve(entries.len());
+        if planted::is(Bug::RequeueAtEnd) {
+            self.ready.extend(entries.drain(..));
+        }
         let mut waiting = None;
         while let Some(entry) = entries.pop() {
             match self.ready.front() {
@@ -250,6 +258,9 @@ impl Queue {
         messages: Vec<(Sequence, Message)>,
     ) -> Vec<Entry> {
         self.loading = false;
+        if planted::is(Bug::LoadBringsBack) {
+            self.bring_back(&messages);
+        }
         let mut messages = messages.into_iter().peekable();
         let start = self.ready.partition_point(|entry| entry.sequence < load.first);
         let mut lost_at = vec![];
@@ -278,10 +289,27 @@ impl Queue {
         lost
     }
 
+    /// The bug [`Bug::LoadBringsBack`].
+    fn bring_back(&mut self, messages: &[(Sequence, Message)]) {
+        for (sequence, message) in messages {
+            let at = self.ready.partition_point(|entry| entry.sequence < *sequence);
+            if self.ready.get(at).is_none_or(|entry| entry.sequence != *sequence) {
+                let body_bytes = message.body().len() as u32;
+                self.ready_bytes += u64::from(body_bytes);
+                let (sequence, redelivered) = (*sequence, false);
+                let entry = Entry { sequence, message: None, body_bytes, redelivered, durable: true };
+                self.ready.insert(at, entry);
+            }
+        }
+    }
+
     /// Empties what is ready. What is unacknowledged stays.
     pub(crate) fn purge(&mut self) -> VecDeque<Entry> {
         self.ready_bytes = 0;
         self.resident_bytes = 0;
+        if planted::is(Bug::PurgeForgetsHeld) {
+            self.unacknowledged = 0;
+        }
         std::mem::take(&mut self.ready)
     }
 

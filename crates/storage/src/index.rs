@@ -21,6 +21,7 @@ use crate::bytes::Cursor;
 use crate::delta::{Entry, Freed, Layer, Places, QueueDelta, Ranges};
 use crate::disk::RedbFile;
 use crate::limits::{FORMAT_VERSION, ROW_BYTES_FULL};
+use crate::planted::{self, Bug};
 use crate::shared::Position;
 use crate::topology::{self, Topology};
 use crate::{Disk, Error, rows};
@@ -238,7 +239,7 @@ impl Index {
         let mut deltas: Vec<(&QueueId, &QueueDelta)> = layer.queues.iter().collect();
         deltas.sort_unstable_by_key(|(queue, _)| **queue);
         for (queue, delta) in deltas {
-            if delta.deleted {
+            if delta.deleted && !planted::is(Bug::DeletedRowsStay) {
                 remove_rows(&mut messages, *queue, &mut freed)?;
                 places.remove(queue.0)?;
             }
@@ -384,9 +385,12 @@ fn remove_settled(
     while let Some(position) = next {
         let Some((key, entries)) = row_at(table, queue, position)? else { break };
         let last = entries.last().map_or(position, |entry| entry.sequence.max(position));
-        let (gone, kept): (Vec<Entry>, Vec<Entry>) =
+        let (gone, mut kept): (Vec<Entry>, Vec<Entry>) =
             entries.into_iter().partition(|entry| settled.contains(entry.sequence));
         if !gone.is_empty() {
+            if planted::is(Bug::RowLosesLast) {
+                kept.pop();
+            }
             gone.iter().for_each(|entry| freed.add(entry.segment, 1));
             table.remove((queue.0, key))?;
             put_rows(table, queue, &kept)?;

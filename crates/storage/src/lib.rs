@@ -32,6 +32,10 @@ pub mod fault;
 mod index;
 mod limits;
 mod log;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
 mod reader;
 mod record;
 mod recovery;

@@ -12,6 +12,7 @@ use warren_engine::{Load, Message, MessageBatch, QueueId, Sequence};
 
 use crate::delta::{Entry, QueueDelta, Ranges};
 use crate::limits::{LOAD_ATTEMPTS_MAX, READ_BYTES_MAX, READ_GAP_BYTES_MAX};
+use crate::planted::{self, Bug};
 use crate::record::{MESSAGE_HEADER_BYTES, verified_message};
 use crate::shared::Shared;
 use crate::{Error, segment};
@@ -90,7 +91,8 @@ impl Reader {
                 return Ok(Places { entries: Vec::new(), through: last });
             }
             let live = state.live.queues.get(&queue);
-            let frozen = state.frozen.as_ref().and_then(|layer| layer.queues.get(&queue));
+            let frozen = state.frozen.as_ref().filter(|_| !planted::is(Bug::FrozenOverlooked));
+            let frozen = frozen.and_then(|layer| layer.queues.get(&queue));
             found.take_layers(load, live, frozen)
         };
         if let Some(settled) = older_settled {

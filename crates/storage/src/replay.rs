@@ -10,6 +10,7 @@ use crate::bytes::Cursor;
 use crate::delta::Entry;
 use crate::limits::REPLAY_WINDOW_BYTES;
 use crate::log::Active;
+use crate::planted::{self, Bug};
 use crate::record::{Replayed, Writes, body_bytes};
 use crate::recovery::{Damage, Report};
 use crate::segment::{
@@ -99,7 +100,7 @@ impl<'a> Replay<'a> {
             }
             self.damage(number, 0, "the header of the segment is unreadable");
         }
-        if !is_empty {
+        if !is_empty && !planted::is(Bug::ReplayNotSynced) {
             // The records may still be in the system's memory alone, left by a process that was
             // killed. What the engine is told now must not be lost by a later power cut.
             file.sync_data().map_err(|error| Error::io("sync", &path, &error))?;
@@ -159,6 +160,7 @@ impl<'a> Replay<'a> {
                 Some(Replayed::Settled { queue, first, last }) => {
                     self.state.settle(queue, first, last);
                 }
+                Some(Replayed::Delivered { .. }) if planted::is(Bug::DeliveredForgotten) => {}
                 Some(Replayed::Delivered { queue, through }) => self.state.deliver(queue, through),
                 Some(Replayed::Topology(write)) => {
                     self.topology.apply(&write);

@@ -1,1 +1,5 @@
-//! Tests of the simulation.
+//! Seeds hold, runs repeat, and planted bugs are noticed.
+
+#[cfg(feature = "planted")]
+mod planted;
+mod seeds;

@@ -5,6 +5,7 @@ use warren_amqp::FieldTable;
 use super::{Refusal, VirtualHost};
 use crate::command::Declaration;
 use crate::error::Inequivalence;
+use crate::planted::{self, Bug};
 use crate::queue::{ConsumerKey, Queue};
 use crate::record::{BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueRecord, Write};
 use crate::topology::{Removed, Topology};
@@ -131,7 +132,8 @@ impl VirtualHost {
             owner.exclusive_queues.insert(id);
         }
         self.queues.insert(id, Queue::new(record, owner));
-        self.declared(at, id, durable, declaration.no_wait, effects)
+        let waits = durable && !planted::is(Bug::DeclareBeforeSync);
+        self.declared(at, id, waits, declaration.no_wait, effects)
     }
 
     fn check_redeclared(
@@ -212,7 +214,10 @@ impl VirtualHost {
 
     /// Takes a queue away with its bindings, and tells its consumers.
     pub(super) fn remove_queue(&mut self, id: QueueId, effects: &mut Effects) {
-        let removed = self.topology.remove_queue(id);
+        let mut removed = self.topology.remove_queue(id);
+        if planted::is(Bug::BindingStays) {
+            removed.clear();
+        }
         self.write_removed(removed, effects);
         let Some(queue) = self.queues.remove(&id) else { return };
         if queue.is_durable() {
@@ -248,7 +253,8 @@ impl VirtualHost {
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
         let purged = queue.purge();
         let durable = queue.is_durable();
-        for entry in purged.iter().filter(|entry| entry.durable) {
+        let written = purged.len() - usize::from(planted::is(Bug::PurgeNotWritten)).min(purged.len());
+        for entry in purged.iter().take(written).filter(|entry| entry.durable) {
             effects.settled(id, entry.sequence);
         }
         let reply = Reply::QueuePurgeOk { message_count: purged.len() as u32 };

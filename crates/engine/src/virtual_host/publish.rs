@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::VirtualHost;
 use crate::command::PublishBatch;
+use crate::planted::{self, Bug};
 use crate::record::Write;
 use crate::topology::Route;
 use crate::{Effects, Error, Event, Message, Origin, SessionId, limits};
@@ -38,6 +39,7 @@ impl Confirms {
     /// After the whole batch, so that a message's return comes before its confirm.
     fn finish(self, session: SessionId, effects: &mut Effects) {
         for Run { channel, first, last, durable } in self.runs {
+            let durable = durable && !planted::is(Bug::ConfirmBeforeSync);
             effects.send_after(durable, session, Event::Confirm { channel, first, last });
         }
     }
@@ -69,7 +71,7 @@ impl VirtualHost {
                 },
             };
             let durable = self.enqueue(&message, &route, effects);
-            if route.is_empty() && mandatory {
+            if route.is_empty() && mandatory && !planted::is(Bug::ReturnForgotten) {
                 effects.send(session, Event::Return { channel, message });
             }
             if let Some(number) = confirm {
@@ -113,6 +115,9 @@ impl VirtualHost {
         let mut written = SmallVec::new();
         let resident_max = self.resident_max();
         for id in route.iter() {
+            if planted::is(Bug::FanOutLosesCopy) && route.len() > 1 && route.last() == Some(id) {
+                continue;
+            }
             let Some(queue) = self.queues.get_mut(id) else { continue };
             let durable = message.is_persistent() && queue.is_durable();
             let sequence = queue.enqueue(message.clone(), durable, resident_max);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Refusal, VirtualHost};
 use crate::command::Acknowledgement;
+use crate::planted::{self, Bug};
 use crate::queue::Entry;
 use crate::session::Delivery;
 use crate::{Effects, Error, Origin, QueueId, Reply, SessionId};
@@ -58,7 +59,8 @@ impl VirtualHost {
         if requeue {
             self.put_back(at, deliveries);
         } else {
-            for delivery in deliveries {
+            for mut delivery in deliveries {
+                delivery.entry.durable &= !planted::is(Bug::RejectNotWritten);
                 self.settle(at, &delivery, effects);
             }
         }
