@@ -171,7 +171,10 @@ impl Asking<'_> {
     fn publication(&mut self, id: u64) -> Publication {
         let random = &mut *self.random;
         let (exchange, routing_key) = if random.percent(self.profile.default_exchange_percent) {
-            (String::new(), random.pick(&QUEUES).unwrap_or_default().to_owned())
+            let there = self.model.queue_names();
+            let there = random.pick(&there).filter(|_| random.percent(90));
+            let any = || random.pick(&QUEUES).unwrap_or_default().to_owned();
+            (String::new(), there.unwrap_or_else(any))
         } else {
             let known = EXCHANGES.map(|(name, _)| name);
             let known = [&known[..5], &["amq.topic", "amq.fanout", "amq.direct"]].concat();

@@ -5,7 +5,7 @@ pub(crate) const TRACE_LINES: usize = 400;
 
 /// The longest run before the end game, in steps. A run costs some tens of milliseconds, so that
 /// thousands fit into an hour, and holds several lives of the broker.
-pub(crate) const STEPS_MAX: usize = 1_600;
+pub(crate) const STEPS_MAX: usize = 4_000;
 pub(crate) const STEPS_MIN: usize = 150;
 
 /// Steps within which everything comes to rest when no client asks for more. Only a fault makes

@@ -168,6 +168,9 @@ impl Node {
         let (events, lost) = (self.effects.events.len(), self.effects.lost.len());
         self.host.apply(command.clone(), &mut self.effects);
         notes.counts.commands += 1;
+        if let Command::Publish(batch) = &command {
+            notes.counts.published += batch.publishes.len() as u64;
+        }
         let events = self.effects.events.get(events..).unwrap_or_default();
         note_events(events, notes);
         let checked = self.host.check_invariants();
@@ -217,9 +220,12 @@ impl Node {
         let done = self.done_group;
         self.held.retain(|_, group| *group > done);
         for Outgoing { session, event, after_commit } in self.effects.events.drain(..) {
-            let waits = after_commit || is_held(&self.held, session, &event);
-            if waits && let Event::Reply { channel, .. } = &event {
-                self.held.insert((session, *channel), group);
+            let is_held = is_held(&self.held, session, &event);
+            let waits = after_commit || is_held;
+            if (is_held || (waits && matches!(event, Event::Reply { .. })))
+                && let Some(channel) = event.channel()
+            {
+                self.held.insert((session, channel), group);
             }
             let Some(client) = self.clients.get_mut(&session) else { continue };
             if client.events.is_empty() && client.committed.is_empty() {

@@ -15,6 +15,7 @@ mod message;
 #[cfg(feature = "planted")]
 pub mod planted;
 #[cfg(not(feature = "planted"))]
+#[expect(unreachable_pub, reason = "tests reach it by the feature")]
 mod planted;
 mod queue;
 mod record;

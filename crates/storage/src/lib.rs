@@ -35,6 +35,7 @@ mod log;
 #[cfg(feature = "planted")]
 pub mod planted;
 #[cfg(not(feature = "planted"))]
+#[expect(unreachable_pub, reason = "tests reach it by the feature")]
 mod planted;
 mod reader;
 mod record;
