@@ -4,8 +4,10 @@
 use warren_engine::{Command, ConsumeRequest, Request, SessionId};
 
 use crate::client::{Client, ClientChannel};
+use crate::committer::Checkpoint;
 use crate::faults::End;
 use crate::limits;
+use crate::node::Node;
 use crate::random::Random;
 use crate::world::World;
 use crate::Violation;
@@ -14,6 +16,10 @@ impl World {
     pub(crate) fn finish(&mut self) -> Result<(), Violation> {
         self.notes.trace.line(format_args!("faults end"));
         self.disk.heal();
+        let failing = |node: &Node| matches!(node.checkpoint, Checkpoint::Ran(Err(_)));
+        if self.node.as_ref().is_some_and(failing) {
+            self.checkpoint();
+        }
         if self.node.as_ref().is_some_and(|node| node.failed.is_some()) {
             self.end(End::Kill)?;
             self.disk.heal();
@@ -43,7 +49,7 @@ impl World {
                 let text = "the store fails without a fault".to_owned();
                 return Err(Violation::new("P12", text));
             }
-            if self.node.as_ref().is_none_or(crate::node::Node::is_at_rest) {
+            if self.node.as_ref().is_none_or(Node::is_at_rest) {
                 return Ok(());
             }
             self.shard(16)?;

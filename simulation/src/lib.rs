@@ -64,7 +64,7 @@ pub struct Outcome {
     pub hash: u64,
     /// What was not as it must be.
     pub violation: Option<Violation>,
-    /// The last lines of the trace.
+    /// The last lines of the trace, or all of them.
     pub tail: Vec<String>,
     /// What happened in the run.
     pub counts: Counts,
@@ -117,7 +117,18 @@ impl Counts {
 /// Carries out the run of a seed. A panic of the broker is a violation like any other.
 #[must_use]
 pub fn run(seed: u64) -> Outcome {
+    run_world(seed, world::World::new(seed))
+}
+
+/// The same with every line of the trace kept.
+#[must_use]
+pub fn run_traced(seed: u64) -> Outcome {
     let mut world = world::World::new(seed);
+    world.notes.trace.whole = true;
+    run_world(seed, world)
+}
+
+fn run_world(seed: u64, mut world: world::World) -> Outcome {
     let result = catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));

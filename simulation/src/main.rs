@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use warren_simulation::{Counts, Outcome, run};
+use warren_simulation::{Counts, Outcome, run, run_traced};
 
 const HELP: &str = "\
 simulate [--seeds N] [--from S] [--minutes M] [--trace]
@@ -11,7 +11,7 @@ simulate [--seeds N] [--from S] [--minutes M] [--trace]
 --seeds N    so many seeds (300)
 --from S     the first of them (1)
 --minutes M  for so long, whatever --seeds says
---trace      show the trace of every seed, not only of one that fails";
+--trace      show the whole trace of every seed, not only the end of one that fails";
 
 #[derive(Debug, Default)]
 struct Arguments {
@@ -38,14 +38,14 @@ fn main() -> ExitCode {
         if until.is_some_and(|until| begun.elapsed() >= until) {
             break;
         }
-        let outcome = run(seed);
-        if arguments.trace {
+        let outcome = if arguments.trace { run_traced(seed) } else { run(seed) };
+        if arguments.trace && outcome.violation.is_none() {
             show(&outcome);
         }
         if let Some(violation) = &outcome.violation {
             show(&outcome);
             eprintln!("seed {seed}: {violation}");
-            eprintln!("again: cargo xtask simulate --from {seed} --seeds 1");
+            eprintln!("again: cargo xtask simulate --from {seed} --seeds 1 --trace");
             return ExitCode::FAILURE;
         }
         counts.add(&outcome.counts);

@@ -11,11 +11,13 @@ pub(crate) struct Trace {
     hash: u64,
     pub(crate) lines: u64,
     tail: VecDeque<String>,
+    /// Keep all lines.
+    pub(crate) whole: bool,
 }
 
 impl Trace {
     pub(crate) fn line(&mut self, text: fmt::Arguments<'_>) {
-        let mut line = if self.tail.len() >= TRACE_LINES {
+        let mut line = if self.tail.len() >= TRACE_LINES && !self.whole {
             self.tail.pop_front().unwrap_or_default()
         } else {
             String::new()

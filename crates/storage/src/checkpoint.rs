@@ -74,8 +74,12 @@ impl Checkpointer {
             state.retired.pop()
         };
         if let Some((number, bytes)) = retired {
-            self.remove_segment(number, bytes)?;
-            return Ok(true);
+            let removed = self.remove_segment(number, bytes);
+            if removed.is_err() {
+                // Again at the next call, but after the others.
+                self.shared.state().retired.insert(0, (number, bytes));
+            }
+            return removed.map(|()| true);
         }
         if self.shared.state().spares.len() >= self.shared.options.spare_segments {
             return Ok(false);
