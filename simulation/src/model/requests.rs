@@ -333,7 +333,9 @@ impl Model {
             count("ready messages are told of", *message_count, queue.ready.len())?;
             count("consumers are told of", *consumer_count, queue.consumers.len())?;
         }
-        Ok(if queue.durable { queue.declared_op } else { 0 })
+        // A passive one tells what is there now, not that it will be.
+        let promises = queue.durable && !declaration.passive;
+        Ok(if promises { queue.declared_op } else { 0 })
     }
 
     fn delete_queue(&mut self, name: &str, reply: Option<&Reply>) -> Result<u64, Violation> {

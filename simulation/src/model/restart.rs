@@ -16,8 +16,10 @@ impl Model {
         }
         let matched = match newer.compare(found) {
             Ok(()) => in_flight.max(self.synced_op),
-            Err(_) => {
-                self.durable.compare(found)?;
+            Err(newest) => {
+                let older = self.durable.compare(found);
+                // Where a record was being written, that with it is as likely meant.
+                older.map_err(|older| if in_flight > self.synced_op { newest } else { older })?;
                 newer = self.durable.clone();
                 self.synced_op
             }
