@@ -3,6 +3,7 @@
 
 use warren_engine::{Command, ConsumeRequest, Request, SessionId};
 
+use crate::Violation;
 use crate::client::{Client, ClientChannel};
 use crate::committer::Checkpoint;
 use crate::faults::End;
@@ -10,7 +11,6 @@ use crate::limits;
 use crate::node::Node;
 use crate::random::Random;
 use crate::world::World;
-use crate::Violation;
 
 impl World {
     pub(crate) fn finish(&mut self) -> Result<(), Violation> {

@@ -69,7 +69,8 @@ impl Asking<'_> {
         if client.closing {
             return None;
         }
-        let open: Vec<u16> = client.channels.iter().filter(|(_, c)| !c.closing).map(|c| *c.0).collect();
+        let open: Vec<u16> =
+            client.channels.iter().filter(|(_, c)| !c.closing).map(|c| *c.0).collect();
         let wish = self.random.weighted(&self.profile.wishes)?;
         let Some(number) = self.random.pick(&open).filter(|_| wish != Wish::OpenChannel) else {
             return self.open_channel(client);

@@ -130,7 +130,7 @@ impl Node {
     ) -> Result<(), Violation> {
         for _ in 0..commands {
             let Some(command) = self.inbox.pop_front() else { break };
-            self.apply(command, model, notes)?;
+            self.apply(&command, model, notes)?;
         }
         self.hand_on(model);
         Ok(())
@@ -138,11 +138,11 @@ impl Node {
 
     fn apply(
         &mut self,
-        command: Command,
+        command: &Command,
         model: &mut Model,
         notes: &mut Notes,
     ) -> Result<(), Violation> {
-        match &command {
+        match command {
             Command::OpenSession(session) => {
                 self.clients.insert(*session, ShardClient::default());
             }
@@ -168,18 +168,19 @@ impl Node {
         let (events, lost) = (self.effects.events.len(), self.effects.lost.len());
         self.host.apply(command.clone(), &mut self.effects);
         notes.counts.commands += 1;
-        if let Command::Publish(batch) = &command {
+        if let Command::Publish(batch) = command {
             notes.counts.published += batch.publishes.len() as u64;
         }
         let events = self.effects.events.get(events..).unwrap_or_default();
         note_events(events, notes);
         let checked = self.host.check_invariants();
         checked.map_err(|text| Violation::new("invariant", text))?;
-        model.apply(&command, events)?;
+        model.apply(command, events)?;
         model.check_summary(&self.host.summary())?;
         match self.effects.lost.get(lost..).unwrap_or_default().first() {
             Some((queue, sequence)) => {
-                let text = format!("message {sequence} of queue {} cannot be read", queue.counter());
+                let text =
+                    format!("message {sequence} of queue {} cannot be read", queue.counter());
                 Err(Violation::new("P1", text))
             }
             None => Ok(()),

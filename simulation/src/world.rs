@@ -70,7 +70,7 @@ impl Profile {
         ];
         for (weight, _) in &mut wishes {
             // Some wishes are rare in this run, some frequent.
-            *weight = *weight * random.pick(&[1, 2, 2, 4, 8]).unwrap_or(2);
+            *weight *= random.pick(&[1, 2, 2, 4, 8]).unwrap_or(2);
         }
         wishes.push((1, Wish::WrongTag));
         let factor = |random: &mut Random| random.pick(&[1, 2, 4, 8]).unwrap_or(2);

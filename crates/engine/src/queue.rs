@@ -297,7 +297,8 @@ impl Queue {
                 let body_bytes = message.body().len() as u32;
                 self.ready_bytes += u64::from(body_bytes);
                 let (sequence, redelivered) = (*sequence, false);
-                let entry = Entry { sequence, message: None, body_bytes, redelivered, durable: true };
+                let entry =
+                    Entry { sequence, message: None, body_bytes, redelivered, durable: true };
                 self.ready.insert(at, entry);
             }
         }

@@ -303,9 +303,7 @@ mod tests {
         while let Ok(events) = events.try_recv() {
             received.extend(events);
         }
-        let is_reply = |event: &Event| {
-            matches!(event, Event::Reply { reply, .. } if !matches!(reply, Reply::GetEmpty))
-        };
+        let is_reply = |event: &Event| matches!(event, Event::Reply { reply, .. } if !matches!(reply, Reply::GetEmpty));
         assert!(received.len() == 2 && received.iter().all(is_reply), "{received:?}");
     }
 }

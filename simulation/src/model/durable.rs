@@ -59,7 +59,8 @@ impl Durable {
             }
             Change::QueueDeclared { queue, name, auto_delete } => {
                 let (name, auto_delete) = (name.clone(), *auto_delete);
-                self.queues.insert(*queue, DurableQueue { name, auto_delete, ..Default::default() });
+                self.queues
+                    .insert(*queue, DurableQueue { name, auto_delete, ..Default::default() });
             }
             Change::QueueDeleted(queue) => {
                 self.queues.remove(queue);
@@ -132,11 +133,8 @@ fn compare_messages(
     queue: &DurableQueue,
     found: &[(MessageId, bool)],
 ) -> Result<(), Violation> {
-    let flags: Vec<(MessageId, bool)> = queue
-        .messages
-        .iter()
-        .map(|(place, id)| (*id, *place <= queue.delivered_through))
-        .collect();
+    let flags: Vec<(MessageId, bool)> =
+        queue.messages.iter().map(|(place, id)| (*id, *place <= queue.delivered_through)).collect();
     if flags == found {
         return Ok(());
     }

@@ -81,9 +81,7 @@ impl Model {
             }
         }
         match self.errors.first() {
-            Some(at) => {
-                Err(Violation::new("refusal", format!("{at:?} was not told of its error")))
-            }
+            Some(at) => Err(Violation::new("refusal", format!("{at:?} was not told of its error"))),
             None => Ok(()),
         }
     }
@@ -178,6 +176,10 @@ impl Model {
     fn get_empty(&mut self, at: At) -> Result<(), Violation> {
         let get = self.channels.get_mut(&at).and_then(|channel| channel.get.take());
         let Some((queue, _)) = get else {
+            if !self.sessions.contains(&at.0) {
+                // The session has just ended, and with one of its channels the queue.
+                return Ok(());
+            }
             return Err(Violation::new("order", format!("{at:?} did not ask for a message")));
         };
         let ready = self.queues.get(&queue).map_or(0, |queue| queue.ready.len());

@@ -1,8 +1,11 @@
 //! What commands do to queues, channels and sessions.
 
+use std::collections::BTreeMap;
+
+use warren_amqp::FieldTable;
 use warren_engine::{
-    Declaration, Destination, Event, ExchangeRecord, ExchangeType, Message, Outgoing,
-    PublishBatch, Reply, Request, SessionId,
+    BindingRecord, Declaration, Destination, Event, ExchangeRecord, ExchangeType, Message,
+    Outgoing, PublishBatch, Reply, Request, SessionId,
 };
 
 use super::{At, Change, Channel, Copy, Delivery, Model, Queue, QueueNumber, Topology};
@@ -217,34 +220,10 @@ impl Model {
             Request::QueueDelete { name, .. } => self.delete_queue(name, reply)?,
             Request::QueuePurge { name, .. } => self.purge(name, reply)?,
             Request::Bind { source, destination, routing_key, arguments, .. } => {
-                let (source, routing_key) = (source.clone(), routing_key.clone());
-                let (destination, arguments) = (destination.clone(), arguments.clone());
-                let record = warren_engine::BindingRecord {
-                    source,
-                    destination,
-                    routing_key,
-                    arguments,
-                };
-                let durable = self.topology.is_durable(&record, durable_queue);
-                let known = self.topology.bindings.iter().find(|(other, _)| *other == record);
-                let made = known.map_or(self.op, |(_, made)| *made);
-                if known.is_none() {
-                    if durable {
-                        changes.push(Change::Bound(record.clone()));
-                    }
-                    self.topology.bindings.push((record, self.op));
-                }
-                if durable { made } else { 0 }
+                self.bind(binding(source, destination, routing_key, arguments), &mut changes)
             }
             Request::Unbind { source, destination, routing_key, arguments, .. } => {
-                let (source, routing_key) = (source.clone(), routing_key.clone());
-                let (destination, arguments) = (destination.clone(), arguments.clone());
-                let record = warren_engine::BindingRecord {
-                    source,
-                    destination,
-                    routing_key,
-                    arguments,
-                };
+                let record = binding(source, destination, routing_key, arguments);
                 self.topology.unbind(&record, durable_queue, &mut changes);
                 if changes.is_empty() { 0 } else { self.op }
             }
@@ -284,6 +263,20 @@ impl Model {
         Ok(promise)
     }
 
+    fn bind(&mut self, record: BindingRecord, changes: &mut Vec<Change>) -> u64 {
+        let durable_queue = |name: &str| is_durable(&self.queues, &self.names, name);
+        let durable = self.topology.is_durable(&record, durable_queue);
+        let known = self.topology.bindings.iter().find(|(other, _)| *other == record);
+        let made = known.map_or(self.op, |(_, made)| *made);
+        if known.is_none() {
+            if durable {
+                changes.push(Change::Bound(record.clone()));
+            }
+            self.topology.bindings.push((record, self.op));
+        }
+        if durable { made } else { 0 }
+    }
+
     fn declare_exchange(&mut self, name: &str, kind: &str, declaration: Declaration) -> u64 {
         if let Some((exchange, made)) = self.topology.exchanges.get(name) {
             return if exchange.durable { *made } else { 0 };
@@ -291,7 +284,7 @@ impl Model {
         let Some(kind) = ExchangeType::from_name(kind) else { return 0 };
         let Declaration { durable, auto_delete, internal, .. } = declaration;
         let name = name.to_owned();
-        let arguments = warren_amqp::FieldTable::default();
+        let arguments = FieldTable::default();
         let record = ExchangeRecord { name, kind, durable, auto_delete, internal, arguments };
         if durable && !Topology::is_predeclared(&record.name) {
             self.change(Change::ExchangeDeclared(record.clone()));
@@ -390,9 +383,23 @@ impl Model {
     }
 }
 
+fn binding(
+    source: &str,
+    destination: &Destination,
+    routing_key: &str,
+    arguments: &FieldTable,
+) -> BindingRecord {
+    BindingRecord {
+        source: source.to_owned(),
+        destination: destination.clone(),
+        routing_key: routing_key.to_owned(),
+        arguments: arguments.clone(),
+    }
+}
+
 fn is_durable(
-    queues: &std::collections::BTreeMap<QueueNumber, Queue>,
-    names: &std::collections::BTreeMap<String, QueueNumber>,
+    queues: &BTreeMap<QueueNumber, Queue>,
+    names: &BTreeMap<String, QueueNumber>,
     name: &str,
 ) -> bool {
     names.get(name).and_then(|number| queues.get(number)).is_some_and(|queue| queue.durable)

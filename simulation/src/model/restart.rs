@@ -48,8 +48,7 @@ impl Model {
                 .iter()
                 .map(|(place, message)| {
                     let redelivered = *place <= found.delivered_through;
-                    let copy =
-                        Copy { message: *message, durable: true, redelivered, holder: None };
+                    let copy = Copy { message: *message, durable: true, redelivered, holder: None };
                     (*place, copy)
                 })
                 .collect();

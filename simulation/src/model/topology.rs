@@ -176,8 +176,8 @@ fn topic_matches(pattern: &[String], words: &[String]) -> bool {
         Some((first, rest)) if first == "#" => {
             (0..=words.len()).any(|skip| topic_matches(rest, &words[skip..]))
         }
-        Some((first, rest)) => words
-            .split_first()
-            .is_some_and(|(word, left)| (first == "*" || first == word) && topic_matches(rest, left)),
+        Some((first, rest)) => words.split_first().is_some_and(|(word, left)| {
+            (first == "*" || first == word) && topic_matches(rest, left)
+        }),
     }
 }

@@ -253,7 +253,8 @@ impl VirtualHost {
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
         let purged = queue.purge();
         let durable = queue.is_durable();
-        let written = purged.len() - usize::from(planted::is(Bug::PurgeNotWritten)).min(purged.len());
+        let written =
+            purged.len() - usize::from(planted::is(Bug::PurgeNotWritten)).min(purged.len());
         for entry in purged.iter().take(written).filter(|entry| entry.durable) {
             effects.settled(id, entry.sequence);
         }
