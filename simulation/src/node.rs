@@ -173,18 +173,14 @@ impl Node {
         }
         let events = self.effects.events.get(events..).unwrap_or_default();
         note_events(events, notes);
+        if let Some((queue, sequence)) = self.effects.lost.get(lost..).unwrap_or_default().first() {
+            let text = format!("message {sequence} of queue {} cannot be read", queue.counter());
+            return Err(Violation::new("P1", text));
+        }
         let checked = self.host.check_invariants();
         checked.map_err(|text| Violation::new("invariant", text))?;
         model.apply(command, events)?;
-        model.check_summary(&self.host.summary())?;
-        match self.effects.lost.get(lost..).unwrap_or_default().first() {
-            Some((queue, sequence)) => {
-                let text =
-                    format!("message {sequence} of queue {} cannot be read", queue.counter());
-                Err(Violation::new("P1", text))
-            }
-            None => Ok(()),
-        }
+        model.check_summary(&self.host.summary())
     }
 
     /// Hands on what has come together: events to sessions, writes and wishes to the committer.

@@ -121,6 +121,6 @@ fn what_was_synced_survives_every_cut_of_a_long_script() {
          {syncs} of them syncs: {cuts} cuts; {found_more} times more was found than was synced"
     );
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert!(*syncs > operations / 4 && *places > 2 * operations, "the script did little");
+    assert!(*syncs > operations / 4 && *places > operations, "the script did little");
     assert!(*found_more > places / 10, "some of what was not synced survives");
 }
