@@ -13,6 +13,8 @@ pub struct Effects {
     pub loads: Vec<Load>,
     /// Messages that could not be read back and are lost, for the log.
     pub lost: Vec<(QueueId, Sequence)>,
+    /// Messages of which the disk did not know any more, for the log.
+    pub vanished: Vec<(QueueId, u64)>,
 }
 
 impl Effects {
@@ -23,6 +25,7 @@ impl Effects {
             && self.writes.is_empty()
             && self.loads.is_empty()
             && self.lost.is_empty()
+            && self.vanished.is_empty()
     }
 
     /// Forgets everything, keeping the memory.
@@ -31,6 +34,7 @@ impl Effects {
         self.writes.clear();
         self.loads.clear();
         self.lost.clear();
+        self.vanished.clear();
     }
 
     /// Adds an event that waits for nothing.

@@ -7,6 +7,7 @@
 //! but the channel or the connection that asked for it.
 
 mod arguments;
+mod backlog;
 mod command;
 mod effect;
 mod error;
@@ -29,4 +30,4 @@ pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
     RecoveredMessage, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
 };
-pub use virtual_host::{Summary, VirtualHost};
+pub use virtual_host::{MemoryLimits, Summary, VirtualHost};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::queue::Entry;
+use crate::backlog::Entry;
 use crate::{Error, QueueId, limits};
 
 /// A client's connection.

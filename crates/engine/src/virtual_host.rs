@@ -8,18 +8,23 @@
 mod declare;
 mod dispatch;
 mod invariants;
+mod memory;
 mod publish;
 mod settle;
 mod subscribe;
 
 use rustc_hash::FxHashMap;
 
-use crate::queue::{ConsumerKey, Queue};
+use memory::Memory;
+pub use memory::MemoryLimits;
+
+use crate::backlog::Answer;
+use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
 use crate::{
-    Command, Effects, Error, Event, Load, Message, Origin, QueueId, Recovered, Reply, Request,
-    Sequence, SessionId, VirtualHostId,
+    Command, Effects, Error, Event, Origin, QueueId, Recovered, Reply, Request, SessionId,
+    VirtualHostId,
 };
 
 /// A refusal, with how much of the connection it ends.
@@ -44,6 +49,7 @@ pub struct VirtualHost {
     name: String,
     topology: Topology,
     queues: FxHashMap<QueueId, Queue>,
+    memory: Memory,
     next_queue: u32,
     sessions: FxHashMap<SessionId, Session>,
     /// Queues in which something changed that may lead to a delivery.
@@ -70,6 +76,8 @@ pub struct Summary {
     pub consumers: usize,
     /// Messages that wait.
     pub messages_ready: usize,
+    /// What their bodies take, in bytes.
+    pub message_bytes_ready: u64,
     /// Messages that are delivered and not yet settled.
     pub messages_unacknowledged: usize,
 }
@@ -83,6 +91,7 @@ impl VirtualHost {
             name: name.to_owned(),
             topology: Topology::new(),
             queues: FxHashMap::default(),
+            memory: Memory::default(),
             next_queue: 1,
             sessions: FxHashMap::default(),
             dirty: Vec::new(),
@@ -113,6 +122,11 @@ impl VirtualHost {
         host
     }
 
+    /// Sets how much memory contents may take; what is in memory already stays.
+    pub fn set_memory_limits(&mut self, limits: MemoryLimits) {
+        self.memory.limits = limits;
+    }
+
     /// The name that clients open.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -130,7 +144,8 @@ impl VirtualHost {
             bindings: self.topology.binding_count(),
             queues: self.queues.len(),
             consumers: channels().map(|channel| channel.consumers.len()).sum(),
-            messages_ready: self.queues.values().map(|queue| queue.ready.len()).sum(),
+            messages_ready: self.queues.values().map(|queue| queue.backlog.len() as usize).sum(),
+            message_bytes_ready: self.queues.values().map(|queue| queue.backlog.body_bytes()).sum(),
             messages_unacknowledged: channels().map(|channel| channel.unacknowledged.len()).sum(),
         }
     }
@@ -150,8 +165,8 @@ impl VirtualHost {
                 self.request(session, channel, request, effects);
             }
             Command::Flushed { session, bytes } => self.flushed(session, bytes),
-            Command::Loaded { load, through, messages, .. } => {
-                self.loaded(load, through, messages, effects);
+            Command::Loaded { load, through, messages, damaged } => {
+                self.loaded(Answer { load, through, messages, damaged }, effects);
             }
         }
         self.dispatch_dirty(effects);
@@ -332,19 +347,45 @@ impl VirtualHost {
         }
     }
 
-    fn loaded(
-        &mut self,
-        load: Load,
-        through: Sequence,
-        messages: Vec<(Sequence, Message)>,
-        effects: &mut Effects,
-    ) {
-        let Some(queue) = self.queues.get_mut(&load.queue) else { return };
-        for entry in queue.loaded(load, through, messages) {
-            effects.lost.push((load.queue, entry.sequence));
-            effects.settled(load.queue, entry.sequence);
+    fn loaded(&mut self, answer: Answer, effects: &mut Effects) {
+        let id = answer.load.queue;
+        let Some(queue) = self.queues.get_mut(&id) else { return };
+        let before = queue.resident_bytes();
+        let missing = queue.loaded(answer);
+        self.memory.changed(before, queue.resident_bytes());
+        for sequence in missing.lost {
+            effects.lost.push((id, sequence));
+            if queue.is_durable() {
+                effects.settled(id, sequence);
+            }
+            if queue.has_spilled {
+                effects.settled(id.spilled(), sequence);
+            }
         }
-        self.serve_waiting_gets(load.queue, effects);
-        self.mark_dirty(load.queue);
+        if missing.unknown > 0 {
+            effects.vanished.push((id, missing.unknown));
+        }
+        self.serve_waiting_gets(id, effects);
+        self.mark_dirty(id);
+    }
+
+    /// Changes what a queue has in memory, and keeps count of it.
+    fn with_queue<T>(&mut self, id: QueueId, change: impl FnOnce(&mut Queue) -> T) -> Option<T> {
+        let queue = self.queues.get_mut(&id)?;
+        let before = queue.resident_bytes();
+        let result = change(queue);
+        self.memory.changed(before, queue.resident_bytes());
+        Some(result)
+    }
+
+    /// How much one queue may have in memory, by whether the store has the message that comes.
+    fn shares(&self) -> Shares {
+        Shares { stored: self.resident_max(true), in_memory: self.resident_max(false) }
+    }
+
+    /// How much one queue may have in memory when a message comes that survives a restart, or does
+    /// not, in bytes.
+    fn resident_max(&self, durable: bool) -> usize {
+        self.memory.queue_max(durable, self.queues.len())
     }
 }

@@ -150,9 +150,11 @@ impl Committer {
     /// Writes and syncs, if somebody waits for it, it is `late`, or enough has come together; then
     /// lets the events go. False if something is left that is not written yet.
     fn commit(&mut self, groups: &mut Vec<Group>, late: bool) -> bool {
-        let awaited =
-            groups.iter().any(|group| !group.committed.is_empty() || !group.loads.is_empty());
-        if !awaited && !late && self.log.pending_bytes() < limits::COMMIT_BYTES {
+        let sync = late || groups.iter().any(|group| !group.committed.is_empty());
+        // A load wants to find the writes in the log, synced or not.
+        let write = sync || groups.iter().any(|group| !group.loads.is_empty());
+        let full = self.log.pending_bytes() >= limits::COMMIT_BYTES;
+        if !write && !full {
             // Nobody waits, as with acknowledgements: they go out with the next publish.
             for Group { done: (done, number), .. } in groups.drain(..) {
                 done.store(number, Ordering::Release);
@@ -160,7 +162,7 @@ impl Committer {
             return false;
         }
         if !self.health.has_failed() {
-            let flushed = self.log.flush(true);
+            let flushed = self.log.flush(sync || full);
             self.check(flushed);
         }
         let failed = self.health.has_failed();
@@ -179,7 +181,7 @@ impl Committer {
             // After the events: whoever sees the number may send right behind them.
             done.store(number, Ordering::Release);
         }
-        true
+        sync || full
     }
 
     /// True if a checkpoint has begun.

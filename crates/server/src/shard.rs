@@ -164,6 +164,9 @@ impl Shard {
         for (queue, sequence) in self.effects.lost.drain(..) {
             error!(queue.id = queue.0, sequence, "a message could not be read back and is lost");
         }
+        for (queue, messages) in self.effects.vanished.drain(..) {
+            error!(queue.id = queue.0, messages, "messages are missing from the store's index");
+        }
         let group = self.last_group + 1;
         self.sort_events(group);
         let mut committed = Vec::new();

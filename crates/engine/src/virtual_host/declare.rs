@@ -6,7 +6,9 @@ use super::{Refusal, VirtualHost};
 use crate::command::Declaration;
 use crate::error::Inequivalence;
 use crate::queue::{ConsumerKey, Queue};
-use crate::record::{BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueRecord, Write};
+use crate::record::{
+    BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueRecord, Waiting, Write,
+};
 use crate::topology::{Removed, Topology};
 use crate::{Effects, Error, Event, QueueId, Reply, SessionId, arguments};
 
@@ -167,7 +169,7 @@ impl VirtualHost {
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let reply = Reply::QueueDeclareOk {
             queue: queue.record.name.clone(),
-            message_count: queue.ready.len() as u32,
+            message_count: count(queue.backlog.len()),
             consumer_count: queue.consumers.len() as u32,
         };
         let name = queue.record.name.clone();
@@ -199,10 +201,10 @@ impl VirtualHost {
         if if_unused && !queue.consumers.is_empty() {
             return Err(self.in_use("queue", &name).into());
         }
-        if if_empty && !queue.ready.is_empty() {
+        if if_empty && !queue.backlog.is_empty() {
             return Err(Error::NotEmpty { name, vhost: self.name.clone() }.into());
         }
-        let message_count = queue.ready.len() as u32;
+        let message_count = count(queue.backlog.len());
         let durable = queue.is_durable();
         self.remove_queue(id, effects);
         let reply = Reply::QueueDeleteOk { message_count };
@@ -215,8 +217,12 @@ impl VirtualHost {
         let removed = self.topology.remove_queue(id);
         self.write_removed(removed, effects);
         let Some(queue) = self.queues.remove(&id) else { return };
+        self.memory.changed(queue.resident_bytes(), 0);
         if queue.is_durable() {
             effects.writes.push(Write::QueueDeleted(id));
+        }
+        if queue.has_spilled {
+            effects.writes.push(Write::QueueDeleted(id.spilled()));
         }
         if let Some(owner) = queue.owner.and_then(|owner| self.sessions.get_mut(&owner)) {
             owner.exclusive_queues.remove(&id);
@@ -245,13 +251,23 @@ impl VirtualHost {
     ) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
         let id = self.accessible_queue(at.0, &name)?;
-        let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
-        let purged = queue.purge();
+        let Some(purged) = self.with_queue(id, |queue| queue.backlog.purge()) else {
+            return Ok(());
+        };
+        let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let durable = queue.is_durable();
-        for entry in purged.iter().filter(|entry| entry.durable) {
-            effects.settled(id, entry.sequence);
+        for entry in &purged.head {
+            if let Some(id) = entry.kept.under(id) {
+                effects.settled(id, entry.sequence);
+            }
         }
-        let reply = Reply::QueuePurgeOk { message_count: purged.len() as u32 };
+        if let Some(Waiting { first, last, .. }) = purged.on_disk {
+            let names = [durable.then_some(id), queue.has_spilled.then_some(id.spilled())];
+            for queue in names.into_iter().flatten() {
+                effects.writes.push(Write::Settled { queue, first, last });
+            }
+        }
+        let reply = Reply::QueuePurgeOk { message_count: count(purged.len()) };
         self.reply_unless(no_wait, at, reply, durable, effects);
         Ok(())
     }
@@ -416,6 +432,11 @@ fn exchange_name(destination: &Destination) -> Option<&String> {
         Destination::Exchange(name) => Some(name),
         Destination::Queue(_) => None,
     }
+}
+
+/// A count as replies have it.
+pub(super) fn count(messages: u64) -> u32 {
+    u32::try_from(messages).unwrap_or(u32::MAX)
 }
 
 fn flag(name: &'static str, received: bool, current: bool) -> Option<Difference> {

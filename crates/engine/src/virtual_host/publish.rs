@@ -3,10 +3,11 @@
 use smallvec::SmallVec;
 
 use super::VirtualHost;
+use crate::backlog::weight;
 use crate::command::PublishBatch;
 use crate::record::Write;
 use crate::topology::Route;
-use crate::{Effects, Error, Event, Message, Origin, SessionId, limits};
+use crate::{Effects, Error, Event, Message, Origin, SessionId};
 
 const BASIC_PUBLISH: Origin = Origin { class_id: 60, method_id: 40 };
 
@@ -111,29 +112,30 @@ impl VirtualHost {
     /// Puts a message into its queues. True if it must survive a restart in one of them.
     fn enqueue(&mut self, message: &Message, route: &Route, effects: &mut Effects) -> bool {
         let mut written = SmallVec::new();
-        let resident_max = self.resident_max();
+        let mut survives = false;
+        let is_persistent = message.is_persistent();
+        let weight = weight(message);
+        let queues = self.queues.len();
         for id in route.iter() {
             let Some(queue) = self.queues.get_mut(id) else { continue };
-            let durable = message.is_persistent() && queue.is_durable();
-            let sequence = queue.enqueue(message.clone(), durable, resident_max);
+            let durable = is_persistent && queue.is_durable();
+            let resident_max = self.memory.queue_max(durable, queues);
+            let (sequence, stays) = queue.enqueue(message, durable, resident_max);
+            self.memory.resident_bytes += if stays { weight } else { 0 };
             if durable {
+                survives = true;
                 written.push((*id, sequence));
+            } else if !stays {
+                written.push((id.spilled(), sequence));
             }
             if !queue.is_dirty {
                 queue.is_dirty = true;
                 self.dirty.push(*id);
             }
         }
-        let durable = !written.is_empty();
-        if durable {
+        if !written.is_empty() {
             effects.writes.push(Write::Enqueued { message: message.clone(), queues: written });
         }
-        durable
-    }
-
-    /// A queue's share of the memory for contents, in bytes.
-    pub(super) fn resident_max(&self) -> usize {
-        let share = limits::HOST_RESIDENT_BYTES / self.queues.len().max(1);
-        share.clamp(limits::QUEUE_RESIDENT_BYTES_LEAST, limits::QUEUE_RESIDENT_BYTES)
+        survives
     }
 }

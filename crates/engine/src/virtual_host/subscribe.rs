@@ -1,5 +1,6 @@
 //! Consumers: made, cancelled, and how much they may have at a time. And `basic.get`.
 
+use super::declare::count;
 use super::{Refusal, VirtualHost};
 use crate::command::ConsumeRequest;
 use crate::queue::{ConsumerKey, Queue, WaitingGet};
@@ -133,6 +134,7 @@ impl VirtualHost {
     }
 
     fn answer_gets(&mut self, id: QueueId, effects: &mut Effects) {
+        let shares = self.shares();
         while let Some(queue) = self.queues.get_mut(&id) {
             let Some(get) = queue.waiting_gets.front().copied() else { return };
             let WaitingGet { session, channel, incarnation, no_ack } = get;
@@ -145,28 +147,32 @@ impl VirtualHost {
                 queue.waiting_gets.pop_front();
                 continue;
             };
-            if queue.ready.is_empty() {
+            if queue.backlog.is_empty() {
                 queue.waiting_gets.pop_front();
                 let event = Event::Reply { channel, reply: Reply::GetEmpty };
                 effects.send(session, event);
                 continue;
             }
-            let Some((entry, message)) = queue.pop() else {
-                effects.loads.extend(queue.load());
+            let before = queue.resident_bytes();
+            let popped = match no_ack {
+                true => queue.backlog.pop_for_good(),
+                false => queue.next_delivery(shares, effects),
+            };
+            self.memory.changed(before, queue.resident_bytes());
+            let Some((entry, message)) = popped else {
+                effects.loads.extend(queue.backlog.load(id));
                 return;
             };
             queue.waiting_gets.pop_front();
-            let message_count = queue.ready.len() as u32;
+            let message_count = count(queue.backlog.len());
             let delivery_tag = state.next_delivery_tag();
             let redelivered = entry.redelivered;
             if no_ack {
-                if entry.durable {
-                    effects.settled(id, entry.sequence);
-                    state.has_settled = true;
+                if let Some(name) = entry.kept.under(id) {
+                    effects.settled(name, entry.sequence);
+                    state.has_settled |= entry.is_durable();
                 }
             } else {
-                queue.unacknowledged += 1;
-                queue.note_delivered(&entry);
                 let delivery = Delivery { tag: delivery_tag, consumer: None, queue: id, entry };
                 state.unacknowledged.push(delivery);
             }

@@ -119,6 +119,8 @@ impl Model {
             queues: self.queues.len(),
             consumers: self.consumers.len(),
             messages_ready: self.queues.iter().map(|queue| queue.ready.len()).sum(),
+            // The model keeps bodies as texts; `Backlog::check` counts these bytes.
+            message_bytes_ready: summary.message_bytes_ready,
             messages_unacknowledged: self
                 .channels
                 .iter()
