@@ -60,7 +60,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     fn new(sequence: Sequence, message: Message, redelivered: bool, kept: Kept) -> Self {
-        let body_bytes = message.body().len() as u32;
+        let body_bytes = message.body_bytes();
         let weight = weight(&message) as u32;
         Self { sequence, message: Some(message), body_bytes, weight, redelivered, kept }
     }
@@ -78,7 +78,7 @@ impl Entry {
 
 /// What a message takes in memory as part of a queue, in bytes.
 pub(crate) fn weight(message: &Message) -> usize {
-    message.encoded().len() + limits::ENTRY_BYTES
+    message.encoded_bytes() + limits::ENTRY_BYTES
 }
 
 /// The ready messages of a queue, in the order of their places.
@@ -186,7 +186,7 @@ impl Backlog {
         let on_disk = self.on_disk.get_or_insert(none);
         on_disk.last = sequence;
         on_disk.messages += 1;
-        on_disk.body_bytes += message.body().len() as u64;
+        on_disk.body_bytes += u64::from(message.body_bytes());
         false
     }
 

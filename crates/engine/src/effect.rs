@@ -218,7 +218,7 @@ impl Event {
 
 /// What a delivery of `message` weighs in the outbox, in bytes.
 pub(crate) fn delivery_weight(message: &Message) -> usize {
-    message.encoded().len() + limits::DELIVERY_OVERHEAD_BYTES
+    message.encoded_bytes() + limits::DELIVERY_OVERHEAD_BYTES
 }
 
 /// The replies to requests, by the names of their methods.

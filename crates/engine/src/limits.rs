@@ -38,9 +38,9 @@ pub const LOAD_AHEAD_MESSAGES: usize = LOAD_MESSAGES / 2;
 /// And when what is left in memory takes fewer bytes than this: of large messages a few are enough.
 pub const LOAD_AHEAD_BYTES: usize = 1024 * 1024;
 
-/// An empty list of messages keeps memory for this many: a queue that was full once must not keep
-/// more for ever.
-pub const HEAD_KEPT: usize = 1024;
+/// An empty list of messages keeps memory for this many: what one read from a socket brings, so that
+/// lists do not grow anew with each; but a queue that was full once must not keep more for ever.
+pub const HEAD_KEPT: usize = 8 * 1024;
 
 /// Routes remembered for each exchange. When more keys are in use, the memory starts afresh: a
 /// client that makes up keys must not fill the broker's memory.

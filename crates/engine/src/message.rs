@@ -27,6 +27,7 @@ pub struct MessageBatch {
 struct Span {
     start: u32,
     end: u32,
+    body_bytes: u32,
     persistent: bool,
 }
 
@@ -67,10 +68,13 @@ impl MessageBatch {
     }
 
     fn push_span(&mut self, start: usize) {
-        let persistent = Parts::of(&self.bytes[start..])
+        let parts = Parts::of(&self.bytes[start..]);
+        let persistent = parts
+            .as_ref()
             .is_some_and(|parts| warren_amqp::properties::is_persistent(parts.properties));
+        let body_bytes = parts.map_or(0, |parts| parts.body.len() as u32);
         let end = self.bytes.len() as u32;
-        self.spans.push(Span { start: start as u32, end, persistent });
+        self.spans.push(Span { start: start as u32, end, body_bytes, persistent });
     }
 
     /// Gives back memory that was reserved for more, if it is a good part: the batch may stay for
@@ -188,6 +192,19 @@ impl Message {
     #[must_use]
     pub fn body(&self) -> &[u8] {
         self.parts().body
+    }
+
+    /// The length of the body, in bytes.
+    #[must_use]
+    pub fn body_bytes(&self) -> u32 {
+        self.span().body_bytes
+    }
+
+    /// The length of the encoded form, in bytes.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        let span = self.span();
+        (span.end - span.start) as usize
     }
 
     /// True if the publisher asked for `delivery_mode` 2.
