@@ -51,7 +51,9 @@ pub(crate) struct Entry {
     pub(crate) message: Option<Message>,
     /// The length of the body.
     pub(crate) body_bytes: u32,
-    /// What the content and the entry take in memory.
+    /// What the entry takes in memory while it has its content. The first message of a batch bears
+    /// the whole of it, as it stays until the last of its messages goes; the others weigh nothing
+    /// but themselves.
     weight: u32,
     /// Delivered before.
     pub(crate) redelivered: bool,
@@ -59,9 +61,16 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    fn new(sequence: Sequence, message: Message, redelivered: bool, kept: Kept) -> Self {
+    /// An entry that follows `before` in its queue.
+    fn new(sequence: Sequence, message: Message, kept: Kept, before: Option<&Self>) -> Self {
         let body_bytes = message.body_bytes();
-        let weight = weight(&message) as u32;
+        let shares = |before: &Message| before.is_of_same_batch(&message);
+        let batch = match before.and_then(|before| before.message.as_ref()) {
+            Some(before) if shares(before) => 0,
+            _ => message.batch_bytes(),
+        };
+        let weight = u32::try_from(batch + limits::ENTRY_BYTES).unwrap_or(u32::MAX);
+        let redelivered = false;
         Self { sequence, message: Some(message), body_bytes, weight, redelivered, kept }
     }
 
@@ -74,11 +83,6 @@ impl Entry {
     pub(crate) fn is_durable(&self) -> bool {
         self.kept == Kept::Durable
     }
-}
-
-/// What a message takes in memory as part of a queue, in bytes.
-pub(crate) fn weight(message: &Message) -> usize {
-    message.encoded_bytes() + limits::ENTRY_BYTES
 }
 
 /// The ready messages of a queue, in the order of their places.
@@ -176,7 +180,7 @@ impl Backlog {
     ) -> bool {
         if self.on_disk.is_none() && self.resident_bytes < resident_max {
             let kept = if durable { Kept::Durable } else { Kept::InMemory };
-            let entry = Entry::new(sequence, message.clone(), false, kept);
+            let entry = Entry::new(sequence, message.clone(), kept, self.head.back());
             self.head_bytes += u64::from(entry.body_bytes);
             self.resident_bytes += entry.resident_bytes();
             self.head.push_back(entry);
@@ -293,13 +297,13 @@ impl Backlog {
         let Answer { through, messages, damaged, .. } = answer;
         let mut gone = messages.len() as u64;
         for (sequence, message) in messages {
-            let redelivered = sequence <= self.redelivered_through;
             // What is not durable in a durable queue is spilled under another name.
             let kept = match durable && message.is_persistent() {
                 true => Kept::Durable,
                 false => Kept::Spilled,
             };
-            let entry = Entry::new(sequence, message, redelivered, kept);
+            let mut entry = Entry::new(sequence, message, kept, self.head.back());
+            entry.redelivered = sequence <= self.redelivered_through;
             let bytes = u64::from(entry.body_bytes);
             on_disk.body_bytes = on_disk.body_bytes.saturating_sub(bytes);
             self.head_bytes += bytes;
@@ -444,7 +448,7 @@ mod tests {
     #[test]
     fn what_is_on_disk_takes_no_memory_a_message() {
         let mut backlog = Backlog::default();
-        let one = weight(&message());
+        let one = message().encoded_bytes() + limits::ENTRY_BYTES;
         for sequence in 1..=1_000 {
             assert_eq!(backlog.push(sequence, &message(), true, 10 * one), sequence <= 10);
         }
@@ -456,7 +460,8 @@ mod tests {
     #[test]
     fn the_next_messages_are_asked_for_before_the_head_runs_out() {
         let mut backlog = Backlog::default();
-        let (one, id) = (weight(&message()), QueueId(1));
+        let one = message().encoded_bytes() + limits::ENTRY_BYTES;
+        let id = QueueId(1);
         for sequence in 1..=10_000 {
             backlog.push(sequence, &message(), true, 3_000 * one);
         }

@@ -213,6 +213,18 @@ impl Message {
         self.span().persistent
     }
 
+    /// The bytes that all messages of the batch take together.
+    #[must_use]
+    pub fn batch_bytes(&self) -> usize {
+        self.batch.bytes_len()
+    }
+
+    /// True if both share their allocation.
+    #[must_use]
+    pub fn is_of_same_batch(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.batch, &other.batch)
+    }
+
     /// True if both are the same message of the same batch, not merely equal ones.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {

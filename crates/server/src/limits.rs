@@ -6,6 +6,11 @@ use std::time::Duration;
 /// works on a batch; and as much as a core's second-level cache takes without trouble.
 pub(crate) const READ_BYTES: usize = 256 * 1024;
 
+/// Messages of a read that are laid into one allocation, in bytes; a larger message has its own.
+/// The allocation stays as long as any of them, so a message that stays alone keeps this much. Large
+/// enough that hundreds of small messages share the cost of a command.
+pub(crate) const MESSAGE_BATCH_BYTES: usize = 32 * 1024;
+
 /// Commands that may wait for a shard. When the inbox is full, connections stop reading their
 /// sockets: the peers wait, and at most this many reads are in memory.
 pub(crate) const SHARD_INBOX: usize = 64;

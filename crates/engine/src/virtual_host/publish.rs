@@ -3,7 +3,6 @@
 use smallvec::SmallVec;
 
 use super::VirtualHost;
-use crate::backlog::weight;
 use crate::command::PublishBatch;
 use crate::record::Write;
 use crate::topology::Route;
@@ -114,14 +113,14 @@ impl VirtualHost {
         let mut written = SmallVec::new();
         let mut survives = false;
         let is_persistent = message.is_persistent();
-        let weight = weight(message);
         let queues = self.queues.len();
         for id in route.iter() {
             let Some(queue) = self.queues.get_mut(id) else { continue };
             let durable = is_persistent && queue.is_durable();
             let resident_max = self.memory.queue_max(durable, queues);
+            let before = queue.resident_bytes();
             let (sequence, stays) = queue.enqueue(message, durable, resident_max);
-            self.memory.resident_bytes += if stays { weight } else { 0 };
+            self.memory.changed(before, queue.resident_bytes());
             if durable {
                 survives = true;
                 written.push((*id, sequence));
