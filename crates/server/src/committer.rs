@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error};
 use warren_engine::{Event, Load, Write};
-use warren_storage::{Checkpointed, Checkpointer, Delta, Error, Log};
+use warren_storage::{Checkpointed, Checkpointer, Damage, Delta, Error, Log};
 
 use crate::health::Health;
 use crate::limits;
@@ -203,7 +203,12 @@ impl Committer {
 
     fn finish_checkpoint(&mut self, outcome: Result<Checkpointed, Error>) {
         self.checkpointing = false;
-        let finished = outcome.and_then(|done| self.log.finish_checkpoint(done));
+        let finished = outcome.and_then(|done| {
+            for Damage { file, message, .. } in done.damaged() {
+                error!(file = %file.display(), reason = message, "damaged data");
+            }
+            self.log.finish_checkpoint(done)
+        });
         self.check(finished);
     }
 

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tracing::error;
 use warren_engine::{Command, Load, VirtualHostId};
-use warren_storage::{Loaded, Reader};
+use warren_storage::{Damage, DamagedMessage, Loaded, Reader};
 
 use crate::health::Health;
 use crate::limits;
@@ -25,11 +25,14 @@ pub(crate) fn run(
         let host = load.queue.virtual_host();
         let Some(shard) = shards.get(&host) else { continue };
         match reader.load(load, limits::LOAD_BYTES) {
-            Ok(Loaded { messages, damaged, through }) => {
-                for (sequence, reason) in damaged {
+            Ok(Loaded { messages, damaged, damaged_rows, through }) => {
+                for DamagedMessage { sequence, reason, .. } in &damaged {
                     error!(queue.id = load.queue.0, sequence, reason, "a message is damaged");
                 }
-                let damaged = vec![];
+                for Damage { file, message, .. } in &damaged_rows {
+                    error!(file = %file.display(), reason = message, "messages are lost");
+                }
+                let damaged = damaged.iter().map(|one| (one.sequence, one.body_bytes)).collect();
                 let command = Command::Loaded { load, through, messages, damaged };
                 if shard.blocking_send(ToShard::Loaded(host, command)).is_err() {
                     return;

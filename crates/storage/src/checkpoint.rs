@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::delta::{Freed, Layer};
+use crate::index::{Applied, Meta};
 use crate::limits::{RECYCLED_PER_SPARE, ZERO_BYTES};
 use crate::shared::{Position, Shared};
-use crate::{Error, segment};
+use crate::{Damage, Error, segment};
 
 /// What changed since the last checkpoint, frozen; made by [`Log::begin_checkpoint`].
 ///
@@ -23,6 +24,15 @@ pub struct Delta {
 pub struct Checkpointed {
     pub(crate) covered: Position,
     pub(crate) freed: Freed,
+    damaged: Vec<Damage>,
+}
+
+impl Checkpointed {
+    /// Damage that the checkpoint came upon, for the log.
+    #[must_use]
+    pub fn damaged(&self) -> &[Damage] {
+        &self.damaged
+    }
 }
 
 /// Moves deltas into redb and looks after segment files; the checkpoint thread owns it.
@@ -56,8 +66,9 @@ impl Checkpointer {
     /// `DiskFull` and any error of the disk or of redb. redb refuses all work after an error of
     /// its disk: the store has to be opened again.
     pub fn run(&mut self, delta: &Delta) -> Result<Checkpointed, Error> {
-        let freed = self.shared.index.apply(&delta.layer, delta.covered)?;
-        Ok(Checkpointed { covered: delta.covered, freed })
+        let meta = Meta { log_key: self.shared.log_key, covered: delta.covered };
+        let Applied { freed, damaged } = self.shared.index.apply(&delta.layer, meta)?;
+        Ok(Checkpointed { covered: delta.covered, freed, damaged })
     }
 
     /// One step of housekeeping, to be called after a checkpoint and when idle, until it gives

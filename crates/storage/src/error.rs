@@ -98,7 +98,13 @@ impl Error {
         error: impl Into<redb::Error>,
     ) -> Self {
         match error.into() {
+            redb::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::damaged(path, format!("cannot {operation} it: it is cut off"))
+            }
             redb::Error::Io(error) => Self::io(operation, path, &error),
+            redb::Error::Corrupted(message) => {
+                Self::damaged(path, format!("cannot {operation} it: {message}"))
+            }
             error => {
                 Self::Database { operation, path: path.to_owned(), message: error.to_string() }
             }

@@ -1,7 +1,7 @@
 //! The options of a store and its fixed limits, each with its reason.
 
 /// The version of everything on disk that this code writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What an owner of a store may choose.
 #[derive(Debug, Clone)]
@@ -56,9 +56,9 @@ pub(crate) const PENDING_BYTES_KEPT: usize = 4 << 20;
 /// The largest encoded message, in bytes. The record that holds it must stay below 4 GiB.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
-/// A row of the index is packed up to this many bytes: one leaf page of redb has 4096, and a row
-/// that does not fit takes a page of twice that.
-pub(crate) const ROW_BYTES_MAX: usize = 3_900;
+/// A row of the index is packed up to this many bytes, and its checksum follows: one leaf page of
+/// redb has 4096, and a row that does not fit takes a page of twice that.
+pub(crate) const ROW_BYTES_MAX: usize = 3_896;
 
 /// A row longer than this is left alone when messages are added behind it.
 pub(crate) const ROW_BYTES_FULL: usize = ROW_BYTES_MAX * 3 / 4;
@@ -81,3 +81,17 @@ pub(crate) const ARGUMENTS_DEPTH_MAX: usize = 64;
 
 /// How often a load looks again for messages whose segment went away while it looked.
 pub(crate) const LOAD_ATTEMPTS_MAX: usize = 3;
+
+/// Entries of a queue in memory lie in chunks of at most this many: 12 KiB.
+pub(crate) const CHUNK_ENTRIES_MAX: usize = 512;
+
+/// A checkpoint is due when so many entries and settled ranges wait for it, whatever the bytes of
+/// log behind them: they take some 30 bytes each, in this layer and in the frozen one.
+pub(crate) const LAYER_ENTRIES_MAX: usize = 200_000;
+
+/// What one step of a load takes from each source at most: entries and settled ranges of a layer,
+/// which are walked under the lock that the committer needs.
+pub(crate) const LOAD_WINDOW_ENTRIES: usize = 4_096;
+
+/// The rows of the index that one step of a load reads at most.
+pub(crate) const LOAD_WINDOW_ROWS: usize = 16;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use warren_engine::{QueueId, Sequence, Write};
 
 use crate::delta::Entry;
-use crate::limits::{MESSAGE_BYTES_MAX, PENDING_BYTES_KEPT, RECORD_BYTES_MAX};
+use crate::limits::{LAYER_ENTRIES_MAX, MESSAGE_BYTES_MAX, PENDING_BYTES_KEPT, RECORD_BYTES_MAX};
 use crate::record::{body_bytes, put_delivered, put_enqueued, put_settled, put_topology};
 use crate::segment::{self, HEADER_BYTES, Header, RECORD_ALIGNMENT, RECORD_HEADER_BYTES};
 use crate::shared::{Position, Segment, Shared};
@@ -53,6 +53,8 @@ struct Checkpoint {
     bytes: u64,
     /// The last record that the last one covers.
     record: u64,
+    /// What the live layer holds in memory.
+    held: usize,
 }
 
 /// A change of the index that waits for its record to be written.
@@ -72,7 +74,10 @@ impl Log {
         record_number: u64,
         replayed_bytes: u64,
     ) -> Self {
-        let covered = shared.state().covered.record;
+        let (covered, held) = {
+            let state = shared.state();
+            (state.covered.record, state.live.held)
+        };
         Self {
             shared,
             active,
@@ -80,7 +85,7 @@ impl Log {
             unsynced: false,
             pending: vec![0; RECORD_HEADER_BYTES],
             changes: Vec::new(),
-            checkpoint: Checkpoint { running: false, bytes: replayed_bytes, record: covered },
+            checkpoint: Checkpoint { running: false, bytes: replayed_bytes, record: covered, held },
             failed: None,
         }
     }
@@ -206,6 +211,7 @@ impl Log {
                 Change::Topology(write) => state.change_topology(*write),
             }
         }
+        self.checkpoint.held = state.live.held;
     }
 
     /// Goes on in a new segment with room for a record of `record_bytes`.
@@ -217,10 +223,13 @@ impl Log {
         Ok(())
     }
 
-    /// True if so much log was written since the last checkpoint that a new one is due.
+    /// True if so much log was written since the last checkpoint, or so much of it is held in
+    /// memory, that a new one is due.
     #[must_use]
     pub fn checkpoint_due(&self) -> bool {
-        !self.checkpoint.running && self.checkpoint.bytes >= self.shared.options.checkpoint_bytes
+        let Checkpoint { running, bytes, held, .. } = self.checkpoint;
+        let much = bytes >= self.shared.options.checkpoint_bytes || held >= LAYER_ENTRIES_MAX;
+        !running && much
     }
 
     /// Freezes what changed since the last checkpoint, for [`Checkpointer::run`]; None if nothing
@@ -239,7 +248,8 @@ impl Log {
             return Ok(None);
         }
         self.sync().or_else(|error| self.fail(error))?;
-        self.checkpoint = Checkpoint { running: true, bytes: 0, record: self.record_number };
+        self.checkpoint =
+            Checkpoint { running: true, bytes: 0, record: self.record_number, held: 0 };
         let covered = Position {
             segment: self.active.number,
             offset: self.active.offset,
@@ -256,7 +266,7 @@ impl Log {
     /// The error that an earlier call failed with.
     pub fn finish_checkpoint(&mut self, outcome: Checkpointed) -> Result<(), Error> {
         self.check()?;
-        let Checkpointed { covered, freed } = outcome;
+        let Checkpointed { covered, freed, .. } = outcome;
         let mut state = self.shared.state();
         let frozen = state.frozen.take();
         state.covered = covered;

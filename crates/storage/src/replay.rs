@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use warren_engine::Write;
+
 use crate::bytes::Cursor;
 use crate::delta::Entry;
 use crate::limits::REPLAY_WINDOW_BYTES;
@@ -144,6 +146,10 @@ impl<'a> Replay<'a> {
     fn apply(&mut self, payload: &[u8], segment: u32, found: Found) {
         for write in Writes::new(payload) {
             match write {
+                // Messages that no restart survives.
+                Some(Replayed::Settled { queue, .. } | Replayed::Delivered { queue, .. })
+                    if queue.is_spilled() => {}
+                Some(Replayed::Topology(Write::QueueDeleted(queue))) if queue.is_spilled() => {}
                 Some(Replayed::Enqueued { message, queues }) => {
                     let entry = |sequence| Entry {
                         sequence,
@@ -152,7 +158,8 @@ impl<'a> Replay<'a> {
                         length: message.encoded.len() as u32,
                         body_bytes: body_bytes(message.encoded),
                     };
-                    for (queue, sequence) in queues {
+                    let lasting = queues.into_iter().filter(|(queue, _)| !queue.is_spilled());
+                    for (queue, sequence) in lasting {
                         self.state.enqueue(queue, entry(sequence));
                     }
                 }
