@@ -28,6 +28,6 @@ pub use error::{Error, Inequivalence, Origin};
 pub use message::{Message, MessageBatch};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
-    RecoveredMessage, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
+    RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
 };
 pub use virtual_host::{MemoryLimits, Summary, VirtualHost};

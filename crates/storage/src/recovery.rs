@@ -255,8 +255,7 @@ fn recovered(
             delta.entries.iter().for_each(|entry| add(&mut waiting, entry));
         }
         let Places { next_sequence, delivered_through } = places;
-        let messages = Vec::new();
-        RecoveredQueue { record, next_sequence, delivered_through, waiting, messages }
+        RecoveredQueue { record, next_sequence, delivered_through, waiting }
     });
     Ok(Recovered {
         queues: queues.collect(),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use warren_engine::{
-    BindingRecord, ExchangeRecord, Load, Message, QueueId, QueueRecord, Recovered,
-    RecoveredMessage, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
+    BindingRecord, ExchangeRecord, Load, Message, QueueId, QueueRecord, Recovered, RecoveredQueue,
+    Sequence, VirtualHostId, Waiting, Write,
 };
 
 #[derive(Default)]
@@ -156,7 +156,6 @@ impl Durable {
             next_sequence: queue.next_sequence,
             delivered_through: queue.delivered_through,
             waiting: waiting(&queue.messages),
-            messages: queue.messages.iter().map(recovered_message).collect(),
         });
         Recovered {
             exchanges: self.exchanges.iter().map(|record| (id, record.clone())).collect(),
@@ -186,10 +185,6 @@ fn waiting(messages: &BTreeMap<Sequence, Message>) -> Waiting {
         messages: messages.len() as u64,
         body_bytes: messages.values().map(|message| message.body().len() as u64).sum(),
     }
-}
-
-fn recovered_message((sequence, message): (&Sequence, &Message)) -> RecoveredMessage {
-    RecoveredMessage { sequence: *sequence, body_bytes: message.body().len() as u32 }
 }
 
 /// Removes the one element that is meant. False if there is none.
