@@ -144,8 +144,13 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Outcome, Error> 
     let topology = Topology::create(&mut control, options.queues, declare, options.fanout)?;
     let run = Run::default();
     let samples = if options.consume_only {
-        backlog::fill(common, &topology, options.messages, options.size, options.persistent)
-            .and_then(|_| drive(common, options, &topology, &run))
+        let load = backlog::Fill {
+            messages: options.messages,
+            size: options.size,
+            persistent: options.persistent,
+            producers: options.queues,
+        };
+        load.run(common, &topology).and_then(|_| drive(common, options, &topology, &run))
     } else {
         drive(common, options, &topology, &run)
     };
@@ -161,7 +166,7 @@ fn check(options: &Options) -> Result<(), Error> {
     if options.confirms == Some(0) {
         return Err(Error::Usage("--confirms needs a window of at least 1".to_owned()));
     }
-    if let AckMode::Multiple(every) = options.ack
+    if let AckMode::Multiple(every) | AckMode::Shuffled(every) = options.ack
         && options.prefetch > 0
         && u64::from(options.prefetch) < every
     {

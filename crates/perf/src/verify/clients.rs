@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::body::{Body, HEADER_BYTES};
 use super::checker::{Delivery, Phase};
-use super::random::Random;
 use crate::confirms::ConfirmTracker;
 use crate::connection::{CHANNEL, Connection, Target};
 use crate::consumer::{self, AckMode, Plan};
@@ -13,6 +12,7 @@ use crate::encode::{self, FRAME_BODY, FRAME_HEADER, Message};
 use crate::error::Error;
 use crate::methods;
 use crate::producer::{Confirm, is_timeout, take_frames, write_while_running};
+use crate::random::Random;
 use crate::run::Run;
 
 /// Most messages that one write of a producer carries.

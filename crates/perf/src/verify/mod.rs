@@ -4,7 +4,6 @@
 mod body;
 mod checker;
 mod clients;
-mod random;
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,11 +16,11 @@ use crate::connection::{Connection, Declare, Target};
 use crate::error::Error;
 use crate::load::unique_name;
 use crate::process::Broker;
+use crate::random::Random;
 use crate::report::{self, Table};
 use crate::run::Run;
 use checker::{Evidence, Phase, Verdict};
 use clients::Shared;
-use random::Random;
 
 /// Nothing may arrive for so long before the queues count as drained.
 const QUIET: Duration = Duration::from_millis(500);
