@@ -25,6 +25,8 @@ pub(crate) struct Usage {
     pub(crate) cpu_microseconds: u64,
     /// Resident memory.
     pub(crate) resident_bytes: u64,
+    /// What was given to the disk since the process started, as far as the system tells.
+    pub(crate) written_bytes: u64,
 }
 
 /// The usage of a process and all its descendants; nothing when there is no process id or the
@@ -38,6 +40,7 @@ pub(crate) fn usage(pid: Option<u32>) -> Option<Usage> {
         if let Some(process) = processes.get(&pid) {
             total.cpu_microseconds += process.cpu_ticks * MICROSECONDS_PER_TICK;
             total.resident_bytes += resident_bytes(pid);
+            total.written_bytes += written_bytes(pid);
         }
     }
     Some(total)
@@ -268,6 +271,12 @@ fn tree(processes: &HashMap<u32, Process>, root: u32) -> Vec<u32> {
         found.extend(&generation);
     }
     found
+}
+
+fn written_bytes(pid: u32) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:"));
+    line.and_then(|line| line.trim().parse().ok()).unwrap_or(0)
 }
 
 fn resident_bytes(pid: u32) -> u64 {

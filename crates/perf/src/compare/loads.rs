@@ -52,6 +52,7 @@ impl Case {
                     (Metric::Published, outcome.published_per_second),
                     (Metric::Copies, outcome.copies_per_second),
                     (Metric::BrokerCpu, outcome.broker_cpu_us_per_copy.unwrap_or(0.0)),
+                    (Metric::Written, outcome.written_bytes_per_message.unwrap_or(0.0)),
                 ]
             }),
             Load::Latency(options) => latency::run(common, options).map(|o| latency_metrics(&o)),
@@ -62,7 +63,7 @@ impl Case {
                 ]
             }),
             Load::Backlog(options) => {
-                backlog::run(common, options).map(|o| backlog_metrics(options, &o))
+                backlog::run(common, options).map(|outcome| backlog_metrics(&outcome))
             }
         }
     }
@@ -79,11 +80,13 @@ fn throughput_metrics(
     };
     let own = outcome.producer_cpu_us_per_message.unwrap_or(0.0)
         + outcome.consumer_cpu_us_per_message.unwrap_or(0.0);
-    vec![
-        rate,
-        (Metric::BrokerCpu, outcome.broker_cpu_us_per_message.unwrap_or(0.0)),
-        (Metric::GeneratorCpu, own),
-    ]
+    let mut metrics =
+        vec![rate, (Metric::BrokerCpu, outcome.broker_cpu_us_per_message.unwrap_or(0.0))];
+    if options.persistent {
+        metrics.push((Metric::Written, outcome.written_bytes_per_message.unwrap_or(0.0)));
+    }
+    metrics.push((Metric::GeneratorCpu, own));
+    metrics
 }
 
 /// The numbers of a latency load, in milliseconds.
@@ -110,13 +113,11 @@ pub(crate) fn latency_metrics(outcome: &latency::LatencyOutcome) -> Vec<(Metric,
 
 /// The numbers of a backlog; memory and disk in MiB.
 pub(crate) fn backlog_metrics(
-    options: &backlog::Options,
     outcome: &backlog::BacklogOutcome,
 ) -> Vec<(Metric, f64)> {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let (filled, drained) = (&outcome.filled, &outcome.drained);
     let peak = filled.resident_bytes_max.max(drained.resident_bytes_max);
-    let each = |bytes: u64| bytes as f64 / options.messages.max(1) as f64;
     let values = [
         (Metric::ResidentBefore, outcome.resident_bytes_before.map(mib)),
         (Metric::ResidentFilled, filled.resident_bytes.map(mib)),
@@ -127,7 +128,7 @@ pub(crate) fn backlog_metrics(
         (Metric::Drained, Some(drained.per_second)),
         (Metric::DrainCpu, drained.broker_cpu_us_per_message),
         (Metric::DiskFilled, filled.disk_bytes.map(mib)),
-        (Metric::DiskFilledEach, filled.disk_bytes.map(each)),
+        (Metric::Written, filled.written_bytes_per_message),
         (Metric::DiskDrained, drained.disk_bytes.map(mib)),
     ];
     values.into_iter().filter_map(|(metric, value)| Some((metric, value?))).collect()

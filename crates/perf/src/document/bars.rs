@@ -34,6 +34,8 @@ const HEAD: i32 = 74;
 const FOOT: i32 = 52;
 const BAR: i32 = 18;
 const GAP: i32 = 14;
+/// Plotters takes sizes as heights of lines and divides them by this to get that of the letters.
+const FONT_UNIT: f64 = 1.24;
 /// Steps on the axis, at most.
 const STEPS: f64 = 5.0;
 
@@ -157,12 +159,16 @@ fn draw_cluster(area: &Area<'_>, cluster: &Cluster, largest: f64, top: i32) -> R
 /// Warren's value beside this one, in words.
 fn compared(metric: Metric, ours: f64, bar: &Bar) -> String {
     if bar.owner == "disk alone" {
-        return format!("Warren reaches {:.0} %", ours / bar.value.max(f64::MIN_POSITIVE) * 100.0);
+        return format!("Warren does {:.0} %", ours / bar.value.max(f64::MIN_POSITIVE) * 100.0);
     }
     let (more, less) =
         if metric.larger_is_better() { (ours, bar.value) } else { (bar.value, ours) };
-    let better = if metric.larger_is_better() { "x by Warren" } else { "x Warren's" };
-    format!("{} {better}", tables::ratio(more, Some(less)))
+    let ratio = tables::ratio(more, Some(less));
+    if metric.larger_is_better() {
+        format!("Warren does {ratio} x")
+    } else {
+        format!("{ratio} x Warren's")
+    }
 }
 
 fn pixels(value: f64, largest: f64) -> i32 {
@@ -196,7 +202,7 @@ pub(super) fn style(
     colour: RGBColor,
     anchor: HPos,
 ) -> TextStyle<'static> {
-    let font = FontDesc::new(FontFamily::SansSerif, f64::from(size), weight);
+    let font = FontDesc::new(FontFamily::SansSerif, f64::from(size) * FONT_UNIT, weight);
     TextStyle { font, color: colour.to_backend_color(), pos: Pos::new(anchor, VPos::Center) }
 }
 
@@ -238,7 +244,7 @@ mod tests {
         let cluster = Cluster { name: "16 B".to_owned(), metric: Metric::Delivered, bars };
         let chart = Bars { title: "Rates", unit: "messages/s", clusters: vec![cluster] };
         let svg = draw(&chart).unwrap();
-        for text in ["16 B", "400", "100 (4.00 x by Warren)", "messages/s", "Rates"] {
+        for text in ["16 B", "400", "100 (Warren does 4.00 x)", "messages/s", "Rates"] {
             assert!(svg.contains(text), "{text} is not in {svg}");
         }
     }

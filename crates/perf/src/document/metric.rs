@@ -34,7 +34,7 @@ pub(crate) enum Metric {
     ResidentDrained,
     ResidentPeak,
     DiskFilled,
-    DiskFilledEach,
+    Written,
     DiskDrained,
     RestartSeconds,
     Declared,
@@ -75,7 +75,7 @@ impl Metric {
             Self::ResidentDrained => "memory drained, MiB",
             Self::ResidentPeak => "largest memory, MiB",
             Self::DiskFilled => "disk filled, MiB",
-            Self::DiskFilledEach => "disk filled, bytes a message",
+            Self::Written => "given to the disk, bytes a message",
             Self::DiskDrained => "disk drained, MiB",
             Self::RestartSeconds => "login after kill -9 and start, s",
             Self::Declared => "declared/s",
@@ -95,7 +95,7 @@ impl Metric {
         self.larger_is_better()
             || matches!(
                 self,
-                Self::Missing | Self::PausesAbove20Ms | Self::BytesEach | Self::DiskFilledEach
+                Self::Missing | Self::PausesAbove20Ms | Self::BytesEach | Self::Written
             )
     }
 

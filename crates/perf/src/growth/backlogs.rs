@@ -26,7 +26,7 @@ pub(super) fn measure(launch: &Launch, load: &backlog::Options) -> Result<Values
     peer.stop()?;
 
     let outcome = backlog::BacklogOutcome { resident_bytes_before: before, filled, drained };
-    let mut values = backlog_metrics(load, &outcome);
+    let mut values = backlog_metrics(&outcome);
     values.push((Metric::RestartSeconds, restarted));
     values.push((Metric::ResidentRestarted, resident));
     Ok(values)

@@ -75,6 +75,8 @@ pub(crate) struct BacklogOutcome {
 pub(crate) struct Phase {
     pub(crate) per_second: f64,
     pub(crate) broker_cpu_us_per_message: Option<f64>,
+    /// What the broker gave to the disk.
+    pub(crate) written_bytes_per_message: Option<f64>,
     /// At the end.
     pub(crate) resident_bytes: Option<u64>,
     /// At any time.
@@ -160,6 +162,9 @@ fn phase(common: &Common, messages: u64, (first, last): (&Sample, &Sample), peak
         broker_cpu_us_per_message: last
             .broker_cpu_since(first)
             .and_then(|cpu| per_message(cpu, messages)),
+        written_bytes_per_message: last
+            .written_since(first)
+            .and_then(|bytes| per_message(bytes, messages)),
         resident_bytes: process::usage(common.pid).map(|usage| usage.resident_bytes),
         resident_bytes_max: peak,
         disk_bytes: common.data_dir.as_deref().map(process::disk_bytes),
