@@ -157,6 +157,15 @@ impl Connection {
 
     /// Declares a queue. Returns how many messages are ready in it.
     pub(crate) fn declare_queue(&mut self, queue: &str, declare: Declare) -> Result<u32, Error> {
+        self.declare_and_count(queue, declare).map(|(ready, _)| ready)
+    }
+
+    /// Declares a queue. Returns how many messages are ready in it, and its consumers.
+    pub(crate) fn declare_and_count(
+        &mut self,
+        queue: &str,
+        declare: Declare,
+    ) -> Result<(u32, u32), Error> {
         let bits = match declare {
             Declare::Transient => 0,
             Declare::Passive => 1,
@@ -167,7 +176,7 @@ impl Connection {
         let reply = self.call(&request, methods::QUEUE_DECLARE_OK)?;
         let mut fields = Fields(&reply);
         fields.short_string()?;
-        fields.long()
+        Ok((fields.long()?, fields.long()?))
     }
 
     /// Deletes a queue with everything in it.

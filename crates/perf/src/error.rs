@@ -106,6 +106,14 @@ pub(crate) enum Error {
         /// Bodies with a wrong checksum or in a wrong place.
         corrupt: u64,
     },
+    /// A soak found faults, or something that grew.
+    #[error("the soak failed: {faults} faults, {grown} of the samples grew")]
+    SoakFailed {
+        /// Messages lost, invented, repeated or reordered without a cause.
+        faults: u64,
+        /// Kinds of samples that are larger at the end than early on.
+        grown: usize,
+    },
 }
 
 impl Error {
@@ -130,7 +138,8 @@ impl Error {
             | Self::ProcessEnded { .. }
             | Self::Usage(_)
             | Self::Json(_)
-            | Self::VerificationFailed { .. } => 1,
+            | Self::VerificationFailed { .. }
+            | Self::SoakFailed { .. } => 1,
         }
     }
 }

@@ -112,9 +112,7 @@ pub(crate) fn latency_metrics(outcome: &latency::LatencyOutcome) -> Vec<(Metric,
 }
 
 /// The numbers of a backlog; memory and disk in MiB.
-pub(crate) fn backlog_metrics(
-    outcome: &backlog::BacklogOutcome,
-) -> Vec<(Metric, f64)> {
+pub(crate) fn backlog_metrics(outcome: &backlog::BacklogOutcome) -> Vec<(Metric, f64)> {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let (filled, drained) = (&outcome.filled, &outcome.drained);
     let peak = filled.resident_bytes_max.max(drained.resident_bytes_max);
