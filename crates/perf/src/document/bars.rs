@@ -64,7 +64,7 @@ pub(super) struct Bar {
     pub(super) of: Option<f64>,
 }
 
-type Area<'a> = plotters::drawing::DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+pub(super) type Area<'a> = plotters::drawing::DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
 /// Colour of a broker, the same in all charts.
 pub(super) fn colour(owner: &str) -> RGBColor {
@@ -206,7 +206,8 @@ pub(super) fn style(
     TextStyle { font, color: colour.to_backend_color(), pos: Pos::new(anchor, VPos::Center) }
 }
 
-fn text(
+/// Writes a text, vertically in the middle of the place.
+pub(super) fn text(
     area: &Area<'_>,
     text: &str,
     at: (i32, i32),

@@ -128,6 +128,9 @@ fn words(metric: Metric) -> &'static str {
         Metric::ResidentIdle => "idle",
         Metric::ResidentFilled => "waiting",
         Metric::ResidentDrained => "drained",
+        Metric::ResidentPeak => "at most",
+        Metric::BusyCpu => "half of them busy",
+        Metric::IdleCpu => "only heartbeats",
         other => {
             let label = other.label();
             label.rsplit_once(", ").map_or(label, |(name, _)| name)
@@ -137,8 +140,7 @@ fn words(metric: Metric) -> &'static str {
 
 fn grown(growth: &Growth, charts: &mut Vec<Chart>) -> Result<(), Error> {
     use Metric::{
-        BusyCpu, BytesEach, Declared, Drained, Filled, IdleCpu, ResidentFilled, ResidentPeak,
-        RestartSeconds,
+        BusyCpu, Declared, Drained, Filled, IdleCpu, ResidentFilled, ResidentPeak, RestartSeconds,
     };
     for (name, growing, title, x, y, metrics) in [
         (
@@ -192,10 +194,10 @@ fn grown(growth: &Growth, charts: &mut Vec<Chart>) -> Result<(), Error> {
         (
             "growth-connections-memory",
             Growing::Connections,
-            "Memory of each connection",
+            "Memory with connections",
             "connections",
-            "bytes each",
-            &[BytesEach],
+            "MiB",
+            &[ResidentFilled],
         ),
         (
             "growth-connections-cpu",
@@ -227,6 +229,8 @@ fn curves_of(growth: &Growth, growing: Growing, metrics: &[Metric]) -> Vec<Curve
             let points = series.points.iter();
             let points: Vec<(f64, f64)> = points
                 .filter_map(|point| Some((point.count as f64, point.value(*metric)?)))
+                // Nothing has no place on a logarithmic axis.
+                .filter(|(_, value)| *value > 0.0)
                 .collect();
             let name = match metrics.len() {
                 1 => series.broker.clone(),

@@ -1,17 +1,21 @@
 //! Line charts with logarithmic axes: how a cost grows.
 
-use plotters::chart::{ChartBuilder, SeriesLabelPosition};
+use plotters::chart::ChartBuilder;
 use plotters::coord::combinators::IntoLogRange;
 use plotters::element::{Circle, PathElement};
 use plotters::prelude::{IntoDrawingArea, SVGBackend};
 use plotters::series::LineSeries;
 use plotters::style::text_anchor::HPos;
-use plotters::style::{Color, FontStyle};
+use plotters::style::{Color, FontStyle, RGBAColor};
 
-use super::bars::{BACKGROUND, FAINT, INK, WIDTH, colour, failed, short, style};
+use super::bars::{Area, BACKGROUND, FAINT, INK, WIDTH, colour, failed, short, style, text};
 use crate::error::Error;
 
-const HEIGHT: u32 = 400;
+/// Pixels: the whole, what stands above the axes, the line of names in it, and a letter's width.
+const HEIGHT: u32 = 420;
+const HEAD: u32 = 60;
+const LEGEND: i32 = 50;
+const LETTER: i32 = 7;
 
 /// One chart.
 #[derive(Debug)]
@@ -41,8 +45,10 @@ pub(super) fn draw(chart: &Curves<'_>) -> Result<String, Error> {
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
         area.fill(&BACKGROUND).map_err(failed)?;
-        let mut context = ChartBuilder::on(&area)
-            .caption(chart.title, style(17, FontStyle::Bold, INK, HPos::Left))
+        text(&area, chart.title, (20, 24), &style(17, FontStyle::Bold, INK, HPos::Left))?;
+        legend(&area, &chart.curves)?;
+        let (_, plot) = area.split_vertically(HEAD);
+        let mut context = ChartBuilder::on(&plot)
             .margin(16)
             .margin_right(30)
             .x_label_area_size(48)
@@ -66,25 +72,31 @@ pub(super) fn draw(chart: &Curves<'_>) -> Result<String, Error> {
             .draw()
             .map_err(failed)?;
         for curve in &chart.curves {
-            let shade = colour(&curve.owner).mix(if curve.second { 0.5 } else { 1.0 });
+            let shade = shade(curve);
             let line = LineSeries::new(curve.points.iter().copied(), shade.stroke_width(2));
-            context.draw_series(line).map_err(failed)?.label(curve.name.clone()).legend(
-                move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], shade.stroke_width(2)),
-            );
+            context.draw_series(line).map_err(failed)?;
             let dots = curve.points.iter().map(|at| Circle::new(*at, 3, shade.filled()));
             context.draw_series(dots).map_err(failed)?;
         }
-        context
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .background_style(BACKGROUND.mix(0.85))
-            .border_style(FAINT)
-            .label_font(small())
-            .draw()
-            .map_err(failed)?;
         area.present().map_err(failed)?;
     }
     Ok(svg)
+}
+
+fn legend(area: &Area<'_>, curves: &[Curve]) -> Result<(), Error> {
+    let words = style(13, FontStyle::Normal, INK, HPos::Left);
+    let mut left = 20;
+    for curve in curves {
+        let line = vec![(left, LEGEND), (left + 18, LEGEND)];
+        area.draw(&PathElement::new(line, shade(curve).stroke_width(3))).map_err(failed)?;
+        text(area, &curve.name, (left + 24, LEGEND), &words)?;
+        left += 54 + LETTER * i32::try_from(curve.name.len()).unwrap_or(0);
+    }
+    Ok(())
+}
+
+fn shade(curve: &Curve) -> RGBAColor {
+    colour(&curve.owner).mix(if curve.second { 0.5 } else { 1.0 })
 }
 
 /// The powers of ten around all values above zero.

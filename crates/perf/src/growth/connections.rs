@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Values;
+use super::{Values, mebibytes};
 use crate::brokers::Launch;
 use crate::connection::{CHANNEL, Connection, Declare, Target};
 use crate::consumer::{self, AckMode, Plan};
@@ -20,6 +20,10 @@ const HEARTBEAT_SECONDS: u16 = 10;
 const ROUND: Duration = Duration::from_secs(5);
 /// Connections are looked after in so many portions a round, so that the load is even.
 const PORTIONS: usize = 100;
+/// With fewer connections the memory of each drowns in what the broker holds anyway.
+const COUNT_FOR_EACH: u64 = 100;
+/// The broker and its one consumer are at rest by then.
+const SETTLE: Duration = Duration::from_secs(1);
 const BODY_BYTES: usize = 100;
 const QUEUE: &str = "growth-connections";
 /// A heartbeat frame: type 8, channel 0, no payload, end octet.
@@ -31,29 +35,39 @@ pub(super) fn measure(launch: &Launch, count: u64, seconds: f64) -> Result<Value
     let (pid, target) = (peer.broker.pid(), launch.target());
     Connection::open(&target)?.declare_queue(QUEUE, Declare::Transient)?;
     let resident = || process::usage(Some(pid)).unwrap_or_default().resident_bytes;
-    let before = resident();
-    let mut held = hold(&target, count)?;
     let time = Duration::from_secs_f64(seconds);
     let run = Run::default();
-    let (idle, busy, after) = thread::scope(|scope| {
+    let measured = thread::scope(|scope| {
         let plan = Plan { ack: AckMode::Auto, prefetch: 0 };
         let (run, target) = (&run, &target);
         scope.spawn(move || match Connection::open(target) {
             Ok(connection) => consumer::consume(connection, &[QUEUE.to_owned()], plan, run),
             Err(error) => run.fail(error),
         });
-        let measured = watch(&mut held, pid, time, false).and_then(|idle| {
+        thread::sleep(SETTLE);
+        let before = resident();
+        let measured = hold(target, count).and_then(|mut held| {
+            let idle = watch(&mut held, pid, time, false)?;
             let busy = watch(&mut held, pid, time, true)?;
-            Ok((idle, busy, resident()))
+            Ok((idle, busy, before, resident()))
         });
         run.stop();
         measured
-    })?;
+    });
     run.result()?;
-    drop(held);
+    let (idle, busy, before, after) = measured?;
     peer.stop()?;
-    let each = after.saturating_sub(before) as f64 / count.max(1) as f64;
-    Ok(vec![(Metric::BytesEach, each), (Metric::IdleCpu, idle), (Metric::BusyCpu, busy)])
+    let mut values = vec![
+        (Metric::ResidentBefore, mebibytes(before)),
+        (Metric::ResidentFilled, mebibytes(after)),
+        (Metric::IdleCpu, idle),
+        (Metric::BusyCpu, busy),
+    ];
+    if count >= COUNT_FOR_EACH {
+        let each = after.saturating_sub(before) as f64 / count as f64;
+        values.push((Metric::BytesEach, each));
+    }
+    Ok(values)
 }
 
 /// Opens so many connections with a channel each.

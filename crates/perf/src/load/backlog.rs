@@ -22,6 +22,8 @@ const FILL_WINDOW: u64 = 5000;
 const SLOWEST_PER_SECOND: u64 = 2000;
 /// Time that a phase gets on top of what its messages need.
 const PHASE_SECONDS_MIN: u64 = 30;
+/// The kernel counts CPU time in steps of 10 ms: less than ten of them says little.
+const CPU_MICROSECONDS_MIN: f64 = 100_000.0;
 /// How often the broker's memory is looked at for its largest value.
 const PEAK_INTERVAL: Duration = Duration::from_millis(200);
 /// Twice as long as a consumer waits before it acknowledges an incomplete batch.
@@ -161,6 +163,7 @@ fn phase(common: &Common, messages: u64, (first, last): (&Sample, &Sample), peak
         per_second: messages as f64 / last.seconds_since(first),
         broker_cpu_us_per_message: last
             .broker_cpu_since(first)
+            .filter(|cpu| *cpu >= CPU_MICROSECONDS_MIN)
             .and_then(|cpu| per_message(cpu, messages)),
         written_bytes_per_message: last
             .written_since(first)
