@@ -2,6 +2,8 @@
 
 use std::io;
 
+use plotters::prelude::DrawingAreaErrorKind;
+
 /// Why a command stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -93,6 +95,9 @@ pub(crate) enum Error {
     /// The command line asks for something that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// A chart cannot be drawn.
+    #[error("drawing a chart: {0}")]
+    Chart(String),
     /// The result cannot be written as JSON.
     #[error("writing JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -116,6 +121,12 @@ pub(crate) enum Error {
     },
 }
 
+impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for Error {
+    fn from(error: DrawingAreaErrorKind<E>) -> Self {
+        Self::Chart(error.to_string())
+    }
+}
+
 impl Error {
     /// An operation of the system that failed, with what it was for.
     pub(crate) fn io(what: impl Into<String>, source: io::Error) -> Self {
@@ -137,6 +148,7 @@ impl Error {
             | Self::Io { .. }
             | Self::ProcessEnded { .. }
             | Self::Usage(_)
+            | Self::Chart(_)
             | Self::Json(_)
             | Self::VerificationFailed { .. }
             | Self::SoakFailed { .. } => 1,

@@ -9,7 +9,7 @@
 //! ```
 
 use plotters::element::{PathElement, Rectangle};
-use plotters::prelude::{DrawingAreaErrorKind, IntoDrawingArea, SVGBackend, Text};
+use plotters::prelude::{IntoDrawingArea, SVGBackend, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontDesc, FontFamily, FontStyle, RGBColor, TextStyle};
 
@@ -75,11 +75,6 @@ pub(super) fn colour(owner: &str) -> RGBColor {
     }
 }
 
-/// What plotters says when it cannot draw.
-pub(super) fn failed<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) -> Error {
-    Error::Usage(format!("drawing a chart: {error}"))
-}
-
 /// The chart as SVG.
 pub(super) fn draw(bars: &Bars<'_>) -> Result<String, Error> {
     let count: usize = bars.clusters.iter().map(|cluster| cluster.bars.len()).sum();
@@ -90,7 +85,7 @@ pub(super) fn draw(bars: &Bars<'_>) -> Result<String, Error> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
-        area.fill(&BACKGROUND).map_err(failed)?;
+        area.fill(&BACKGROUND)?;
         text(&area, bars.title, (20, 24), &style(17, FontStyle::Bold, INK, HPos::Left))?;
         legend(&area, bars)?;
         let values = bars.clusters.iter().flat_map(|cluster| &cluster.bars);
@@ -100,7 +95,7 @@ pub(super) fn draw(bars: &Bars<'_>) -> Result<String, Error> {
         for cluster in &bars.clusters {
             top = draw_cluster(&area, cluster, largest, top)?;
         }
-        area.present().map_err(failed)?;
+        area.present()?;
     }
     Ok(svg)
 }
@@ -130,7 +125,7 @@ fn axis(area: &Area<'_>, unit: &str, largest: f64, bottom: i32) -> Result<(), Er
         }
         let x = BARS_LEFT + pixels(value, largest);
         let path = PathElement::new(vec![(x, HEAD), (x, bottom)], FAINT.stroke_width(1));
-        area.draw(&path).map_err(failed)?;
+        area.draw(&path)?;
         text(area, &short(value), (x, bottom + 12), &grey)?;
     }
     text(area, unit, ((BARS_LEFT + BARS_RIGHT) / 2, bottom + 34), &grey)
@@ -213,7 +208,7 @@ pub(super) fn text(
     at: (i32, i32),
     style: &TextStyle<'static>,
 ) -> Result<(), Error> {
-    area.draw(&Text::new(text.to_owned(), at, style.clone())).map_err(failed)
+    Ok(area.draw(&Text::new(text.to_owned(), at, style.clone()))?)
 }
 
 fn square(
@@ -222,7 +217,7 @@ fn square(
     to: (i32, i32),
     colour: RGBColor,
 ) -> Result<(), Error> {
-    area.draw(&Rectangle::new([from, to], colour.filled())).map_err(failed)
+    Ok(area.draw(&Rectangle::new([from, to], colour.filled()))?)
 }
 
 #[cfg(test)]

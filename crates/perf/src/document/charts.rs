@@ -13,143 +13,65 @@ pub(super) enum Place {
     Growth(Growing),
 }
 
-/// A finished chart.
-#[derive(Debug)]
-pub(super) struct Chart {
-    name: &'static str,
-    pub(super) place: Place,
-    /// What it shows, for those who cannot see it.
-    pub(super) title: String,
-    pub(super) svg: String,
-}
+type BarsLine = (&'static str, &'static str, &'static str, &'static [Group], &'static [Metric]);
 
-impl Chart {
-    pub(super) fn file_name(&self) -> String {
-        format!("{}.svg", self.name)
-    }
-}
+/// File name, title, unit, which loads, and which of their numbers.
+const BARS: [BarsLine; 7] = [
+    (
+        "throughput",
+        "Throughput, not persistent",
+        "messages/s",
+        &[Group::Transient],
+        &[Metric::Delivered, Metric::Published],
+    ),
+    (
+        "persistent",
+        "Throughput, persistent 1 KiB, confirmed and acknowledged",
+        "messages/s",
+        &[Group::Persistent],
+        &[Metric::Delivered],
+    ),
+    ("fanout", "Fan-out, persistent 1 KiB", "copies/s", &[Group::Fanout], &[Metric::Copies]),
+    ("churn", "Made and removed", "operations/s", &[Group::Churn], &[Metric::Operations]),
+    (
+        "cpu",
+        "CPU time of the broker for each message or copy",
+        "microseconds",
+        &[Group::Transient, Group::Persistent, Group::Fanout],
+        &[Metric::BrokerCpu],
+    ),
+    (
+        "latency",
+        "Latency at a fixed rate, open loop",
+        "milliseconds",
+        &[Group::Latency],
+        &[Metric::DeliveryMedian, Metric::DeliveryP99, Metric::ConfirmMedian, Metric::ConfirmP99],
+    ),
+    (
+        "memory",
+        "Resident memory",
+        "MiB",
+        &[Group::Memory],
+        &[Metric::ResidentIdle, Metric::ResidentFilled, Metric::ResidentDrained],
+    ),
+];
 
-/// Everything that the numbers give.
-pub(super) fn all(benchmarks: &Benchmarks) -> Result<Vec<Chart>, Error> {
-    let mut charts = Vec::new();
-    if let Some(comparison) = &benchmarks.comparison {
-        compared(comparison, &mut charts)?;
-    }
-    if let Some(growth) = &benchmarks.growth {
-        grown(growth, &mut charts)?;
-    }
-    Ok(charts)
-}
+type CurvesLine =
+    (&'static str, Growing, &'static str, &'static str, &'static str, &'static [Metric]);
 
-fn compared(comparison: &Comparison, charts: &mut Vec<Chart>) -> Result<(), Error> {
-    let rates = [Metric::Delivered, Metric::Published, Metric::Copies, Metric::Operations];
-    for (name, title, unit, groups, metrics) in [
-        (
-            "throughput",
-            "Throughput, not persistent",
-            "messages/s",
-            &[Group::Transient][..],
-            &rates[..2],
-        ),
-        (
-            "persistent",
-            "Throughput, persistent 1 KiB, confirmed and acknowledged",
-            "messages/s",
-            &[Group::Persistent],
-            &rates[..1],
-        ),
-        ("fanout", "Fan-out, persistent 1 KiB", "copies/s", &[Group::Fanout], &rates[2..3]),
-        ("churn", "Made and removed", "operations/s", &[Group::Churn], &rates[3..]),
-        (
-            "cpu",
-            "CPU time of the broker for each message or copy",
-            "microseconds",
-            &[Group::Transient, Group::Persistent, Group::Fanout],
-            &[Metric::BrokerCpu],
-        ),
-        (
-            "latency",
-            "Latency at a fixed rate, open loop",
-            "milliseconds",
-            &[Group::Latency],
-            &[
-                Metric::DeliveryMedian,
-                Metric::DeliveryP99,
-                Metric::ConfirmMedian,
-                Metric::ConfirmP99,
-            ],
-        ),
-        (
-            "memory",
-            "Resident memory",
-            "MiB",
-            &[Group::Memory],
-            &[Metric::ResidentIdle, Metric::ResidentFilled, Metric::ResidentDrained],
-        ),
-    ] {
-        let cases = comparison.cases.iter().filter(|case| groups.contains(&case.group));
-        let clusters: Vec<Cluster> =
-            cases.flat_map(|case| clusters(case, metrics, groups)).collect();
-        if !clusters.is_empty() {
-            let svg = bars::draw(&Bars { title, unit, clusters })?;
-            charts.push(Chart { name, place: Place::Summary, title: title.to_owned(), svg });
-        }
-    }
-    Ok(())
-}
-
-/// The bars of one load: a cluster for each metric that it has.
-fn clusters(case: &Case, metrics: &[Metric], groups: &[Group]) -> Vec<Cluster> {
-    let several = metrics.iter().filter(|metric| case.row(**metric).is_some()).count() > 1;
-    let rows = metrics.iter().filter_map(|metric| case.row(*metric));
-    let clusters = rows.filter_map(|row| {
-        let name = match (several, row.metric, case.group) {
-            (true, metric, _) => format!("{}: {}", case.label, words(metric)),
-            (_, _, Group::Persistent) if groups.len() > 1 => format!("persistent, {}", case.label),
-            (_, _, Group::Fanout) if groups.len() > 1 => format!("fan-out {}", case.label),
-            _ => case.label.clone(),
-        };
-        let warren = median(&row.warren)?;
-        let mut bars = vec![Bar { owner: "Warren", value: warren, of: None }];
-        if let Some(value) = median(&row.rabbitmq) {
-            bars.push(Bar { owner: "RabbitMQ", value, of: Some(warren) });
-        }
-        if let Some(value) = median(&row.raw) {
-            bars.push(Bar { owner: "disk alone", value, of: Some(warren) });
-        }
-        Some(Cluster { name, metric: row.metric, bars })
-    });
-    clusters.collect()
-}
-
-/// A metric's name where the unit stands elsewhere.
-fn words(metric: Metric) -> &'static str {
-    match metric {
-        Metric::ResidentIdle => "idle",
-        Metric::ResidentFilled => "waiting",
-        Metric::ResidentDrained => "drained",
-        Metric::ResidentPeak => "at most",
-        Metric::BusyCpu => "half of them busy",
-        Metric::IdleCpu => "only heartbeats",
-        other => {
-            let label = other.label();
-            label.rsplit_once(", ").map_or(label, |(name, _)| name)
-        }
-    }
-}
-
-fn grown(growth: &Growth, charts: &mut Vec<Chart>) -> Result<(), Error> {
+/// File name, what grows, title, names of the axes, and which numbers.
+const CURVES: [CurvesLine; 8] = {
     use Metric::{
         BusyCpu, Declared, Drained, Filled, IdleCpu, ResidentFilled, ResidentPeak, RestartSeconds,
     };
-    for (name, growing, title, x, y, metrics) in [
+    [
         (
             "growth-messages-memory",
             Growing::Messages,
             "Memory with waiting messages of 100 B",
             "messages waiting",
             "MiB",
-            &[ResidentFilled, ResidentPeak][..],
+            &[ResidentFilled, ResidentPeak],
         ),
         (
             "growth-messages-rate",
@@ -207,7 +129,92 @@ fn grown(growth: &Growth, charts: &mut Vec<Chart>) -> Result<(), Error> {
             "ms of CPU a second",
             &[BusyCpu, IdleCpu],
         ),
-    ] {
+    ]
+};
+
+/// A finished chart.
+#[derive(Debug)]
+pub(super) struct Chart {
+    name: &'static str,
+    pub(super) place: Place,
+    /// What it shows, for those who cannot see it.
+    pub(super) title: String,
+    pub(super) svg: String,
+}
+
+impl Chart {
+    pub(super) fn file_name(&self) -> String {
+        format!("{}.svg", self.name)
+    }
+}
+
+/// Everything that the numbers give.
+pub(super) fn all(benchmarks: &Benchmarks) -> Result<Vec<Chart>, Error> {
+    let mut charts = Vec::new();
+    if let Some(comparison) = &benchmarks.comparison {
+        compared(comparison, &mut charts)?;
+    }
+    if let Some(growth) = &benchmarks.growth {
+        grown(growth, &mut charts)?;
+    }
+    Ok(charts)
+}
+
+fn compared(comparison: &Comparison, charts: &mut Vec<Chart>) -> Result<(), Error> {
+    for (name, title, unit, groups, metrics) in BARS {
+        let cases = comparison.cases.iter().filter(|case| groups.contains(&case.group));
+        let clusters: Vec<Cluster> =
+            cases.flat_map(|case| clusters(case, metrics, groups)).collect();
+        if !clusters.is_empty() {
+            let svg = bars::draw(&Bars { title, unit, clusters })?;
+            charts.push(Chart { name, place: Place::Summary, title: title.to_owned(), svg });
+        }
+    }
+    Ok(())
+}
+
+/// The bars of one load: a cluster for each metric that it has.
+fn clusters(case: &Case, metrics: &[Metric], groups: &[Group]) -> Vec<Cluster> {
+    let several = metrics.iter().filter(|metric| case.row(**metric).is_some()).count() > 1;
+    let rows = metrics.iter().filter_map(|metric| case.row(*metric));
+    let clusters = rows.filter_map(|row| {
+        let name = match (several, row.metric, case.group) {
+            (true, metric, _) => format!("{}: {}", case.label, words(metric)),
+            (_, _, Group::Persistent) if groups.len() > 1 => format!("persistent, {}", case.label),
+            (_, _, Group::Fanout) if groups.len() > 1 => format!("fan-out {}", case.label),
+            _ => case.label.clone(),
+        };
+        let warren = median(&row.warren)?;
+        let mut bars = vec![Bar { owner: "Warren", value: warren, of: None }];
+        if let Some(value) = median(&row.rabbitmq) {
+            bars.push(Bar { owner: "RabbitMQ", value, of: Some(warren) });
+        }
+        if let Some(value) = median(&row.raw) {
+            bars.push(Bar { owner: "disk alone", value, of: Some(warren) });
+        }
+        Some(Cluster { name, metric: row.metric, bars })
+    });
+    clusters.collect()
+}
+
+/// A metric's name where the unit stands elsewhere.
+fn words(metric: Metric) -> &'static str {
+    match metric {
+        Metric::ResidentIdle => "idle",
+        Metric::ResidentFilled => "waiting",
+        Metric::ResidentDrained => "drained",
+        Metric::ResidentPeak => "at most",
+        Metric::BusyCpu => "half busy",
+        Metric::IdleCpu => "heartbeats",
+        other => {
+            let label = other.label();
+            label.rsplit_once(", ").map_or(label, |(name, _)| name)
+        }
+    }
+}
+
+fn grown(growth: &Growth, charts: &mut Vec<Chart>) -> Result<(), Error> {
+    for (name, growing, title, x, y, metrics) in CURVES {
         let curves = curves_of(growth, growing, metrics);
         if curves.iter().any(|curve| curve.points.len() > 1) {
             let svg = curves::draw(&Curves { title, x, y, curves })?;

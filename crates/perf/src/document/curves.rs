@@ -8,7 +8,7 @@ use plotters::series::LineSeries;
 use plotters::style::text_anchor::HPos;
 use plotters::style::{Color, FontStyle, RGBAColor};
 
-use super::bars::{Area, BACKGROUND, FAINT, INK, WIDTH, colour, failed, short, style, text};
+use super::bars::{Area, BACKGROUND, FAINT, INK, WIDTH, colour, short, style, text};
 use crate::error::Error;
 
 /// Pixels: the whole, what stands above the axes, the line of names in it, and a letter's width.
@@ -44,7 +44,7 @@ pub(super) fn draw(chart: &Curves<'_>) -> Result<String, Error> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
-        area.fill(&BACKGROUND).map_err(failed)?;
+        area.fill(&BACKGROUND)?;
         text(&area, chart.title, (20, 24), &style(17, FontStyle::Bold, INK, HPos::Left))?;
         legend(&area, &chart.curves)?;
         let (_, plot) = area.split_vertically(HEAD);
@@ -53,8 +53,7 @@ pub(super) fn draw(chart: &Curves<'_>) -> Result<String, Error> {
             .margin_right(30)
             .x_label_area_size(48)
             .y_label_area_size(72)
-            .build_cartesian_2d((x.0..x.1).log_scale(), (y.0..y.1).log_scale())
-            .map_err(failed)?;
+            .build_cartesian_2d((x.0..x.1).log_scale(), (y.0..y.1).log_scale())?;
         let small = || style(12, FontStyle::Normal, INK, HPos::Center);
         context
             .configure_mesh()
@@ -69,16 +68,15 @@ pub(super) fn draw(chart: &Curves<'_>) -> Result<String, Error> {
             .light_line_style(BACKGROUND)
             .bold_line_style(FAINT)
             .axis_style(INK)
-            .draw()
-            .map_err(failed)?;
+            .draw()?;
         for curve in &chart.curves {
             let shade = shade(curve);
             let line = LineSeries::new(curve.points.iter().copied(), shade.stroke_width(2));
-            context.draw_series(line).map_err(failed)?;
+            context.draw_series(line)?;
             let dots = curve.points.iter().map(|at| Circle::new(*at, 3, shade.filled()));
-            context.draw_series(dots).map_err(failed)?;
+            context.draw_series(dots)?;
         }
-        area.present().map_err(failed)?;
+        area.present()?;
     }
     Ok(svg)
 }
@@ -88,7 +86,7 @@ fn legend(area: &Area<'_>, curves: &[Curve]) -> Result<(), Error> {
     let mut left = 20;
     for curve in curves {
         let line = vec![(left, LEGEND), (left + 18, LEGEND)];
-        area.draw(&PathElement::new(line, shade(curve).stroke_width(3))).map_err(failed)?;
+        area.draw(&PathElement::new(line, shade(curve).stroke_width(3)))?;
         text(area, &curve.name, (left + 24, LEGEND), &words)?;
         left += 54 + LETTER * i32::try_from(curve.name.len()).unwrap_or(0);
     }

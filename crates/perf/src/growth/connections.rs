@@ -22,7 +22,7 @@ const ROUND: Duration = Duration::from_secs(5);
 const PORTIONS: usize = 100;
 /// With fewer connections the memory of each drowns in what the broker holds anyway.
 const COUNT_FOR_EACH: u64 = 100;
-/// The broker and its one consumer are at rest by then.
+/// The broker is at rest by then.
 const SETTLE: Duration = Duration::from_secs(1);
 const BODY_BYTES: usize = 100;
 const QUEUE: &str = "growth-connections";
@@ -47,6 +47,7 @@ pub(super) fn measure(launch: &Launch, count: u64, seconds: f64) -> Result<Value
         thread::sleep(SETTLE);
         let before = resident();
         let measured = hold(target, count).and_then(|mut held| {
+            thread::sleep(SETTLE);
             let idle = watch(&mut held, pid, time, false)?;
             let busy = watch(&mut held, pid, time, true)?;
             Ok((idle, busy, before, resident()))

@@ -226,7 +226,12 @@ impl Fill {
                 let run = &run;
                 scope.spawn(move || producer::produce(connection, &block, limits, run));
             }
-            wait_for(&run, common.pid, "filling the queue", self.messages, || {
+            let copies = match topology.exchange {
+                Some(_) => self.messages * topology.queues.len() as u64,
+                None => self.messages,
+            };
+            let phase = ("filling the queues", longest(copies));
+            wait_for(&run, common.pid, phase, self.messages, || {
                 run.confirmed.load(Ordering::Relaxed) + run.refused.load(Ordering::Relaxed)
             })
         });
@@ -251,9 +256,10 @@ fn drain(
     Ok(thread::scope(|scope| {
         let first = run.sample(common.pid);
         scope.spawn(|| consumer::consume(connection, &topology.queues, plan, run));
-        let peak = wait_for(run, common.pid, "draining the queue", copies, || {
-            run.delivered.load(Ordering::Relaxed)
-        });
+        let peak =
+            wait_for(run, common.pid, ("draining the queues", longest(copies)), copies, || {
+                run.delivered.load(Ordering::Relaxed)
+            });
         let last = run.sample(common.pid);
         // The last acknowledgements go out when nothing has come for a poll interval.
         run.wait_until(Instant::now() + LAST_ACKS_PAUSE);
@@ -262,17 +268,21 @@ fn drain(
     }))
 }
 
+/// Seconds in which even a slow broker is through with so many copies of messages.
+fn longest(copies: u64) -> u64 {
+    PHASE_SECONDS_MIN + copies / SLOWEST_PER_SECOND
+}
+
 /// Waits until `count` reaches `messages`; fails the run when that takes too long. Returns the
 /// largest memory of the broker meanwhile.
 fn wait_for(
     run: &Run,
     pid: Option<u32>,
-    what: &str,
+    (what, seconds): (&str, u64),
     messages: u64,
     count: impl Fn() -> u64,
 ) -> u64 {
     let resident = || process::usage(pid).map_or(0, |usage| usage.resident_bytes);
-    let seconds = PHASE_SECONDS_MIN + messages / SLOWEST_PER_SECOND;
     let deadline = Instant::now() + Duration::from_secs(seconds);
     let mut peak = resident();
     let mut next_look = Instant::now() + PEAK_INTERVAL;

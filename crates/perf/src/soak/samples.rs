@@ -20,6 +20,16 @@ const SLACK_COUNT: f64 = 16.0;
 /// A backlog that happens to be waiting is no growth; three segments of the log.
 const SLACK_DISK_BYTES: f64 = 192.0 * 1024.0 * 1024.0;
 
+/// A name, the number in a sample, and its fixed amount.
+type Kind = (&'static str, fn(&Sample) -> u64, f64);
+
+const KINDS: [Kind; 4] = [
+    ("memory", |sample| sample.resident_bytes, SLACK_RESIDENT_BYTES),
+    ("file descriptors", |sample| sample.descriptors, SLACK_COUNT),
+    ("threads", |sample| sample.threads, SLACK_COUNT),
+    ("disk", |sample| sample.disk_bytes, SLACK_DISK_BYTES),
+];
+
 /// One look.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Sample {
@@ -69,14 +79,8 @@ impl Trend {
 
 /// Compares the second fifth of the samples with the last. With too few of them nothing has grown.
 pub(super) fn trends(samples: &[Sample], drained: Sample) -> Vec<Trend> {
-    let kinds: [(&'static str, fn(&Sample) -> u64, f64); 4] = [
-        ("memory", |sample| sample.resident_bytes, SLACK_RESIDENT_BYTES),
-        ("file descriptors", |sample| sample.descriptors, SLACK_COUNT),
-        ("threads", |sample| sample.threads, SLACK_COUNT),
-        ("disk", |sample| sample.disk_bytes, SLACK_DISK_BYTES),
-    ];
     let fifth = samples.len() / 5;
-    kinds
+    KINDS
         .into_iter()
         .map(|(name, pick, slack)| {
             let middle = |part: Option<&[Sample]>| {
