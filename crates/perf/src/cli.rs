@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::Error;
 use crate::load::{Common, backlog, churn, fanout, latency, rawlog, throughput};
-use crate::{compare, selftest, verify};
+use crate::{compare, document, growth, selftest, soak, verify};
 
 /// Load generator for AMQP 0-9-1 brokers: throughput, latency, durability, and a comparison of
 /// Warren with RabbitMQ.
@@ -58,6 +58,12 @@ enum Command {
     Rawlog(rawlog::Options),
     /// Run the same loads against Warren and RabbitMQ and write the result as a document.
     Compare(compare::Options),
+    /// What messages, queues and connections cost as they become many, for the same document.
+    Growth(growth::Options),
+    /// Write the document and its charts from the numbers that were measured.
+    Document(document::Options),
+    /// Everything at once for a long time, with restarts: nothing is lost, nothing grows.
+    Soak(soak::Options),
     /// Measure the generator itself against a broker that does nothing.
     #[command(hide = true)]
     Selftest(selftest::Options),
@@ -74,6 +80,9 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Error> {
         Command::Verify(options) => verify::command(options),
         Command::Rawlog(options) => rawlog::command(options),
         Command::Compare(options) => compare::command(options),
+        Command::Growth(options) => growth::command(options),
+        Command::Document(options) => document::command(options),
+        Command::Soak(options) => soak::command(options),
         Command::Selftest(options) => selftest::command(options),
     }
 }

@@ -84,6 +84,11 @@ impl Connection {
 
     /// Connects and logs in without opening a channel.
     pub(crate) fn log_in(target: &Target) -> Result<Self, Error> {
+        Self::log_in_with_heartbeat(target, 0)
+    }
+
+    /// The same with heartbeats every so many seconds, for which the caller has to care.
+    pub(crate) fn log_in_with_heartbeat(target: &Target, seconds: u16) -> Result<Self, Error> {
         if target.vhost.len() > SHORT_STRING_MAX {
             return Err(Error::Usage("the virtual host's name is too long".to_owned()));
         }
@@ -99,11 +104,11 @@ impl Connection {
             frame_max: FRAME_MAX,
             server_version: String::new(),
         };
-        connection.handshake(target)?;
+        connection.handshake(target, seconds)?;
         Ok(connection)
     }
 
-    fn handshake(&mut self, target: &Target) -> Result<(), Error> {
+    fn handshake(&mut self, target: &Target, heartbeat_seconds: u16) -> Result<(), Error> {
         self.write(b"AMQP\x00\x00\x09\x01")?;
         let start = self.receive(methods::CONNECTION_START)?;
         self.server_version = server_version(&start).unwrap_or_default();
@@ -123,7 +128,7 @@ impl Connection {
             self.frame_max = offered.min(FRAME_MAX);
         }
         let frame_max = u32::try_from(self.frame_max).unwrap_or(u32::MAX);
-        let tune_ok = Arguments::new().short(channel_max).long(frame_max).short(0);
+        let tune_ok = Arguments::new().short(channel_max).long(frame_max).short(heartbeat_seconds);
         self.write(&tune_ok.frame(0, methods::CONNECTION_TUNE_OK))?;
         let open = Arguments::new().short_string(&target.vhost).short_string("").octet(0);
         self.call(&open.frame(0, methods::CONNECTION_OPEN), methods::CONNECTION_OPEN_OK)?;
@@ -152,6 +157,15 @@ impl Connection {
 
     /// Declares a queue. Returns how many messages are ready in it.
     pub(crate) fn declare_queue(&mut self, queue: &str, declare: Declare) -> Result<u32, Error> {
+        self.declare_and_count(queue, declare).map(|(ready, _)| ready)
+    }
+
+    /// Declares a queue. Returns how many messages are ready in it, and its consumers.
+    pub(crate) fn declare_and_count(
+        &mut self,
+        queue: &str,
+        declare: Declare,
+    ) -> Result<(u32, u32), Error> {
         let bits = match declare {
             Declare::Transient => 0,
             Declare::Passive => 1,
@@ -162,7 +176,7 @@ impl Connection {
         let reply = self.call(&request, methods::QUEUE_DECLARE_OK)?;
         let mut fields = Fields(&reply);
         fields.short_string()?;
-        fields.long()
+        Ok((fields.long()?, fields.long()?))
     }
 
     /// Deletes a queue with everything in it.

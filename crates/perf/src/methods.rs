@@ -32,6 +32,7 @@ pub(crate) const BASIC_CANCEL: u32 = id(60, 30);
 pub(crate) const BASIC_PUBLISH: u32 = id(60, 40);
 pub(crate) const BASIC_DELIVER: u32 = id(60, 60);
 pub(crate) const BASIC_ACK: u32 = id(60, 80);
+pub(crate) const BASIC_REJECT: u32 = id(60, 90);
 pub(crate) const BASIC_NACK: u32 = id(60, 120);
 pub(crate) const CONFIRM_SELECT: u32 = id(85, 10);
 pub(crate) const CONFIRM_SELECT_OK: u32 = id(85, 11);

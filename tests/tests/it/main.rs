@@ -14,6 +14,7 @@ mod examples;
 mod handshake;
 mod kill_rounds;
 mod last_things;
+mod load_generator;
 mod prefetch;
 mod process;
 mod publish;
