@@ -212,15 +212,14 @@ impl Index {
             let mut window = Window { through: last, ..Window::default() };
             let before = Rows { table: &table, name }.before(queue, first)?;
             let from = before.unwrap_or(first);
-            let mut rows = 0;
-            for row in table.range((queue.0, from)..=(queue.0, last.max(from)))? {
+            let rows = table.range((queue.0, from)..=(queue.0, last.max(from)))?;
+            for (taken, row) in rows.enumerate() {
                 let (key, value) = row?;
                 let key = key.value().1;
-                if rows == rows_max {
+                if taken == rows_max {
                     window.through = key.saturating_sub(1).clamp(first, last);
                     break;
                 }
-                rows += 1;
                 index.take_row(&table, (queue, name), key, value.value(), &mut window)?;
             }
             window.entries.retain(|entry| (first..=last).contains(&entry.sequence));
