@@ -305,7 +305,10 @@ impl Drop for Index {
     fn drop(&mut self) {
         // Closing reads pages too, and one of them may be damaged.
         let database = self.database.take();
-        let _ = guarded(|| Ok(drop(database)));
+        let _ = guarded(|| {
+            drop(database);
+            Ok(())
+        });
     }
 }
 
