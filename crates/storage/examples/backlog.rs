@@ -46,12 +46,13 @@ impl Committer {
             self.log.finish_checkpoint(outcome)?;
             self.running = false;
         }
-        if !self.running && (wanted || self.log.checkpoint_due()) {
-            if let Some(delta) = self.log.begin_checkpoint()? {
-                self.deltas.send(delta)?;
-                self.running = true;
-                self.checkpoints += 1;
-            }
+        if !self.running
+            && (wanted || self.log.checkpoint_due())
+            && let Some(delta) = self.log.begin_checkpoint()?
+        {
+            self.deltas.send(delta)?;
+            self.running = true;
+            self.checkpoints += 1;
         }
         Ok(())
     }
