@@ -37,7 +37,7 @@ use self::messages::{Rows, opened};
 use self::seal::sealed_log;
 use crate::delta::{Entry, Standing};
 use crate::disk::RedbFile;
-use crate::limits::FORMAT_VERSION;
+use crate::limits::{FORMAT_VERSION, OPEN_CHECK_BYTES_MAX};
 use crate::ranges::Ranges;
 use crate::recovery::Damage;
 use crate::shared::Position;
@@ -73,8 +73,11 @@ const RECOUNT: &str = "recount";
 /// The open database.
 #[derive(Debug)]
 pub(crate) struct Index {
-    database: Database,
+    /// Taken out when it is closed.
+    database: Option<Database>,
     path: PathBuf,
+    /// So small that all rows are counted when it is opened.
+    small: bool,
 }
 
 /// What recovery needs to know before it reads the log.
@@ -103,10 +106,8 @@ impl Index {
             .set_cache_size(cache_bytes)
             .create_with_backend(RedbFile(file))
             .map_err(|error| Error::database("make", &path, error))?;
-        let index = Self { database, path };
-        let transaction = index.begin_write()?;
-        fill(&transaction, meta).map_err(|error| index.error("make", error))?;
-        transaction.commit().map_err(|error| index.error("make", error))
+        let index = Self { database: Some(database), path, small: true };
+        index.write("make", |transaction| fill(transaction, meta))
     }
 
     /// Opens the database; one of an older format is brought to the present one.
@@ -116,18 +117,19 @@ impl Index {
     pub(crate) fn open(disk: &dyn Disk, cache_bytes: usize) -> Result<Self, Error> {
         let path = disk.path(FILE);
         let file = disk.open(FILE).map_err(|error| Error::io("open", &path, &error))?;
+        let bytes = file.len().map_err(|error| Error::io("open", &path, &error))?;
         let database = guarded(|| {
             let mut builder = Database::builder();
             builder.set_cache_size(cache_bytes);
             Ok(builder.create_with_backend(RedbFile(file))?)
         });
         let database = database.map_err(|error| Error::database("open", &path, error))?;
-        let index = Self { database, path };
+        let index = Self { database: Some(database), path, small: bytes <= OPEN_CHECK_BYTES_MAX };
         match index.format()? {
             FORMAT_VERSION => Ok(index),
             1 => index.write("upgrade", upgrade::from_format_1).map(|()| index),
             found if found > FORMAT_VERSION => {
-                let (path, supported) = (index.path, FORMAT_VERSION);
+                let (path, supported) = (index.path.clone(), FORMAT_VERSION);
                 Err(Error::NewerFormat { path, found, supported })
             }
             found => Err(Error::damaged(&index.path, format!("format is {found}"))),
@@ -136,7 +138,7 @@ impl Index {
 
     fn format(&self) -> Result<u32, Error> {
         let found = self.read("read", |index| {
-            let table = index.database.begin_read()?.open_table(META)?;
+            let table = index.database()?.begin_read()?.open_table(META)?;
             Ok(table.get(FORMAT)?.map(|guard| guard.value()))
         })?;
         let found = found.ok_or_else(|| Error::damaged(&self.path, "it has no format"))?;
@@ -145,7 +147,7 @@ impl Index {
 
     pub(crate) fn meta(&self) -> Result<Meta, Error> {
         let found = self.read("read", |index| {
-            let table = index.database.begin_read()?.open_table(STORE)?;
+            let table = index.database()?.begin_read()?.open_table(STORE)?;
             let sealed = table.get(LOG)?;
             Ok(sealed.and_then(|sealed| seal::log(STORE_NAME, LOG, sealed.value())))
         })?;
@@ -158,7 +160,7 @@ impl Index {
     /// Forgets the messages that no restart survives.
     pub(crate) fn forget_spilled(&self) -> Result<(), Error> {
         let empty = self.read("read", |index| {
-            Ok(index.database.begin_read()?.open_table(SPILLED)?.is_empty()?)
+            Ok(index.database()?.begin_read()?.open_table(SPILLED)?.is_empty()?)
         })?;
         if empty {
             return Ok(());
@@ -179,7 +181,7 @@ impl Index {
     ) -> Result<Vec<(QueueId, Waiting)>, Error> {
         let mut bad = Vec::new();
         let found = self.read("read", |index| {
-            let table = index.database.begin_read()?.open_table(MESSAGES)?;
+            let table = index.database()?.begin_read()?.open_table(MESSAGES)?;
             let rows = Rows { table: &table, name: MESSAGES_NAME };
             let mut all = Vec::new();
             for (queue, standing, settled) in queues {
@@ -208,19 +210,18 @@ impl Index {
     ) -> Result<Window, Error> {
         self.read("read", |index| {
             let (definition, name) = table_of(queue);
-            let table = index.database.begin_read()?.open_table(definition)?;
+            let table = index.database()?.begin_read()?.open_table(definition)?;
             let mut window = Window { through: last, ..Window::default() };
             let before = Rows { table: &table, name }.before(queue, first)?;
             let from = before.unwrap_or(first);
-            let mut rows = 0;
-            for row in table.range((queue.0, from)..=(queue.0, last.max(from)))? {
+            let rows = table.range((queue.0, from)..=(queue.0, last.max(from)))?;
+            for (taken, row) in rows.enumerate() {
                 let (key, value) = row?;
                 let key = key.value().1;
-                if rows == rows_max {
+                if taken == rows_max {
                     window.through = key.saturating_sub(1).clamp(first, last);
                     break;
                 }
-                rows += 1;
                 index.take_row(&table, (queue, name), key, value.value(), &mut window)?;
             }
             window.entries.retain(|entry| (first..=last).contains(&entry.sequence));
@@ -278,7 +279,7 @@ impl Index {
         work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, Error> {
         let done = guarded(|| {
-            let mut transaction = self.database.begin_write()?;
+            let mut transaction = self.database()?.begin_write()?;
             transaction.set_durability(Durability::Immediate)?;
             // Rare commits of a small file: saving the allocator's state costs little here and
             // spares the next start after a crash a walk through the whole file.
@@ -290,12 +291,24 @@ impl Index {
         done.map_err(|error| self.error(operation, error))
     }
 
-    fn begin_write(&self) -> Result<WriteTransaction, Error> {
-        self.database.begin_write().map_err(|error| self.error("write", error))
+    fn database(&self) -> Result<&Database, redb::Error> {
+        let database = self.database.as_ref();
+        database.ok_or_else(|| redb::Error::Corrupted("the database is closed".to_owned()))
     }
 
     fn error(&self, operation: &'static str, error: impl Into<redb::Error>) -> Error {
         Error::database(operation, &self.path, error)
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        // Closing reads pages too, and one of them may be damaged.
+        let database = self.database.take();
+        let _ = guarded(|| {
+            drop(database);
+            Ok(())
+        });
     }
 }
 

@@ -95,3 +95,7 @@ pub(crate) const LOAD_WINDOW_ENTRIES: usize = 4_096;
 
 /// The rows of the index that one step of a load reads at most.
 pub(crate) const LOAD_WINDOW_ROWS: usize = 16;
+
+/// The rows of a database of at most this many bytes are counted when it is opened, to find some
+/// that are missing: that takes a few milliseconds. Larger ones are left to a check of their own.
+pub(crate) const OPEN_CHECK_BYTES_MAX: u64 = 4 << 20;

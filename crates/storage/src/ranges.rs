@@ -70,12 +70,11 @@ impl Ranges {
         ranges_max: usize,
     ) -> Sequence {
         let start = other.first_around(first).unwrap_or(first);
-        let mut taken = 0;
-        for (range_first, range_last) in other.ranges.range(start..=last.max(start)) {
+        let ranges = other.ranges.range(start..=last.max(start));
+        for (taken, (range_first, range_last)) in ranges.enumerate() {
             if taken == ranges_max {
                 return range_first.saturating_sub(1).max(first);
             }
-            taken += 1;
             self.insert((*range_first).max(first), (*range_last).min(last));
         }
         last

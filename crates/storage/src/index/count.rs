@@ -43,7 +43,15 @@ impl Index {
     /// The standings of all queues and the counts of all segments. If one of them is damaged, or a
     /// checkpoint came upon damage, all are counted anew.
     pub(crate) fn counts(&self, damaged: &mut Vec<Damage>) -> Result<Counts, Error> {
-        let (mut counts, bad) = self.read("read", read_counts)?;
+        let (mut counts, mut bad) = self.read("read", read_counts)?;
+        if self.small {
+            let scan = self.read("read", |index| {
+                scan(&index.database()?.begin_read()?.open_table(MESSAGES)?)
+            })?;
+            let differing = self.differing(&counts, &scan);
+            bad.asked_for |= !differing.is_empty();
+            damaged.extend(differing);
+        }
         if bad.is_empty() {
             return Ok(counts);
         }
@@ -59,8 +67,64 @@ impl Index {
     }
 }
 
+impl Index {
+    /// Where the rows hold something else than was counted: rows are missing, or unreadable.
+    fn differing(&self, counts: &Counts, scan: &Scan) -> Vec<Damage> {
+        let queues = counts.standings.iter().filter_map(|(queue, standing)| {
+            let found = scan.tallies.get(queue).map_or(Tally::default(), |(tally, _)| *tally);
+            let (found, expected) = (found.messages, standing.tally.messages);
+            (found != expected).then(|| {
+                self.damage(format!(
+                    "table {MESSAGES_NAME}: of {expected} messages of queue {} {found} are found",
+                    queue.0
+                ))
+            })
+        });
+        let segments = counts.segments.iter().filter_map(|(segment, expected)| {
+            let found = scan.segments.0.get(segment).copied().unwrap_or_default();
+            (found != *expected).then(|| {
+                self.damage(format!(
+                    "table {MESSAGES_NAME}: of {expected} messages in segment {segment} {found} \
+                     are found"
+                ))
+            })
+        });
+        queues.chain(segments).collect()
+    }
+}
+
+/// What the rows hold.
+#[derive(Debug, Default)]
+struct Scan {
+    /// With a place above all that were found.
+    tallies: BTreeMap<QueueId, (Tally, u64)>,
+    segments: Freed,
+    /// Rows that cannot be read.
+    bad: Vec<(QueueId, u64)>,
+}
+
+fn scan(table: &impl ReadableTable<(u64, u64), &'static [u8]>) -> Result<Scan, redb::Error> {
+    let mut scan = Scan::default();
+    for row in table.iter()? {
+        let (key, value) = row?;
+        let (queue, first) = key.value();
+        let (tally, end) = scan.tallies.entry(QueueId(queue)).or_default();
+        match opened(MESSAGES_NAME, QueueId(queue), first, value.value()) {
+            Some(entries) => {
+                for entry in &entries {
+                    tally.add(entry);
+                    scan.segments.add(entry.segment, 1);
+                    *end = (*end).max(entry.sequence + 1);
+                }
+            }
+            None => scan.bad.push((QueueId(queue), first)),
+        }
+    }
+    Ok(scan)
+}
+
 fn read_counts(index: &Index) -> Result<(Counts, BadCounts), redb::Error> {
-    let transaction = index.database.begin_read()?;
+    let transaction = index.database()?.begin_read()?;
     let (mut counts, mut bad) = (Counts::default(), BadCounts::default());
     bad.asked_for = transaction.open_table(STORE)?.get(RECOUNT)?.is_some();
     for row in transaction.open_table(STANDINGS)?.iter()? {
@@ -88,23 +152,7 @@ pub(super) fn recount(
     counts: &mut Counts,
     lost: &BTreeSet<QueueId>,
 ) -> Result<Vec<(QueueId, u64)>, redb::Error> {
-    let (mut bad, mut segments) = (Vec::new(), Freed::default());
-    let mut tallies: BTreeMap<QueueId, (Tally, u64)> = BTreeMap::new();
-    for row in transaction.open_table(MESSAGES)?.iter()? {
-        let (key, value) = row?;
-        let (queue, first) = key.value();
-        let (tally, end) = tallies.entry(QueueId(queue)).or_default();
-        match opened(MESSAGES_NAME, QueueId(queue), first, value.value()) {
-            Some(entries) => {
-                for entry in &entries {
-                    tally.add(entry);
-                    segments.add(entry.segment, 1);
-                    *end = (*end).max(entry.sequence + 1);
-                }
-            }
-            None => bad.push((QueueId(queue), first)),
-        }
-    }
+    let Scan { tallies, segments, bad } = scan(&transaction.open_table(MESSAGES)?)?;
     for queue in lost {
         // Nobody knows how far it was delivered: more passes for delivered than was.
         let end = tallies.get(queue).map_or(1, |(_, end)| *end);

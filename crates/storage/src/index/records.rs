@@ -32,7 +32,7 @@ impl Index {
         topology: &mut Topology,
         bad: &mut Vec<(&'static str, String)>,
     ) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_read()?;
+        let transaction = self.database()?.begin_read()?;
         for row in transaction.open_table(EXCHANGES)?.iter()? {
             let (key, value) = row?;
             let (host, name) = key.value();

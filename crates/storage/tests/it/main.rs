@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a helper that cannot go on fails its test")]
 
 mod damage;
+mod flips;
 mod format;
 mod harness;
 mod model;
