@@ -171,7 +171,7 @@ pub(super) fn cases(seconds: f64) -> Vec<Case> {
         let options = latency::Options { rate, size, seconds, persistent, confirms: persistent };
         Load::Latency(options)
     };
-    let churn = |what| Load::Churn(churn::Options { what, clients: 4, seconds });
+    let churn = |what| Load::Churn(churn::Options { what, clients: 4, in_flight: 1, seconds });
     let fanout = fanout::Options { queues: 10, consumers: 2, size: 1024, seconds, confirms: 100 };
     let others = [
         ("Fanout of persistent 1 KiB to 10 durable queues, window 100", Load::Fanout(fanout)),
