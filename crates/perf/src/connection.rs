@@ -202,11 +202,6 @@ impl Connection {
         self.call(&bind(queue, exchange, key), methods::QUEUE_BIND_OK).map(drop)
     }
 
-    /// Takes a binding away.
-    pub(crate) fn unbind(&mut self, queue: &str, exchange: &str, key: &str) -> Result<(), Error> {
-        self.call(&unbind(queue, exchange, key), methods::QUEUE_UNBIND_OK).map(drop)
-    }
-
     /// Switches the channel to publisher confirms.
     pub(crate) fn confirm_select(&mut self) -> Result<(), Error> {
         let request = Arguments::new().octet(0).frame(CHANNEL, methods::CONFIRM_SELECT);

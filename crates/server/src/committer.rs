@@ -310,3 +310,28 @@ pub(crate) fn run_checkpoints(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_ends_with_a_message_or_after_its_time_or_with_the_last_sender() {
+        let (sender, mut inbox) = mpsc::channel(1);
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let short = Some(Duration::from_millis(1));
+        assert!(matches!(receive(&mut inbox, short, &waker), Received::Nothing));
+        // Far longer than it takes, so that a wake-up that is missed fails instead of hanging.
+        let long = Some(Duration::from_secs(60));
+        let other = thread::spawn(move || {
+            let (done, _) = oneshot::channel();
+            sender.blocking_send(ToCommitter::Stop(done)).is_ok()
+        });
+        assert!(matches!(
+            receive(&mut inbox, long, &waker),
+            Received::Message(ToCommitter::Stop(_))
+        ));
+        assert!(other.join().unwrap());
+        assert!(matches!(receive(&mut inbox, long, &waker), Received::Closed));
+    }
+}
