@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::error::Error;
-use crate::load::{Common, backlog, churn, fanout, latency, rawlog, throughput};
+use crate::load::{
+    Common, backlog, churn, connections, fanout, latency, queues, rawlog, throughput,
+};
 use crate::{compare, document, growth, selftest, soak, verify};
 
 /// Load generator for AMQP 0-9-1 brokers: throughput, latency, durability, and a comparison of
@@ -52,6 +54,20 @@ enum Command {
         #[command(flatten)]
         options: churn::Options,
     },
+    /// Many connections that are open and do little: memory and CPU.
+    Connections {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: connections::Options,
+    },
+    /// Many durable queues: how fast they are declared, and what they cost when idle.
+    Queues {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: queues::Options,
+    },
     /// Kill a broker under load, again and again, and check that nothing confirmed is lost.
     Verify(verify::Options),
     /// The disk's own limit: append and sync without a broker.
@@ -77,6 +93,8 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Error> {
         Command::Fanout { common, options } => fanout::command(common, options),
         Command::Backlog { common, options } => backlog::command(common, options),
         Command::Churn { common, options } => churn::command(common, options),
+        Command::Connections { common, options } => connections::command(common, options),
+        Command::Queues { common, options } => queues::command(common, options),
         Command::Verify(options) => verify::command(options),
         Command::Rawlog(options) => rawlog::command(options),
         Command::Compare(options) => compare::command(options),

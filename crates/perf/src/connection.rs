@@ -5,7 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::decode::{Fields, Frame, FrameReader};
-use crate::encode::{self, Arguments, SHORT_STRING_MAX};
+use crate::encode::{self, Arguments, Message, SHORT_STRING_MAX};
 use crate::error::Error;
 use crate::methods;
 
@@ -78,6 +78,17 @@ impl Connection {
     pub(crate) fn open(target: &Target) -> Result<Self, Error> {
         let mut connection = Self::log_in(target)?;
         connection.reader.grow(connection.frame_max);
+        connection.open_channel(CHANNEL)?;
+        Ok(connection)
+    }
+
+    /// Connects, logs in and opens channel 1, with heartbeats every so many seconds both ways: the
+    /// caller sends ours.
+    ///
+    /// # Errors
+    /// What the system or the broker answered.
+    pub(crate) fn open_with_heartbeat(target: &Target, heartbeat: u16) -> Result<Self, Error> {
+        let mut connection = Self::log_in_with_heartbeat(target, heartbeat)?;
         connection.open_channel(CHANNEL)?;
         Ok(connection)
     }
@@ -166,14 +177,7 @@ impl Connection {
         queue: &str,
         declare: Declare,
     ) -> Result<(u32, u32), Error> {
-        let bits = match declare {
-            Declare::Transient => 0,
-            Declare::Passive => 1,
-            Declare::Durable => 2,
-        };
-        let request = Arguments::new().short(0).short_string(queue).octet(bits).empty_table();
-        let request = request.frame(CHANNEL, methods::QUEUE_DECLARE);
-        let reply = self.call(&request, methods::QUEUE_DECLARE_OK)?;
+        let reply = self.call(&declare_queue(queue, declare), methods::QUEUE_DECLARE_OK)?;
         let mut fields = Fields(&reply);
         fields.short_string()?;
         Ok((fields.long()?, fields.long()?))
@@ -181,9 +185,7 @@ impl Connection {
 
     /// Deletes a queue with everything in it.
     pub(crate) fn delete_queue(&mut self, queue: &str) -> Result<(), Error> {
-        let request = Arguments::new().short(0).short_string(queue).octet(0);
-        let request = request.frame(CHANNEL, methods::QUEUE_DELETE);
-        self.call(&request, methods::QUEUE_DELETE_OK).map(drop)
+        self.call(&delete_queue(queue), methods::QUEUE_DELETE_OK).map(drop)
     }
 
     /// Declares a durable exchange.
@@ -207,27 +209,12 @@ impl Connection {
 
     /// Binds a queue to an exchange.
     pub(crate) fn bind(&mut self, queue: &str, exchange: &str, key: &str) -> Result<(), Error> {
-        let request = Arguments::new()
-            .short(0)
-            .short_string(queue)
-            .short_string(exchange)
-            .short_string(key)
-            .octet(0)
-            .empty_table()
-            .frame(CHANNEL, methods::QUEUE_BIND);
-        self.call(&request, methods::QUEUE_BIND_OK).map(drop)
+        self.call(&bind(queue, exchange, key), methods::QUEUE_BIND_OK).map(drop)
     }
 
     /// Takes a binding away.
     pub(crate) fn unbind(&mut self, queue: &str, exchange: &str, key: &str) -> Result<(), Error> {
-        let request = Arguments::new()
-            .short(0)
-            .short_string(queue)
-            .short_string(exchange)
-            .short_string(key)
-            .empty_table()
-            .frame(CHANNEL, methods::QUEUE_UNBIND);
-        self.call(&request, methods::QUEUE_UNBIND_OK).map(drop)
+        self.call(&unbind(queue, exchange, key), methods::QUEUE_UNBIND_OK).map(drop)
     }
 
     /// Switches the channel to publisher confirms.
@@ -255,6 +242,39 @@ impl Connection {
             .empty_table()
             .frame(CHANNEL, methods::BASIC_CONSUME);
         self.write(&request)
+    }
+
+    /// Tells the broker that this side is alive.
+    pub(crate) fn heartbeat(&mut self) -> Result<(), Error> {
+        self.write(&encode::HEARTBEAT_FRAME)
+    }
+
+    /// Publishes a small message to a queue and takes one out of it, which is a round trip.
+    pub(crate) fn publish_and_get(&mut self, queue: &str) -> Result<(), Error> {
+        let message =
+            Message { exchange: "", routing_key: queue, persistent: false, body: &[0; 16] };
+        let mut request = Vec::new();
+        encode::push_publish(&mut request, CHANNEL, self.frame_max, &message);
+        let get = Arguments::new().short(0).short_string(queue).octet(1);
+        request.extend_from_slice(&get.frame(CHANNEL, methods::BASIC_GET));
+        self.call(&request, methods::BASIC_GET_OK)?;
+        while let Some(frame) = self.next_frame()? {
+            if frame.kind == encode::FRAME_BODY {
+                return Ok(());
+            }
+        }
+        Err(Error::Disconnected { during: "waiting for a message" })
+    }
+
+    /// Sends requests without waiting in between, then waits for as many answers.
+    pub(crate) fn call_all(
+        &mut self,
+        requests: &[u8],
+        replies: usize,
+        reply: u32,
+    ) -> Result<(), Error> {
+        self.write(requests)?;
+        (0..replies).try_for_each(|_| self.receive(reply).map(drop))
     }
 
     /// From now on reads and writes return every 50 ms, so that a load can look whether it is over.
@@ -319,6 +339,37 @@ impl Connection {
         }
         self.reader.next()
     }
+}
+
+/// `queue.declare`.
+pub(crate) fn declare_queue(queue: &str, declare: Declare) -> Vec<u8> {
+    let bits = match declare {
+        Declare::Transient => 0,
+        Declare::Passive => 1,
+        Declare::Durable => 2,
+    };
+    let request = Arguments::new().short(0).short_string(queue).octet(bits).empty_table();
+    request.frame(CHANNEL, methods::QUEUE_DECLARE)
+}
+
+/// `queue.delete`.
+pub(crate) fn delete_queue(queue: &str) -> Vec<u8> {
+    let request = Arguments::new().short(0).short_string(queue).octet(0);
+    request.frame(CHANNEL, methods::QUEUE_DELETE)
+}
+
+/// `queue.bind`.
+pub(crate) fn bind(queue: &str, exchange: &str, key: &str) -> Vec<u8> {
+    let request = Arguments::new().short(0).short_string(queue).short_string(exchange);
+    let request = request.short_string(key).octet(0).empty_table();
+    request.frame(CHANNEL, methods::QUEUE_BIND)
+}
+
+/// `queue.unbind`.
+pub(crate) fn unbind(queue: &str, exchange: &str, key: &str) -> Vec<u8> {
+    let request = Arguments::new().short(0).short_string(queue).short_string(exchange);
+    let request = request.short_string(key).empty_table();
+    request.frame(CHANNEL, methods::QUEUE_UNBIND)
 }
 
 fn connect(target: &Target) -> Result<TcpStream, Error> {

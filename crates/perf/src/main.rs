@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! cli            what was asked for
-//! load/          throughput, latency, fanout, backlog, churn, rawlog
+//! load/          throughput, latency, fanout, backlog, churn, connections, queues, rawlog
 //! verify/        kills a broker and checks what it promised
 //! compare/       the same loads against two brokers
 //! growth/        what messages, queues and connections cost as they become many

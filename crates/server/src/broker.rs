@@ -8,7 +8,6 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use rustc_hash::FxHashMap;
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 use warren_amqp::{FieldTable, FieldValue, Millis, ReplyCode, Settings};
@@ -105,12 +104,11 @@ impl Broker {
         let interval = config.checkpoint_interval;
         let work =
             Committer::new(log, committer_inbox, checkpoints, loads, interval, Arc::clone(&health));
-        let runtime = Handle::current();
         let done = committer.clone();
         let (shards_by_host, failing) =
             (FxHashMap::from_iter([(id, shard.clone())]), Arc::clone(&health));
         let threads = vec![
-            thread("committer", &health, move || work.run(&runtime))?,
+            thread("committer", &health, move || work.run())?,
             thread("checkpoint", &health, move || run_checkpoints(checkpointer, &deltas, &done))?,
             thread("loader", &health, move || {
                 loader::run(&reader, &wishes, &shards_by_host, &failing)

@@ -8,9 +8,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc as threads;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error};
 use warren_engine::{Event, Load, Write};
@@ -73,12 +74,13 @@ impl Committer {
     }
 
     /// Runs until it is told to stop or nobody is left to tell it.
-    pub(crate) fn run(mut self, runtime: &Handle) {
+    pub(crate) fn run(mut self) {
         let mut last_checkpoint = Instant::now();
         // Since when something waits to be written, and whether there is news for a checkpoint.
         let mut unwritten: Option<Instant> = None;
         let mut changed = false;
         let mut batch = Vec::new();
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
         loop {
             let wait = match (unwritten, changed) {
                 (Some(since), _) => Some(limits::IDLE_FLUSH.saturating_sub(since.elapsed())),
@@ -87,7 +89,7 @@ impl Committer {
                 }
                 (None, false) => None,
             };
-            let first = match receive(&mut self.inbox, wait, runtime) {
+            let first = match receive(&mut self.inbox, wait, &waker) {
                 Received::Message(message) => Some(message),
                 Received::Nothing => None,
                 Received::Closed => return,
@@ -245,21 +247,37 @@ enum Received {
     Closed,
 }
 
+/// Wakes the committer's thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits by parking the thread. A timer of the runtime's would be set for each group, and each
+/// time wake the worker that keeps the timers: twice the CPU for a message that is alone.
 fn receive(
     inbox: &mut mpsc::Receiver<ToCommitter>,
     wait: Option<Duration>,
-    runtime: &Handle,
+    waker: &Waker,
 ) -> Received {
-    let received = match wait {
-        None => inbox.blocking_recv(),
-        Some(wait) => {
-            match runtime.block_on(async { tokio::time::timeout(wait, inbox.recv()).await }) {
-                Ok(received) => received,
-                Err(_) => return Received::Nothing,
-            }
+    let until = wait.map(|wait| Instant::now() + wait);
+    loop {
+        if let Poll::Ready(received) = inbox.poll_recv(&mut Context::from_waker(waker)) {
+            return received.map_or(Received::Closed, Received::Message);
         }
-    };
-    received.map_or(Received::Closed, Received::Message)
+        match until.map(|until| until.saturating_duration_since(Instant::now())) {
+            None => thread::park(),
+            Some(Duration::ZERO) => return Received::Nothing,
+            Some(left) => thread::park_timeout(left),
+        }
+    }
 }
 
 /// The checkpoint thread: moves what the committer froze into the database, and keeps segment
@@ -297,5 +315,30 @@ pub(crate) fn run_checkpoints(
                 }
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_ends_with_a_message_or_after_its_time_or_with_the_last_sender() {
+        let (sender, mut inbox) = mpsc::channel(1);
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let short = Some(Duration::from_millis(1));
+        assert!(matches!(receive(&mut inbox, short, &waker), Received::Nothing));
+        // Far longer than it takes, so that a wake-up that is missed fails instead of hanging.
+        let long = Some(Duration::from_secs(60));
+        let other = thread::spawn(move || {
+            let (done, _) = oneshot::channel();
+            sender.blocking_send(ToCommitter::Stop(done)).is_ok()
+        });
+        assert!(matches!(
+            receive(&mut inbox, long, &waker),
+            Received::Message(ToCommitter::Stop(_))
+        ));
+        assert!(other.join().unwrap());
+        assert!(matches!(receive(&mut inbox, long, &waker), Received::Closed));
     }
 }

@@ -13,10 +13,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
-use tokio::io::Interest;
+use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, Sleep};
@@ -298,11 +299,17 @@ impl Connection {
             }
             let (before, room) = scratch.split_at_mut(kept);
             before.copy_from_slice(&self.unread);
-            let read = match self.stream.try_read(room) {
-                Ok(0) => return Err(Ended::Socket(None)),
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(Ended::Socket(Some(error))),
+            // Polled, because that notes that a read which did not fill the room has emptied the
+            // socket; after `try_read` the next turn would ask the kernel just to hear of it.
+            let mut room = ReadBuf::new(room);
+            let mut nobody = Context::from_waker(Waker::noop());
+            let read = match Pin::new(&mut self.stream).poll_read(&mut nobody, &mut room) {
+                Poll::Ready(Ok(())) if room.filled().is_empty() => {
+                    return Err(Ended::Socket(None));
+                }
+                Poll::Ready(Ok(())) => room.filled().len(),
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(error)) => return Err(Ended::Socket(Some(error))),
             };
             let input = scratch.get(..kept + read).unwrap_or_default();
             let unsent = self.amqp.output().len();

@@ -2,9 +2,11 @@
 
 pub(crate) mod backlog;
 pub(crate) mod churn;
+pub(crate) mod connections;
 pub(crate) mod fanout;
 pub(crate) mod latency;
 mod plan;
+pub(crate) mod queues;
 pub(crate) mod rawlog;
 pub(crate) mod throughput;
 
