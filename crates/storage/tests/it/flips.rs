@@ -137,18 +137,18 @@ fn checkpoint(opened: &mut Opened) {
 
 /// Flips a bit in the value of a key.
 fn flip<K: redb::Key + 'static>(
-    database: Database,
+    database: &Database,
     table: TableDefinition<'_, K, &'static [u8]>,
-    key: K::SelfType<'_>,
+    key: &K::SelfType<'_>,
 ) {
     let transaction = database.begin_write().expect("no fault");
     {
         let mut table = transaction.open_table(table).expect("a table");
-        let found = table.get(&key).expect("no fault").map(|value| value.value().to_vec());
+        let found = table.get(key).expect("no fault").map(|value| value.value().to_vec());
         let mut value = found.expect("a value");
         let middle = value.len() / 2;
         value[middle] ^= 4;
-        table.insert(&key, value.as_slice()).expect("no fault");
+        table.insert(key, value.as_slice()).expect("no fault");
     }
     transaction.commit().expect("no fault");
 }
@@ -173,7 +173,8 @@ fn a_damaged_row_loses_its_messages_only_and_a_load_goes_on_behind_it() {
         rows.map(|row| row.expect("a row").0.value().1).collect()
     };
     assert!(keys.len() >= 3, "{} rows", keys.len());
-    flip(database, MESSAGES, (queue, keys[1]));
+    flip(&database, MESSAGES, &(queue, keys[1]));
+    drop(database);
     let mut opened = warren_storage::open(folder.path(), options()).expect("the store opens");
     assert!(texts(&opened.report.damaged).contains("messages"), "{:?}", opened.report);
     let lost = keys[2] - keys[1];
@@ -197,7 +198,8 @@ fn a_damaged_row_loses_its_messages_only_and_a_load_goes_on_behind_it() {
 #[test]
 fn a_damaged_standing_is_counted_anew_and_its_messages_pass_for_delivered() {
     let (folder, database) = folder();
-    flip(database, STANDINGS, QueueId::new(HOST, 1).0);
+    flip(&database, STANDINGS, &QueueId::new(HOST, 1).0);
+    drop(database);
     for is_named in [true, false] {
         let opened = warren_storage::open(folder.path(), options()).expect("the store opens");
         assert_eq!(texts(&opened.report.damaged).contains("standings"), is_named);
@@ -212,7 +214,8 @@ fn a_damaged_standing_is_counted_anew_and_its_messages_pass_for_delivered() {
 #[test]
 fn a_damaged_record_of_a_queue_loses_that_queue_only() {
     let (folder, database) = folder();
-    flip(database, RECORDS, QueueId::new(HOST, 1).0);
+    flip(&database, RECORDS, &QueueId::new(HOST, 1).0);
+    drop(database);
     let mut opened = warren_storage::open(folder.path(), options()).expect("the store opens");
     assert!(texts(&opened.report.damaged).contains("table queues"), "{:?}", opened.report);
     let [found] = opened.recovered.queues.as_slice() else { panic!("one queue is left") };
