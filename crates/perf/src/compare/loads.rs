@@ -306,13 +306,13 @@ pub(super) fn cases(extent: Extent) -> Result<Vec<Case>, Error> {
         ),
         (
             "Backlog of persistent messages of 100 B",
-            "100 B",
+            "backlog of 100 B",
             format!("backlog --messages {} --size 100", extent.backlog),
         ),
     ];
     if extent.large {
         let line = format!("backlog --messages {} --size 16384", extent.backlog);
-        backlogs.push(("Backlog of persistent messages of 16 KiB", "16 KiB", line));
+        backlogs.push(("Backlog of persistent messages of 16 KiB", "backlog of 16 KiB", line));
     }
     for (title, label, command) in backlogs {
         let (group, load) = (Group::Memory, parse(&command)?);
