@@ -31,7 +31,7 @@ fn benchmarks_give_numbers_a_page_and_its_charts() {
     perf(folder.path(), &format!("compare {to} --seconds 0.1 --backlog 1000 --only ersistent"));
     perf(
         folder.path(),
-        &format!("growth {to} --only {parts} --messages 1000 --queues 10 --seconds 0.2"),
+        &format!("growth {to} --only {parts} --messages 2000 --queues 10 --seconds 0.2"),
     );
 
     let numbers = fs::read_to_string(folder.path().join("numbers.json")).unwrap();
