@@ -18,6 +18,8 @@ pub(super) struct Case {
     pub(super) command: String,
     /// Messages that one sync can cover at most: the raw log is measured with the same batch.
     pub(super) batch: Option<usize>,
+    /// How long it runs.
+    pub(super) seconds: f64,
     /// Too long to be run in every round.
     pub(super) once: bool,
     load: Load,
@@ -289,11 +291,11 @@ const TIMED: [Line; 19] = {
 /// # Errors
 /// When a line of the lists above is not a command line of `perf`.
 pub(super) fn cases(extent: Extent) -> Result<Vec<Case>, Error> {
-    let mut cases = Vec::new();
+    let (mut cases, seconds) = (Vec::new(), extent.seconds);
     for (group, title, label, arguments, batch) in TIMED {
-        let command = format!("{arguments} --seconds {}", extent.seconds);
+        let command = format!("{arguments} --seconds {seconds}");
         let load = parse(&command)?;
-        cases.push(Case { group, title, label, command, batch, once: false, load });
+        cases.push(Case { group, title, label, command, batch, seconds, once: false, load });
     }
     let fanned = (extent.backlog / 100).max(100);
     let mut backlogs = vec![
@@ -304,17 +306,17 @@ pub(super) fn cases(extent: Extent) -> Result<Vec<Case>, Error> {
         ),
         (
             "Backlog of persistent messages of 100 B",
-            "100 B",
+            "backlog of 100 B",
             format!("backlog --messages {} --size 100", extent.backlog),
         ),
     ];
     if extent.large {
         let line = format!("backlog --messages {} --size 16384", extent.backlog);
-        backlogs.push(("Backlog of persistent messages of 16 KiB", "16 KiB", line));
+        backlogs.push(("Backlog of persistent messages of 16 KiB", "backlog of 16 KiB", line));
     }
     for (title, label, command) in backlogs {
         let (group, load) = (Group::Memory, parse(&command)?);
-        cases.push(Case { group, title, label, command, batch: None, once: true, load });
+        cases.push(Case { group, title, label, command, batch: None, seconds, once: true, load });
     }
     Ok(cases)
 }

@@ -167,7 +167,7 @@ fn run_one(
     rawlog: &mut Vec<RawlogRow>,
 ) -> Result<(), Error> {
     eprintln!("  {}", case.title);
-    let raw = case.batch.map(|batch| run_rawlog(batch, dir)).transpose()?;
+    let raw = case.batch.map(|batch| run_rawlog(batch, case.seconds, dir)).transpose()?;
     let run = |peer: &Peer| {
         thread::sleep(SETTLE_PAUSE);
         case.run(&Common::of(peer))
@@ -193,8 +193,8 @@ fn run_one(
     Ok(())
 }
 
-fn run_rawlog(batch: usize, dir: &Path) -> Result<RawlogOutcome, Error> {
-    let (dir, seconds) = (dir.to_owned(), RAWLOG_SECONDS);
+fn run_rawlog(batch: usize, seconds: f64, dir: &Path) -> Result<RawlogOutcome, Error> {
+    let (dir, seconds) = (dir.to_owned(), RAWLOG_SECONDS.min(seconds));
     rawlog::run(&rawlog::Options { size: 1024, batch, seconds, dir, json: false })
 }
 

@@ -221,8 +221,12 @@ impl Fill {
                 let block = Block::new(&message, connection.frame_max);
                 let rest = u64::from((number as u64) < self.messages % producers);
                 let share = self.messages / producers + rest;
-                let limits =
-                    Limits { window: Some(FILL_WINDOW), in_flight: None, messages: Some(share) };
+                let limits = Limits {
+                    window: Some(FILL_WINDOW),
+                    in_flight: None,
+                    copies: 1,
+                    messages: Some(share),
+                };
                 let run = &run;
                 scope.spawn(move || producer::produce(connection, &block, limits, run));
             }

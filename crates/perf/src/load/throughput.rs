@@ -237,11 +237,10 @@ fn wait_drained(common: &Common, options: &Options, run: &Run) -> Sample {
 
 fn limits(options: &Options, consumers: usize) -> Limits {
     let by_bytes = IN_FLIGHT_BYTES_MAX / (options.size as u64 + MESSAGE_OVERHEAD_BYTES);
-    // Of each message as many copies are delivered as there are queues behind a fanout exchange, so
-    // published minus delivered says nothing there; its confirms bound it.
-    let capped = consumers > 0 && !options.fanout;
     let in_flight = options.max_in_flight.unwrap_or(by_bytes.min(IN_FLIGHT_MESSAGES)).max(1);
-    Limits { window: options.confirms, in_flight: capped.then_some(in_flight), messages: None }
+    let copies = if options.fanout { options.queues as u64 } else { 1 };
+    let in_flight = (consumers > 0).then_some(in_flight);
+    Limits { window: options.confirms, in_flight, copies, messages: None }
 }
 
 fn outcome(options: &Options, run: &Run, first: &Sample, last: &Sample) -> Outcome {
