@@ -53,7 +53,8 @@ impl Reader {
     /// one batch.
     ///
     /// # Errors
-    /// Any error of the disk or of redb. A message that does not match its checksum is no error:
+    /// `DiskFull` while the index waits for room to be opened again: the load can be repeated. Any
+    /// other error of the disk or of redb is final. A message that does not match its checksum is no error:
     /// it is reported in [`Loaded::damaged`].
     pub fn load(&self, load: Load, bytes_max: usize) -> Result<Loaded, Error> {
         let mut places = self.places(load, bytes_max)?;
@@ -108,13 +109,14 @@ impl Reader {
         settled: &Ranges,
     ) -> Result<(), Error> {
         let mut budget = found.budget();
-        self.shared.index.read_range(queue, first, last, |entry| {
+        let take = |entry: Entry| {
             if settled.contains(entry.sequence) {
                 return true;
             }
             found.entries.entry(entry.sequence).or_insert(entry);
             budget.take(&entry)
-        })
+        };
+        self.shared.index.with(|index| index.read_range(queue, first, last, take))
     }
 
     fn read(&self, places: Places, pins: &Pins) -> Result<Loaded, Error> {

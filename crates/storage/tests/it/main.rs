@@ -4,6 +4,7 @@
 
 mod damage;
 mod format;
+mod full;
 mod harness;
 mod model;
 mod power;
