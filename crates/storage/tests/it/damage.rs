@@ -1,11 +1,11 @@
 //! Disks that fail, are full, or give back other bytes than were written.
 
-use warren_engine::{QueueId, QueueRecord, Sequence, Write};
-use warren_storage::fault::{Operation, SimulatedDisk, Survival};
+use warren_engine::{QueueId, Sequence, Write};
+use warren_storage::fault::{Operation, SimulatedDisk};
 use warren_storage::{Error, Opened, open};
 
-use crate::harness::{self, check_contents, options};
-use crate::model::{HOST, Model, declared, delivered, enqueued, queue_record};
+use crate::harness::{self, options};
+use crate::model::{HOST, declared, delivered, enqueued};
 
 const FIRST_SEGMENT: &str = "log/00000000000000000001.seg";
 

@@ -77,7 +77,7 @@ fn a_record_that_found_no_room_is_written_when_there_is_some() {
     check_contents(&opened.reader, &model).expect("the same messages");
     drop(opened);
     let opened = open(&disk).expect("the store opens");
-    assert_eq!(opened.report.damaged, []);
+    assert!(opened.report.damaged.is_empty(), "{:?}", opened.report.damaged);
     model.compare(&opened.recovered).expect("everything is there");
     check_contents(&opened.reader, &model).expect("everything is there");
 }
@@ -212,7 +212,7 @@ fn full_for_a_while(
             let mut model = Model::default();
             history.records.iter().flatten().for_each(|write| model.apply(write));
             check_contents(&opened.reader, &model)?;
-            if opened.report.damaged != [] {
+            if !opened.report.damaged.is_empty() {
                 return Err("damage where there is none".to_owned());
             }
         }
