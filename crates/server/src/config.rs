@@ -27,6 +27,11 @@ pub struct Config {
     pub channel_max: u16,
     /// Largest message body, in bytes.
     pub message_bytes_max: u64,
+    /// Free space of the data folder's disk below which publishers are blocked, in bytes; 0: never.
+    pub disk_free_limit: u64,
+    /// Resident memory above which publishers are blocked, in bytes; 0: never. None is a part of
+    /// what there is.
+    pub memory_limit: Option<u64>,
     /// How often the log's news are moved into the database.
     pub checkpoint_interval: Duration,
     /// The store's own options.

@@ -10,6 +10,7 @@
 //!                                     checkpoint (thread): into the database
 //! ```
 
+mod alarm;
 mod broker;
 mod committer;
 pub mod config;
@@ -17,14 +18,16 @@ mod confirms;
 mod connection;
 mod error;
 mod health;
-mod limits;
+pub mod limits;
 mod listener;
 mod loader;
 mod login;
+mod memory;
 mod names;
 mod reply_code;
 mod shard;
 
+pub use alarm::Alarm;
 pub use broker::{Broker, Status};
 pub use config::Config;
 pub use error::Error;

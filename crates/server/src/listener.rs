@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, error, warn};
 
-use crate::broker::{Shared, Stage};
+use crate::broker::{News, Shared, Stage};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::limits;
@@ -63,13 +63,13 @@ impl Listener {
         socket: std::net::TcpListener,
         address: SocketAddr,
         shared: Arc<Shared>,
-        stage: watch::Receiver<Stage>,
+        news: watch::Receiver<News>,
     ) -> Result<Self, Error> {
         let socket = TcpListener::from_std(socket)
             .map_err(|error| Error::Listen { address, reason: error.to_string() })?;
         let (running, ended) = mpsc::channel(1);
         tokio::spawn(async move {
-            accept_all(socket, shared, stage).await;
+            accept_all(socket, shared, news).await;
             drop(running);
         });
         Ok(Self { address, ended: tokio::sync::Mutex::new(ended) })
@@ -87,8 +87,8 @@ impl Listener {
 }
 
 /// Accepts until the broker stops, then waits for the connections to end.
-async fn accept_all(socket: TcpListener, shared: Arc<Shared>, mut stage: watch::Receiver<Stage>) {
-    let stages = stage.clone();
+async fn accept_all(socket: TcpListener, shared: Arc<Shared>, mut news: watch::Receiver<News>) {
+    let heard = news.clone();
     let half_open = Arc::new(Semaphore::new(limits::HALF_OPEN_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -103,7 +103,7 @@ async fn accept_all(socket: TcpListener, shared: Arc<Shared>, mut stage: watch::
                     debug!(%peer, "accepting AMQP connection");
                     prepare(&stream);
                     let shared = Arc::clone(&shared);
-                    let connection = Connection::new(stream, peer, shared, permit, stages.clone());
+                    let connection = Connection::new(stream, peer, shared, permit, heard.clone());
                     connections.spawn(connection.run());
                 }
                 Err(error) => {
@@ -112,7 +112,7 @@ async fn accept_all(socket: TcpListener, shared: Arc<Shared>, mut stage: watch::
                 }
             },
             Some(ended) = connections.join_next() => tell(ended),
-            () = stopping(&mut stage) => break,
+            () = stopping(&mut news) => break,
         }
     }
     drop(socket);
@@ -121,9 +121,9 @@ async fn accept_all(socket: TcpListener, shared: Arc<Shared>, mut stage: watch::
     }
 }
 
-async fn stopping(stage: &mut watch::Receiver<Stage>) {
+async fn stopping(news: &mut watch::Receiver<News>) {
     // An error means that the broker is gone, which is a stop too.
-    let _ = stage.wait_for(|stage| *stage != Stage::Running).await;
+    let _ = news.wait_for(|news| news.stage != Stage::Running).await;
 }
 
 fn prepare(stream: &TcpStream) {

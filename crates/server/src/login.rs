@@ -32,6 +32,8 @@ mod tests {
             frame_max: 131_072,
             channel_max: 2047,
             message_bytes_max: 1,
+            disk_free_limit: 0,
+            memory_limit: None,
             checkpoint_interval: std::time::Duration::from_secs(1),
             storage: warren_storage::Options::default(),
         }

@@ -12,7 +12,7 @@ use warren_engine::{
     Command, Effects, Event, Outgoing, SessionId, Summary, VirtualHost, VirtualHostId,
 };
 
-use crate::committer::{Group, ToCommitter};
+use crate::committer::Group;
 use crate::limits;
 
 /// Where a session's events go. Unbounded, because the engine gives deliveries only as far as the
@@ -52,7 +52,7 @@ pub(crate) struct Shard {
     inbox: mpsc::Receiver<ToShard>,
     hosts: FxHashMap<VirtualHostId, VirtualHost>,
     clients: FxHashMap<SessionId, Client>,
-    committer: mpsc::Sender<ToCommitter>,
+    committer: mpsc::Sender<Group>,
     effects: Effects,
     /// Sessions with something in `events`, `committed` or `closed`.
     touched: Vec<SessionId>,
@@ -69,7 +69,7 @@ impl Shard {
     pub(crate) fn new(
         hosts: Vec<(VirtualHostId, VirtualHost)>,
         inbox: mpsc::Receiver<ToShard>,
-        committer: mpsc::Sender<ToCommitter>,
+        committer: mpsc::Sender<Group>,
     ) -> Self {
         Self {
             inbox,
@@ -189,8 +189,7 @@ impl Shard {
         let (writes, loads) = (std::mem::take(writes), std::mem::take(loads));
         let done = (Arc::clone(&self.done_group), group);
         // The committer ends only after the shards.
-        let _ =
-            self.committer.send(ToCommitter::Group(Group { writes, loads, committed, done })).await;
+        let _ = self.committer.send(Group { writes, loads, committed, done }).await;
     }
 
     /// Gives each event to its session, at once or with the group.
