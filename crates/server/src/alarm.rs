@@ -139,14 +139,19 @@ impl Alarms {
         self.set(Cause::Memory, is_low);
     }
 
-    /// Looks at disk and memory, for as long as the broker is there.
+    /// Looks at disk and memory.
+    pub(crate) fn look(&self) {
+        self.look_at_disk();
+        self.look_at_memory();
+    }
+
+    /// Looks at disk and memory again and again, for as long as the broker is there.
     pub(crate) async fn watch(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(limits::ALARM_LOOK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.look_at_disk();
-            self.look_at_memory();
+            self.look();
         }
     }
 }

@@ -108,7 +108,7 @@ impl Broker {
         let memory_limit = config.memory_limit.unwrap_or_else(memory::default_limit);
         let (room, disk_limit) = (log.room(), config.disk_free_limit);
         let alarms = Arc::new(Alarms::new(Arc::clone(&news), room, disk_limit, memory_limit));
-        alarms.look_at_disk();
+        alarms.look();
         let (groups, committer_inbox) = mpsc::channel(limits::COMMITTER_INBOX);
         let (committer, committer_orders) = mpsc::unbounded_channel();
         let (checkpoints, checkpoint_orders) = threads::channel();

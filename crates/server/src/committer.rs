@@ -53,6 +53,8 @@ pub(crate) enum ToCommitter {
 pub(crate) enum ToCheckpointer {
     /// Move this into the database.
     Run(Delta),
+    /// Segments may have died with the last checkpoint: clear them away.
+    Clear,
     /// The broker stops: from now on wait for no room.
     Hurry,
 }
@@ -321,7 +323,8 @@ impl Committer {
     fn finish_checkpoint(&mut self, outcome: Result<Checkpointed, Error>) {
         self.checkpointing = false;
         match outcome.and_then(|done| self.log.finish_checkpoint(done)) {
-            Ok(()) => {}
+            // A checkpoint thread that is gone clears nothing away.
+            Ok(()) => drop(self.others.checkpoints.send(ToCheckpointer::Clear)),
             // It comes to this only when the broker stops; the next start replays the log.
             Err(error) if error.is_full() => warn!(%error, "no checkpoint: the disk is full"),
             Err(error) => self.others.health.fail(&error),
@@ -384,6 +387,7 @@ impl Checkpoints {
                     }
                     idle = false;
                 }
+                Ok(ToCheckpointer::Clear) => idle = false,
                 Ok(ToCheckpointer::Hurry) => self.hurries = true,
                 Err(threads::TryRecvError::Disconnected) => return,
                 Err(threads::TryRecvError::Empty) => match self.checkpointer.prepare_spare() {
@@ -421,8 +425,9 @@ impl Checkpoints {
             }
             match self.orders.recv_timeout(limits::FULL_DISK_PAUSE) {
                 Ok(ToCheckpointer::Hurry) => self.hurries = true,
-                // The committer begins none while one is under way.
-                Ok(ToCheckpointer::Run(_)) | Err(threads::RecvTimeoutError::Timeout) => {}
+                // The committer begins none while one is under way, and clears up after it.
+                Ok(ToCheckpointer::Run(_) | ToCheckpointer::Clear)
+                | Err(threads::RecvTimeoutError::Timeout) => {}
                 Err(threads::RecvTimeoutError::Disconnected) => return None,
             }
         };

@@ -23,7 +23,7 @@ pub struct Config {
     pub heartbeat_seconds: u16,
     /// Largest frame, in bytes.
     pub frame_max: u32,
-    /// Highest channel number.
+    /// How many channels a connection may have open at a time.
     pub channel_max: u16,
     /// Largest message body, in bytes.
     pub message_bytes_max: u64,

@@ -21,7 +21,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, Sleep};
 use tracing::{debug, info};
 use warren_amqp::{Millis, ReplyCode, Timeout};
@@ -30,6 +30,7 @@ use warren_engine::{Command, Event, SessionId};
 use crate::alarm::Alarm;
 use crate::broker::{News, Shared, Stage};
 use crate::confirms::Confirms;
+use crate::half_open::Place;
 use crate::limits;
 use crate::shard::ToShard;
 use handing::{Handing, finished};
@@ -101,7 +102,7 @@ pub(crate) struct Connection {
     shared: Arc<Shared>,
     amqp: warren_amqp::Connection,
     /// Counts the connection as half open until it has logged in.
-    half_open: Option<OwnedSemaphorePermit>,
+    half_open: Option<Place>,
     session: Option<Session>,
     channels: FxHashMap<u16, ChannelState>,
     /// The beginning of a frame whose end has not come yet.
@@ -147,7 +148,7 @@ impl Connection {
         stream: TcpStream,
         peer: SocketAddr,
         shared: Arc<Shared>,
-        half_open: OwnedSemaphorePermit,
+        half_open: Place,
         news: watch::Receiver<News>,
     ) -> Self {
         let (outbox_sender, outbox) = mpsc::unbounded_channel();

@@ -17,6 +17,7 @@ pub mod config;
 mod confirms;
 mod connection;
 mod error;
+mod half_open;
 mod health;
 pub mod limits;
 mod listener;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, error, warn};
 
 use crate::broker::{News, Shared, Stage};
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::half_open::HalfOpen;
 use crate::limits;
 
 /// A listener at work.
@@ -89,22 +90,20 @@ impl Listener {
 /// Accepts until the broker stops, then waits for the connections to end.
 async fn accept_all(socket: TcpListener, shared: Arc<Shared>, mut news: watch::Receiver<News>) {
     let heard = news.clone();
-    let half_open = Arc::new(Semaphore::new(limits::HALF_OPEN_CONNECTIONS));
+    let half_open = HalfOpen::new(limits::HALF_OPEN_CONNECTIONS);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = socket.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    // Half-open connections are few unless somebody means harm: no place, no talk.
-                    let Ok(permit) = Arc::clone(&half_open).try_acquire_owned() else {
-                        warn!(%peer, "too many connections that have not logged in");
-                        continue;
-                    };
                     debug!(%peer, "accepting AMQP connection");
                     prepare(&stream);
                     let shared = Arc::clone(&shared);
-                    let connection = Connection::new(stream, peer, shared, permit, heard.clone());
-                    connections.spawn(connection.run());
+                    let place = half_open.enter(peer.ip());
+                    let number = place.number();
+                    let connection = Connection::new(stream, peer, shared, place, heard.clone());
+                    let task = connections.spawn(connection.run());
+                    half_open.set_task(peer.ip(), number, task);
                 }
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
@@ -134,7 +133,10 @@ fn prepare(stream: &TcpStream) {
 }
 
 fn tell(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
+    // One that was dropped before it had logged in is no failure.
+    if let Err(error) = ended
+        && !error.is_cancelled()
+    {
         error!(%error, "a connection has failed; all others go on");
     }
 }
