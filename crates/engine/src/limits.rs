@@ -19,6 +19,11 @@ pub const HOST_RESIDENT_BYTES: usize = 128 * 1024 * 1024;
 /// The least share of a queue, however many there are: what one delivery run needs.
 pub const QUEUE_RESIDENT_BYTES_LEAST: usize = 64 * 1024;
 
+/// Copies of messages in queues after which the rest of a batch of publishes waits until what has
+/// followed is handed on. One batch may hold thousands of small messages, each for thousands of
+/// queues: all at once they would take gigabytes before the first consumer sees anything.
+pub const PUBLISH_STEP_COPIES: usize = 16 * 1024;
+
 /// Messages read back from disk in one go. Enough to keep a consumer busy for the length of a
 /// disk read, few enough that they fit in memory for every queue that is being drained.
 pub const LOAD_MESSAGES: usize = 2048;

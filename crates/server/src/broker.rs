@@ -55,6 +55,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    pub(crate) fn new(
+        config: Config,
+        virtual_hosts: FxHashMap<String, (VirtualHostId, mpsc::Sender<ToShard>)>,
+    ) -> Self {
+        Self {
+            settings: Arc::new(settings(&config)),
+            config,
+            started: Instant::now(),
+            last_session: AtomicU64::new(0),
+            virtual_hosts,
+        }
+    }
+
     pub(crate) fn now(&self) -> Millis {
         self.started.elapsed().as_millis() as Millis
     }
@@ -146,13 +159,8 @@ impl Broker {
             })?,
         ];
 
-        let shared = Arc::new(Shared {
-            settings: Arc::new(settings(&config)),
-            config,
-            started: Instant::now(),
-            last_session: AtomicU64::new(0),
-            virtual_hosts: FxHashMap::from_iter([(name.to_owned(), (id, shard.clone()))]),
-        });
+        let hosts = [(name.to_owned(), (id, shard.clone()))];
+        let shared = Arc::new(Shared::new(config, FxHashMap::from_iter(hosts)));
         let listener = Listener::start(socket, amqp_address, Arc::clone(&shared), heard)?;
         info!(address = %amqp_address, "listening for AMQP");
         let watch = AbortOnDrop(tokio::spawn(alarms.watch()));

@@ -440,3 +440,80 @@ impl Checkpoints {
         Some(outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::watch;
+    use warren_engine::{QueueId, QueueRecord, VirtualHostId};
+
+    use super::*;
+    use crate::alarm::Alarm;
+    use crate::broker::{News, Stage};
+
+    /// A committer whose checkpoint thread is the test.
+    struct Scene {
+        groups: mpsc::Sender<Group>,
+        orders: mpsc::UnboundedSender<ToCommitter>,
+        checkpoints: threads::Receiver<ToCheckpointer>,
+        health: Arc<Health>,
+        thread: std::thread::JoinHandle<()>,
+        _loads: threads::Receiver<Load>,
+        _folder: tempfile::TempDir,
+    }
+
+    fn scene() -> Scene {
+        let folder = tempfile::tempdir().unwrap();
+        let options = warren_storage::Options {
+            segment_bytes: 1 << 20,
+            spare_segments: 0,
+            ..warren_storage::Options::default()
+        };
+        let log = warren_storage::open(folder.path(), options).unwrap().log;
+        let health = Arc::new(Health::default());
+        let news = News { stage: Stage::Running, alarm: Alarm::default() };
+        let news = Arc::new(watch::channel(news).0);
+        let (groups, inbox) = mpsc::channel(1);
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let (to_checkpoints, checkpoints) = threads::channel();
+        let (loader, loads) = threads::channel();
+        let others = Others {
+            checkpoints: to_checkpoints,
+            loader,
+            health: Arc::clone(&health),
+            alarms: Arc::new(Alarms::new(news, log.room(), 0, 0)),
+            runtime: Handle::current(),
+        };
+        let work = Committer::new(log, inbox, ordered, others, Duration::from_millis(1));
+        let thread = std::thread::spawn(move || work.run());
+        Scene { groups, orders, checkpoints, health, thread, _loads: loads, _folder: folder }
+    }
+
+    fn group() -> Group {
+        let record = QueueRecord {
+            id: QueueId::new(VirtualHostId(1), 1),
+            name: "q".to_owned(),
+            durable: true,
+            auto_delete: false,
+            exclusive: false,
+            arguments: warren_amqp::FieldTable::default(),
+        };
+        let writes = vec![Write::QueueDeclared(record)];
+        Group { writes, loads: vec![], committed: vec![], done: (Arc::default(), 1) }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stop_ends_when_the_checkpoint_thread_has_failed() {
+        let scene = scene();
+        scene.groups.send(group()).await.unwrap();
+        let (done, stopped) = oneshot::channel();
+        scene.orders.send(ToCommitter::Stop(done)).unwrap();
+        // The checkpoint has begun; the thread panics and never answers.
+        let order = tokio::task::block_in_place(|| {
+            scene.checkpoints.recv_timeout(Duration::from_secs(20)).unwrap()
+        });
+        assert!(matches!(order, ToCheckpointer::Run(_)), "{order:?}");
+        scene.health.fail("the thread checkpoint has failed");
+        tokio::time::timeout(Duration::from_secs(20), stopped).await.unwrap().unwrap();
+        scene.thread.join().unwrap();
+    }
+}

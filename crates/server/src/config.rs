@@ -38,6 +38,28 @@ pub struct Config {
     pub storage: warren_storage::Options,
 }
 
+#[cfg(test)]
+impl Config {
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            data_dir: "data".into(),
+            amqp_listen: ([127, 0, 0, 1], 0).into(),
+            default_user: "guest".to_owned(),
+            default_pass: Password("secret".to_owned()),
+            loopback_users: vec!["guest".to_owned()],
+            handshake_timeout: Duration::from_secs(10),
+            heartbeat_seconds: 60,
+            frame_max: 131_072,
+            channel_max: 2047,
+            message_bytes_max: 1,
+            disk_free_limit: 0,
+            memory_limit: None,
+            checkpoint_interval: Duration::from_secs(1),
+            storage: warren_storage::Options::default(),
+        }
+    }
+}
+
 /// A password, which shows itself nowhere.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(pub String);

@@ -95,6 +95,12 @@ impl Shard {
                     ToShard::Commands(session, commands, permit) => {
                         for command in commands {
                             self.apply(session, command);
+                            while let Some(host) = self.unfinished_host(session) {
+                                self.hand_on().await;
+                                if let Some(host) = self.hosts.get_mut(&host) {
+                                    host.go_on(&mut self.effects);
+                                }
+                            }
                             if self.is_full() {
                                 self.hand_on().await;
                             }
@@ -148,6 +154,12 @@ impl Shard {
         }
         let host = client.virtual_host;
         self.apply_to(host, command);
+    }
+
+    /// The session's virtual host, if it has not done all of the last command.
+    fn unfinished_host(&self, session: SessionId) -> Option<VirtualHostId> {
+        self.effects.unfinished.as_ref()?;
+        self.clients.get(&session).map(|client| client.virtual_host)
     }
 
     fn apply_to(&mut self, host: VirtualHostId, command: Command) {

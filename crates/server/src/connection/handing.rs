@@ -118,3 +118,90 @@ impl Drop for Connection {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustc_hash::FxHashMap;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::{mpsc, watch};
+    use warren_engine::VirtualHostId;
+
+    use super::*;
+    use crate::Config;
+    use crate::alarm::Alarm;
+    use crate::broker::{News, Shared, Stage};
+    use crate::half_open::HalfOpen;
+
+    const RUNNING: News =
+        News { stage: Stage::Running, alarm: Alarm { disk: false, memory: false } };
+
+    fn method(channel: u8, class: u8, method: u8, arguments: &[u8]) -> Vec<u8> {
+        let size = (arguments.len() + 4) as u32;
+        let head = [&[1, 0, channel][..], &size.to_be_bytes(), &[0, class, 0, method]].concat();
+        [&head[..], arguments, &[0xCE]].concat()
+    }
+
+    /// What a client sends to open virtual host `/` with a heartbeat of a second, and a channel.
+    fn greeting() -> Vec<u8> {
+        let login =
+            [&[0; 4][..], b"\x05PLAIN", &[0, 0, 0, 13], b"\0guest\0secret", b"\x05en_US"].concat();
+        let parts = [
+            b"AMQP\0\0\x09\x01".to_vec(),
+            method(0, 10, 11, &login),
+            method(0, 10, 31, &[0, 0, 0, 0, 0, 0, 0, 1]),
+            method(0, 10, 40, b"\x01/\0\0"),
+            method(1, 20, 10, &[0]),
+        ];
+        parts.concat()
+    }
+
+    /// A connection to a shard that never takes anything, as it waits for a full disk.
+    async fn connection() -> (TcpStream, mpsc::Receiver<ToShard>, watch::Sender<News>) {
+        let (shard, inbox) = mpsc::channel(1);
+        let hosts = FxHashMap::from_iter([("/".to_owned(), (VirtualHostId(1), shard))]);
+        let shared = Arc::new(Shared::new(Config::for_tests(), hosts));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let (news, heard) = watch::channel(RUNNING);
+        let place = HalfOpen::new(1).enter(peer.ip());
+        tokio::spawn(Connection::new(stream, peer, shared, place, heard).run());
+        (client, inbox, news)
+    }
+
+    #[tokio::test]
+    async fn heartbeats_go_out_while_the_shard_takes_nothing() {
+        let (mut client, _inbox, _news) = connection().await;
+        client.write_all(&greeting()).await.unwrap();
+        // Four come in two seconds, after which a peer that nobody reads would count as dead.
+        let heartbeats = [8, 0, 0, 0, 0, 0, 0, 0xCE].repeat(6);
+        let mut found = Vec::new();
+        let reading = async {
+            while !found.ends_with(&heartbeats) {
+                assert!(client.read_buf(&mut found).await.unwrap() > 0, "the broker hung up");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), reading).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_the_shard_reaches_it_after_the_client_is_gone() {
+        let (mut client, mut inbox, _news) = connection().await;
+        client.write_all(&greeting()).await.unwrap();
+        // With channel.open-ok, the commands of the read are waiting.
+        let open_ok = method(1, 20, 11, &[0; 4]);
+        let mut found = Vec::new();
+        while !found.ends_with(&open_ok) {
+            assert!(client.read_buf(&mut found).await.unwrap() > 0, "the broker hung up");
+        }
+        drop(client);
+        assert!(matches!(inbox.recv().await, Some(ToShard::Open { .. })));
+        let Some(ToShard::Commands(_, commands, _)) = inbox.recv().await else { panic!("gone") };
+        assert!(matches!(commands[..], [Command::Request { .. }]), "{commands:?}");
+        let Some(ToShard::Commands(_, commands, _)) = inbox.recv().await else { panic!("gone") };
+        assert!(matches!(commands[..], [Command::CloseSession { .. }]), "{commands:?}");
+    }
+}
