@@ -36,6 +36,9 @@ impl Bench {
     fn apply(&mut self, command: Command) {
         self.effects.clear();
         self.host.apply(command, &mut self.effects);
+        while self.effects.unfinished.is_some() {
+            self.host.go_on(&mut self.effects);
+        }
     }
 
     fn request(&mut self, request: Request) {

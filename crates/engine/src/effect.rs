@@ -1,6 +1,6 @@
 //! What a virtual host does in answer to a command.
 
-use crate::{Error, Message, Origin, QueueId, Sequence, SessionId, Write, limits};
+use crate::{Error, Message, Origin, PublishBatch, QueueId, Sequence, SessionId, Write, limits};
 
 /// Everything that commands brought about, in order. The caller hands it on and clears it.
 #[derive(Debug, Default)]
@@ -15,6 +15,17 @@ pub struct Effects {
     pub lost: Vec<(QueueId, Sequence)>,
     /// Messages of which the disk did not know any more, for the log.
     pub vanished: Vec<(QueueId, u64)>,
+    /// What is left of a command that leads to very much. Hand on the rest of the effects, then call
+    /// [`VirtualHost::go_on`](crate::VirtualHost::go_on), before the next command.
+    pub unfinished: Option<Unfinished>,
+}
+
+/// A batch of messages of which some are still to be published.
+#[derive(Debug)]
+pub struct Unfinished {
+    pub(crate) batch: PublishBatch,
+    /// The first message that is left.
+    pub(crate) first: usize,
 }
 
 impl Effects {
@@ -26,6 +37,7 @@ impl Effects {
             && self.loads.is_empty()
             && self.lost.is_empty()
             && self.vanished.is_empty()
+            && self.unfinished.is_none()
     }
 
     /// Forgets everything, keeping the memory.
@@ -35,6 +47,7 @@ impl Effects {
         self.loads.clear();
         self.lost.clear();
         self.vanished.clear();
+        self.unfinished = None;
     }
 
     /// Adds an event that waits for nothing.
@@ -194,10 +207,10 @@ impl Event {
         }
     }
 
-    /// True for `basic.deliver`, which the outbox counts.
+    /// True for messages from queues, by `basic.deliver` or `basic.get-ok`: the outbox counts them.
     #[must_use]
     pub fn is_delivery(&self) -> bool {
-        matches!(self, Self::Deliver { .. })
+        matches!(self, Self::Deliver { .. } | Self::GetOk { .. })
     }
 
     /// The channel that the event is about, if it is about one.

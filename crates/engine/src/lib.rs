@@ -23,7 +23,7 @@ mod virtual_host;
 pub use command::{
     Acknowledgement, Command, ConsumeRequest, Declaration, PublishBatch, Request, SessionId,
 };
-pub use effect::{Effects, Event, Load, Outgoing, Reply};
+pub use effect::{Effects, Event, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};
 pub use message::{Message, MessageBatch};
 pub use record::{

@@ -27,6 +27,11 @@ pub const TRANSIENT_QUEUE_RESIDENT_BYTES: usize = 32 * 1024 * 1024;
 /// The same for messages that need not survive a restart, over all queues of a virtual host.
 pub const TRANSIENT_HOST_RESIDENT_BYTES: usize = 96 * 1024 * 1024;
 
+/// Copies of messages in queues after which the rest of a batch of publishes waits until what has
+/// followed is handed on. One batch may hold thousands of small messages, each for thousands of
+/// queues: all at once they would take gigabytes before the first consumer sees anything.
+pub const PUBLISH_STEP_COPIES: usize = 16 * 1024;
+
 /// Messages read back from disk in one go. Enough to keep a consumer busy for the length of a
 /// disk read, few enough that they fit in memory for every queue that is being drained.
 pub const LOAD_MESSAGES: usize = 4096;

@@ -54,6 +54,8 @@ pub struct VirtualHost {
     sessions: FxHashMap<SessionId, Session>,
     /// Queues in which something changed that may lead to a delivery.
     dirty: Vec<QueueId>,
+    /// Sessions whose next `basic.get` may have its turn.
+    getters: Vec<SessionId>,
     /// Gives each consumer a number of its own, so that a turn left behind in a round is nobody's.
     consumers_made: u32,
     channels_opened: u64,
@@ -95,6 +97,7 @@ impl VirtualHost {
             next_queue: 1,
             sessions: FxHashMap::default(),
             dirty: Vec::new(),
+            getters: Vec::new(),
             consumers_made: 0,
             channels_opened: 0,
         }
@@ -150,8 +153,12 @@ impl VirtualHost {
         }
     }
 
-    /// Carries out one command. What follows from it is added to `effects`.
+    /// Carries out one command. What follows from it is added to `effects`, which also tell if a
+    /// part of the command is left for [`Self::go_on`].
     pub fn apply(&mut self, command: Command, effects: &mut Effects) {
+        while effects.unfinished.is_some() {
+            self.go_on(effects);
+        }
         match command {
             Command::OpenSession(session) => {
                 self.sessions.insert(session, Session::default());
@@ -169,7 +176,16 @@ impl VirtualHost {
                 self.loaded(Answer { load, through, messages, damaged }, effects);
             }
         }
+        self.serve_getters(effects);
         self.dispatch_dirty(effects);
+    }
+
+    /// Goes on with a command that [`Effects::unfinished`] tells of.
+    pub fn go_on(&mut self, effects: &mut Effects) {
+        if let Some(unfinished) = effects.unfinished.take() {
+            self.publish_from(unfinished, effects);
+            self.dispatch_dirty(effects);
+        }
     }
 
     fn request(&mut self, id: SessionId, channel: u16, request: Request, effects: &mut Effects) {
@@ -231,7 +247,7 @@ impl VirtualHost {
             Request::Cancel { consumer_tag, no_wait } => {
                 self.cancel(at, consumer_tag, no_wait, effects);
             }
-            Request::Get { queue, no_ack } => self.get(at, queue, no_ack, effects)?,
+            Request::Get { queue, no_ack } => self.get(at, queue, no_ack)?,
             Request::Nack { delivery_tag, multiple, requeue, .. } => {
                 self.nack(at, delivery_tag, multiple, requeue, effects)?;
             }
@@ -339,6 +355,7 @@ impl VirtualHost {
         let was_full = session.outbox_is_full();
         session.outbox_bytes = session.outbox_bytes.saturating_sub(bytes);
         if was_full && !session.outbox_is_full() {
+            self.getters.push(id);
             let mut channels: Vec<u16> = session.channels.keys().copied().collect();
             channels.sort_unstable();
             for channel in channels {

@@ -12,7 +12,7 @@ use warren_engine::{
     Command, Effects, Event, Outgoing, SessionId, Summary, VirtualHost, VirtualHostId,
 };
 
-use crate::committer::{Group, ToCommitter};
+use crate::committer::Group;
 use crate::limits;
 
 /// Where a session's events go. Unbounded, because the engine gives deliveries only as far as the
@@ -52,7 +52,7 @@ pub(crate) struct Shard {
     inbox: mpsc::Receiver<ToShard>,
     hosts: FxHashMap<VirtualHostId, VirtualHost>,
     clients: FxHashMap<SessionId, Client>,
-    committer: mpsc::Sender<ToCommitter>,
+    committer: mpsc::Sender<Group>,
     effects: Effects,
     /// Sessions with something in `events`, `committed` or `closed`.
     touched: Vec<SessionId>,
@@ -69,7 +69,7 @@ impl Shard {
     pub(crate) fn new(
         hosts: Vec<(VirtualHostId, VirtualHost)>,
         inbox: mpsc::Receiver<ToShard>,
-        committer: mpsc::Sender<ToCommitter>,
+        committer: mpsc::Sender<Group>,
     ) -> Self {
         Self {
             inbox,
@@ -95,6 +95,12 @@ impl Shard {
                     ToShard::Commands(session, commands, permit) => {
                         for command in commands {
                             self.apply(session, command);
+                            while let Some(host) = self.unfinished_host(session) {
+                                self.hand_on().await;
+                                if let Some(host) = self.hosts.get_mut(&host) {
+                                    host.go_on(&mut self.effects);
+                                }
+                            }
                             if self.is_full() {
                                 self.hand_on().await;
                             }
@@ -150,6 +156,12 @@ impl Shard {
         self.apply_to(host, command);
     }
 
+    /// The session's virtual host, if it has not done all of the last command.
+    fn unfinished_host(&self, session: SessionId) -> Option<VirtualHostId> {
+        self.effects.unfinished.as_ref()?;
+        self.clients.get(&session).map(|client| client.virtual_host)
+    }
+
     fn apply_to(&mut self, host: VirtualHostId, command: Command) {
         if let Some(host) = self.hosts.get_mut(&host) {
             host.apply(command, &mut self.effects);
@@ -192,8 +204,7 @@ impl Shard {
         let (writes, loads) = (std::mem::take(writes), std::mem::take(loads));
         let done = (Arc::clone(&self.done_group), group);
         // The committer ends only after the shards.
-        let _ =
-            self.committer.send(ToCommitter::Group(Group { writes, loads, committed, done })).await;
+        let _ = self.committer.send(Group { writes, loads, committed, done }).await;
     }
 
     /// Gives each event to its session, at once or with the group.

@@ -38,9 +38,11 @@ mod reader;
 mod record;
 mod recovery;
 mod replay;
+mod room;
 mod rows;
 mod segment;
 mod shared;
+mod slot;
 mod topology;
 
 pub use checkpoint::{Checkpointed, Checkpointer, Delta};
@@ -50,3 +52,4 @@ pub use limits::{FORMAT_VERSION, Options};
 pub use log::Log;
 pub use reader::{DamagedMessage, Loaded, Reader};
 pub use recovery::{Damage, Opened, Report, open, open_on};
+pub use room::Room;

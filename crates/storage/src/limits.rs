@@ -12,6 +12,9 @@ pub struct Options {
     /// How many written-ahead segments are kept ready, so that the committer neither waits for
     /// zeros to be written nor pays for syncs of a growing file.
     pub spare_segments: usize,
+    /// The size of the file `reserve`, which is given back when the disk is full, in bytes. Enough
+    /// for some checkpoints and for the acknowledgements that let them free segments; 0 is none.
+    pub reserve_bytes: u64,
     /// The cache of redb, in bytes. Memory is this and a few MB, whatever the file's size; the
     /// index is written and read in order, so that a large cache gains nothing.
     pub cache_bytes: usize,
@@ -28,6 +31,7 @@ impl Default for Options {
         Self {
             segment_bytes: 64 << 20,
             spare_segments: 2,
+            reserve_bytes: 8 << 20,
             cache_bytes: 8 << 20,
             checkpoint_bytes: 64 << 20,
             log_key: 0,
@@ -39,6 +43,10 @@ impl Default for Options {
 /// checkpoint frees several at a time, and each that is deleted then must be written ahead again
 /// a moment later, which costs the disk as much as the messages do.
 pub(crate) const RECYCLED_PER_SPARE: usize = 3;
+
+/// The size of a segment that is made where there is no room for a whole one, in bytes: several
+/// of them fit into the reserve, and each holds thousands of acknowledgements.
+pub(crate) const SMALL_SEGMENT_BYTES: u64 = 1 << 20;
 
 /// The smallest segment, in bytes: a header and a few records.
 pub(crate) const SEGMENT_BYTES_MIN: u64 = 4 << 10;

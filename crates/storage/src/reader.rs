@@ -14,6 +14,7 @@ use std::sync::Arc;
 use warren_engine::{Load, Message, MessageBatch, QueueId, Sequence};
 
 use crate::delta::{Entry, QueueDelta};
+use crate::index::Index;
 use crate::limits::{
     LOAD_ATTEMPTS_MAX, LOAD_WINDOW_ENTRIES, LOAD_WINDOW_ROWS, READ_BYTES_MAX, READ_GAP_BYTES_MAX,
 };
@@ -74,8 +75,9 @@ impl Reader {
     /// wants. All messages of a load share one batch.
     ///
     /// # Errors
-    /// Any error of the disk or of redb. What does not match its checksum is no error: it is
-    /// reported in [`Loaded::damaged`] and [`Loaded::damaged_rows`].
+    /// `DiskFull` while the index waits for room to be opened again: the load can be repeated. Any
+    /// other error of the disk or of redb is final. What does not match its checksum is no error:
+    /// it is reported in [`Loaded::damaged`] and [`Loaded::damaged_rows`].
     pub fn load(&self, load: Load, bytes_max: usize) -> Result<Loaded, Error> {
         let mut places = self.places(load, bytes_max)?;
         let mut pins = self.pin(&places.entries);
@@ -142,7 +144,8 @@ impl Reader {
         rows_max: usize,
         damaged: &mut Vec<Damage>,
     ) -> Result<(), Error> {
-        let window = self.shared.index.window(name, step.first, step.last, rows_max)?;
+        let (first, last) = (step.first, step.last);
+        let window = self.shared.index.with(|index| index.window(name, first, last, rows_max))?;
         let mut budget = step.budget;
         step.last = step.last.min(window.through);
         for entry in window.entries {
@@ -159,7 +162,8 @@ impl Reader {
             let end = next.map_or(Sequence::MAX, |next| next - 1);
             // A load that begins inside of it tells of it again: nobody may have asked before.
             if key <= step.last && end >= step.first {
-                damaged.push(self.shared.index.bad_row(name, key, next));
+                let named = |index: &Index| Ok(index.bad_row(name, key, next));
+                damaged.push(self.shared.index.with(named)?);
             }
         }
         Ok(())

@@ -15,6 +15,7 @@ use crate::log::{Active, new_segment};
 use crate::ranges::Ranges;
 use crate::replay::Replay;
 use crate::shared::{Position, Segment, Shared, State};
+use crate::slot::Slot;
 use crate::topology::Topology;
 use crate::{Checkpointer, Disk, Error, Log, Options, Reader, RealDisk, segment};
 
@@ -105,6 +106,7 @@ pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, Error> {
     state.retire_dead();
 
     let state = Mutex::new(state);
+    let index = Slot::new(index, disk.as_ref());
     let shared = Arc::new(Shared { disk, options, index, log_key, state, _lock: lock });
     shared.sync_log_folder()?;
     let mut checkpointer = Checkpointer::new(Arc::clone(&shared));

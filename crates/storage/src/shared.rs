@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use warren_engine::{QueueId, Sequence, Write};
 
 use crate::delta::{Entry, Freed, Layer, Places, QueueDelta};
-use crate::index::Index;
+use crate::slot::Slot;
 use crate::{Disk, DiskLock, Error, Options, segment};
 
 /// The open store behind its three handles.
@@ -20,7 +20,7 @@ use crate::{Disk, DiskLock, Error, Options, segment};
 pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: Options,
-    pub(crate) index: Index,
+    pub(crate) index: Slot,
     /// Enters every checksum of the log; see [`Options::log_key`].
     pub(crate) log_key: u64,
     pub(crate) state: Mutex<State>,
@@ -40,7 +40,7 @@ impl Shared {
     /// Makes the names in the log's folder durable.
     pub(crate) fn sync_log_folder(&self) -> Result<(), Error> {
         let synced = self.disk.sync_folder(segment::FOLDER);
-        synced.map_err(|error| Error::io("sync", &self.disk.path(segment::FOLDER), &error))
+        synced.map_err(|error| Error::sync(&self.disk.path(segment::FOLDER), &error))
     }
 }
 
@@ -89,6 +89,8 @@ pub(crate) struct State {
     /// Spare files that are ready.
     pub(crate) spares: Vec<u64>,
     pub(crate) next_spare: u64,
+    /// The file that is given back when the disk is full is there.
+    pub(crate) has_reserve: bool,
 }
 
 impl State {

@@ -228,10 +228,7 @@ impl VirtualHost {
             owner.exclusive_queues.remove(&id);
         }
         for waiting in queue.waiting_gets {
-            let at = (waiting.session, waiting.channel);
-            if self.channel(at).is_some_and(|channel| channel.incarnation == waiting.incarnation) {
-                self.reply(at, Reply::GetEmpty, false, effects);
-            }
+            self.answer_without_queue(waiting, effects);
         }
         for ConsumerKey { session, channel, number } in queue.consumers {
             if let Some(state) = self.channel_mut((session, channel)) {

@@ -4,9 +4,10 @@ use smallvec::SmallVec;
 
 use super::VirtualHost;
 use crate::command::PublishBatch;
+use crate::effect::Unfinished;
 use crate::record::Write;
 use crate::topology::Route;
-use crate::{Effects, Error, Event, Message, Origin, SessionId};
+use crate::{Effects, Error, Event, Message, Origin, SessionId, limits};
 
 const BASIC_PUBLISH: Origin = Origin { class_id: 60, method_id: 40 };
 
@@ -45,11 +46,23 @@ impl Confirms {
 
 impl VirtualHost {
     pub(super) fn publish(&mut self, batch: PublishBatch, effects: &mut Effects) {
+        self.publish_from(Unfinished { batch, first: 0 }, effects);
+    }
+
+    /// Publishes the messages of a batch, up to a number of copies in queues.
+    pub(super) fn publish_from(&mut self, unfinished: Unfinished, effects: &mut Effects) {
+        let Unfinished { batch, first } = unfinished;
         let session = batch.session;
+        let mut copies_left = limits::PUBLISH_STEP_COPIES;
         let mut confirms = Confirms::default();
         // Neighbours in a batch mostly have the same address, and so the same route.
         let mut known: Option<(Message, Route)> = None;
-        for (index, (channel, mandatory)) in batch.publishes.into_iter().enumerate() {
+        for (index, &(channel, mandatory)) in batch.publishes.iter().enumerate().skip(first) {
+            if copies_left == 0 {
+                confirms.finish(session, effects);
+                effects.unfinished = Some(Unfinished { batch, first: index });
+                return;
+            }
             let Some(message) = Message::new(&batch.messages, index as u32) else { break };
             let Some(confirm) = self.count_publish(session, channel) else { continue };
             if known.as_ref().is_some_and(|(before, _)| before.address() != message.address()) {
@@ -68,6 +81,7 @@ impl VirtualHost {
                     }
                 },
             };
+            copies_left = copies_left.saturating_sub(route.iter().len());
             let durable = self.enqueue(&message, &route, effects);
             if route.is_empty() && mandatory {
                 effects.send(session, Event::Return { channel, message });

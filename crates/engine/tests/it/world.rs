@@ -148,6 +148,9 @@ impl World {
     pub(crate) fn apply(&mut self, command: Command, line: &str) -> Effects {
         let mut effects = Effects::default();
         self.host.apply(command, &mut effects);
+        while effects.unfinished.is_some() {
+            self.host.go_on(&mut effects);
+        }
         if self.checks
             && let Err(fault) = self.host.check_invariants()
         {

@@ -14,6 +14,7 @@ pub(crate) fn options() -> Options {
     Options {
         segment_bytes: 16 << 10,
         spare_segments: 1,
+        reserve_bytes: 16 << 10,
         cache_bytes: 1 << 20,
         checkpoint_bytes: 24 << 10,
         log_key: 0x5eed,
@@ -135,7 +136,7 @@ pub(crate) fn drive(
         // At most a few records wait for a sync, as the check tries all subsets of them.
         let unsynced = history.records.len() - history.synced;
         let sync = unsynced > 3 || generator.random.below(3) > 0;
-        opened.log.flush(sync)?;
+        flush_when_there_is_room(&mut opened, sync)?;
         if sync {
             history.synced = history.records.len();
         }
@@ -145,12 +146,44 @@ pub(crate) fn drive(
                 history.synced = history.records.len();
             }
         } else if let Some(delta) = running.take_if(|_| generator.random.below(2) == 0) {
-            let outcome = opened.checkpointer.run(&delta)?;
-            opened.log.finish_checkpoint(outcome)?;
+            match opened.checkpointer.run(&delta) {
+                Ok(outcome) => opened.log.finish_checkpoint(outcome)?,
+                Err(error) if error.is_full() => running = Some(delta),
+                Err(error) => return Err(error),
+            }
         }
         if generator.random.below(4) == 0 {
-            opened.checkpointer.prepare_spare()?;
+            opened.checkpointer.prepare_spare().map(drop).or_else(unless_full)?;
+        }
+    }
+    // A checkpoint that waits for room is made when there is some; so long nobody may read.
+    for attempt in 0.. {
+        let Some(delta) = &running else { break };
+        match opened.checkpointer.run(delta) {
+            Ok(outcome) => {
+                opened.log.finish_checkpoint(outcome)?;
+                running = None;
+            }
+            Err(error) if error.is_full() && attempt < ATTEMPTS => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(opened)
+}
+
+/// A disk that is full during some operations has room again after so many attempts.
+const ATTEMPTS: usize = 1_000;
+
+fn flush_when_there_is_room(opened: &mut Opened, sync: bool) -> Result<(), Error> {
+    for _ in 0..ATTEMPTS {
+        opened.log.flush(sync).or_else(unless_full)?;
+        if opened.log.pending_bytes() == 0 {
+            break;
+        }
+    }
+    opened.log.flush(sync)
+}
+
+fn unless_full(error: Error) -> Result<(), Error> {
+    if error.is_full() { Ok(()) } else { Err(error) }
 }

@@ -5,6 +5,7 @@
 mod damage;
 mod flips;
 mod format;
+mod full;
 mod harness;
 mod model;
 mod power;

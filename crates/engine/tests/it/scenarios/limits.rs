@@ -1,6 +1,10 @@
 //! The named limits of the engine, reached. These need loops, so they are no scenarios of text.
 
-use warren_engine::limits;
+use warren_amqp::FieldTable;
+use warren_engine::{
+    Command, Declaration, Destination, Effects, Event, MessageBatch, Outgoing, PublishBatch,
+    Request, SessionId, VirtualHost, VirtualHostId, limits,
+};
 
 use crate::world::World;
 
@@ -82,6 +86,7 @@ fn contents_beyond_the_share_of_a_queue_wait_on_disk() {
         let got = world.run("get q");
         let expected = format!("s1.1 get-ok {tag} *1000000, {left} left");
         assert_eq!(got, [expected, format!("write delivered q:{tag}")]);
+        world.run("flushed s1");
     }
     let far = stay + 1;
     assert_eq!(world.run("get q"), [format!("load q:{far}..{}", far + 1)]);
@@ -170,4 +175,63 @@ fn a_purge_forgets_what_is_on_disk_too() {
         world.run("delete queue q"),
         ["once written: s1.1 delete-ok 3", "write no queue q", "write no queue spilled-1"]
     );
+}
+
+#[test]
+fn a_batch_for_very_many_queues_is_published_in_steps_and_in_order() {
+    const QUEUES: u32 = 300;
+    const MESSAGES: u32 = 200;
+    let session = SessionId(1);
+    let mut host = VirtualHost::new(VirtualHostId(1), "/");
+    let mut effects = Effects::default();
+    host.apply(Command::OpenSession(session), &mut effects);
+    let mut request = |host: &mut VirtualHost, request| {
+        host.apply(Command::Request { session, channel: 1, request }, &mut effects);
+    };
+    request(&mut host, Request::ChannelOpen);
+    request(&mut host, Request::ConfirmSelect { no_wait: true });
+    for number in 0..QUEUES {
+        let declaration = Declaration { no_wait: true, ..Declaration::default() };
+        let (name, arguments) = (format!("q{number}"), FieldTable::default());
+        let name = Request::QueueDeclare { name, generated: false, declaration, arguments };
+        request(&mut host, name);
+        request(
+            &mut host,
+            Request::Bind {
+                source: "amq.fanout".to_owned(),
+                destination: Destination::Queue(format!("q{number}")),
+                routing_key: String::new(),
+                arguments: FieldTable::default(),
+                no_wait: true,
+            },
+        );
+    }
+    effects.clear();
+    let mut messages = MessageBatch::default();
+    for _ in 0..MESSAGES {
+        messages.push("amq.fanout", "", &[0, 0], b"body");
+    }
+    messages.finish();
+    let publishes = vec![(1, false); MESSAGES as usize];
+    let batch = PublishBatch { session, messages: messages.into(), publishes };
+    host.apply(Command::Publish(batch), &mut effects);
+    let mut next = 1;
+    let mut steps = 0;
+    loop {
+        for Outgoing { event, .. } in effects.events.drain(..) {
+            let Event::Confirm { first, last, .. } = event else { panic!("{event:?}") };
+            assert_eq!(first, next, "confirms are in order");
+            next = last + 1;
+        }
+        steps += 1;
+        let ready = host.summary().messages_ready;
+        assert!(ready <= steps * (limits::PUBLISH_STEP_COPIES + QUEUES as usize), "{ready}");
+        if effects.unfinished.is_none() {
+            break;
+        }
+        host.go_on(&mut effects);
+    }
+    assert!(steps > 2, "{steps} steps");
+    assert_eq!(next, u64::from(MESSAGES) + 1, "all are confirmed");
+    assert_eq!(host.summary().messages_ready, (QUEUES * MESSAGES) as usize);
 }
