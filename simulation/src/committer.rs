@@ -1,10 +1,16 @@
 //! The committer, the loader and the checkpoint, by the rules of the server: writes of waiting
-//! groups become one record; whoever waits is let go only after a flush with a sync; groups on
-//! which nobody waits may stay in memory for a while; an error of the store ends it all.
+//! groups become one record; whoever waits is let go only after a flush with a sync; a load goes
+//! out when the writes before it are in the log; groups on which nobody waits may stay in memory
+//! for a while. On a full disk everything waits and is tried again. Any other error of the store
+//! ends it all.
+//!
+//! A write kind that the committer learns (sparse segments copied forward) is one more thing that
+//! `flush` may put into a record; what it must not change is what a restart finds.
 
 use warren_engine::{Command, Event, Load, SessionId, Write};
 use warren_storage::{Checkpointed, Delta, Error, Loaded};
 
+use crate::limits;
 use crate::model::Model;
 use crate::node::{Node, Notes};
 
@@ -17,6 +23,25 @@ pub(crate) struct Group {
     pub(crate) writes: Vec<Write>,
     pub(crate) loads: Vec<Load>,
     pub(crate) committed: Vec<(SessionId, Vec<Event>)>,
+}
+
+/// What the log holds that no sync has covered, by the last command in each record.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unsynced {
+    /// Records that were written.
+    pub(crate) written: Vec<u64>,
+    /// A record whose write was begun: it may be there, or not.
+    pub(crate) in_flight: Option<u64>,
+    /// Power was cut: any of them may be gone.
+    pub(crate) power_cut: bool,
+}
+
+impl Unsynced {
+    /// A power cut may have kept a later record and lost an earlier one. The recovery says so, as
+    /// it cannot tell this from damage.
+    pub(crate) fn may_have_holes(&self) -> bool {
+        self.power_cut && self.written.len() + usize::from(self.in_flight.is_some()) > 1
+    }
 }
 
 /// How far a checkpoint has come.
@@ -36,7 +61,8 @@ impl Node {
         }
     }
 
-    /// The committer takes some groups, and writes if somebody waits, or if it is `late`.
+    /// The committer takes some groups, and writes if somebody waits, or if it is `late`. While it
+    /// waits for room it takes none.
     pub(crate) fn commit_step(
         &mut self,
         take: usize,
@@ -44,34 +70,30 @@ impl Node {
         model: &mut Model,
         notes: &mut Notes,
     ) {
-        let taken: Vec<Group> = self.groups.drain(..take.min(self.groups.len())).collect();
         if self.failed.is_some() {
+            self.groups.clear();
             return;
         }
-        for group in &taken {
+        let take = if self.waits { 0 } else { take.min(self.groups.len()) };
+        let groups: Vec<Group> = self.groups.drain(..take).collect();
+        for group in groups {
             self.changed |= !group.writes.is_empty();
+            match self.log.append(&group.writes) {
+                Ok(taken) => debug_assert!(taken == group.writes.len(), "records are small here"),
+                Err(error) => return self.fail(notes, "append", &error),
+            }
             self.appended_op = group.op;
-            if let Err(error) = self.log.append(&group.writes) {
-                return self.fail(notes, "append", &error);
-            }
+            self.taken.push(group);
         }
-        let awaited =
-            taken.iter().any(|group| !group.committed.is_empty() || !group.loads.is_empty());
-        if !awaited && !late {
-            self.unwritten |= !taken.is_empty();
-            if let Some(group) = taken.last() {
-                self.done_group = group.number;
-            }
+        // The server's pause before a late sync is short: only so many records are written in it.
+        let late = late || self.unsynced.written.len() >= limits::UNSYNCED_RECORDS_MAX;
+        let sync = late || self.taken.iter().any(|group| !group.committed.is_empty());
+        let write = sync || self.taken.iter().any(|group| !group.loads.is_empty());
+        if write && !self.flush(sync, model, notes) {
             return;
         }
-        self.in_flight_op = self.appended_op;
-        if let Err(error) = self.log.flush(true) {
-            return self.fail(notes, "flush", &error);
-        }
-        self.unwritten = false;
-        self.in_flight_op = 0;
-        model.synced(self.appended_op);
-        for Group { number, loads, committed, .. } in taken {
+        self.unwritten = !sync && (self.unwritten || !self.taken.is_empty());
+        for Group { number, loads, committed, .. } in self.taken.drain(..) {
             self.loads.extend(loads);
             for (session, events) in committed {
                 if let Some(outbox) = self.outboxes.get_mut(&session) {
@@ -82,42 +104,107 @@ impl Node {
         }
     }
 
-    /// The loader answers a wish.
+    /// Writes what is pending, and makes it durable with `sync`. False if it did not come to that.
+    fn flush(&mut self, sync: bool, model: &mut Model, notes: &mut Notes) -> bool {
+        let pending = self.log.pending_bytes() > 0;
+        if pending {
+            self.unsynced.in_flight = Some(self.appended_op);
+        }
+        let segment = self.log.segment();
+        match self.log.flush(sync) {
+            Ok(()) => {}
+            Err(error) if error.is_full() => {
+                if !self.waits {
+                    notes.trace.line(format_args!("  the log waits for room"));
+                    notes.counts.waits += 1;
+                }
+                self.waits = true;
+                // Checkpoints go on, because they free segments.
+                if matches!(self.checkpoint, Checkpoint::Idle) {
+                    self.checkpoint_step(model, notes);
+                }
+                return false;
+            }
+            Err(error) => {
+                self.fail(notes, "flush", &error);
+                return false;
+            }
+        }
+        self.waits = false;
+        if segment != self.log.segment() {
+            // The one before was synced when it was left.
+            self.synced_through(self.unsynced.written.last().copied(), model);
+        }
+        if let Some(op) = self.unsynced.in_flight.take() {
+            self.unsynced.written.push(op);
+        }
+        if sync {
+            self.synced_through(Some(self.appended_op), model);
+        }
+        true
+    }
+
+    fn synced_through(&mut self, op: Option<u64>, model: &mut Model) {
+        if let Some(op) = op {
+            self.unsynced.written.clear();
+            model.synced(op);
+        }
+    }
+
+    /// The loader answers a wish. While the database waits for room, so does the wish.
     pub(crate) fn load_step(&mut self, bytes_max: usize, notes: &mut Notes) {
         let Some(load) = self.loads.pop_front() else { return };
         match self.reader.load(load, bytes_max) {
-            Ok(Loaded { messages, damaged, through }) => {
+            Ok(Loaded { messages, damaged, damaged_rows, through }) => {
                 notes.trace.line(format_args!(
-                    "  loaded {} of {load:?}, through {through}, damaged {damaged:?}",
-                    messages.len()
+                    "  loaded {} of {load:?}, through {through}, {} damaged, rows {damaged_rows:?}",
+                    messages.len(),
+                    damaged.len()
                 ));
                 notes.counts.loaded += messages.len() as u64;
-                let damaged = vec![];
+                let damaged = damaged.iter().map(|one| (one.sequence, one.body_bytes)).collect();
                 self.inbox.push_back(Command::Loaded { load, through, messages, damaged });
             }
+            Err(error) if error.is_full() => self.loads.push_front(load),
             Err(error) => self.fail(notes, "load", &error),
         }
     }
 
     /// The next step of a checkpoint: it begins, runs beside everything else, and is finished.
-    pub(crate) fn checkpoint_step(&mut self, notes: &mut Notes) {
+    /// Where room is missing it runs again.
+    pub(crate) fn checkpoint_step(&mut self, model: &mut Model, notes: &mut Notes) {
         if self.failed.is_some() {
             return;
         }
         match std::mem::replace(&mut self.checkpoint, Checkpoint::Idle) {
             Checkpoint::Idle => match self.log.begin_checkpoint() {
-                Ok(Some(delta)) => {
+                Ok(begun) => {
                     self.changed = false;
-                    self.checkpoint = Checkpoint::Begun(delta);
+                    self.synced_through(self.unsynced.written.last().copied(), model);
+                    self.checkpoint = begun.map_or(Checkpoint::Idle, Checkpoint::Begun);
                 }
-                Ok(None) => self.changed = false,
                 Err(error) => self.fail(notes, "begin a checkpoint", &error),
             },
-            Checkpoint::Begun(delta) => {
-                self.checkpoint = Checkpoint::Ran(self.checkpointer.run(&delta));
-            }
+            Checkpoint::Begun(delta) => match self.checkpointer.run(&delta) {
+                Err(error) if error.is_full() => {
+                    notes.trace.line(format_args!("  the checkpoint waits for room"));
+                    notes.counts.waits += u64::from(!self.checkpoint_waits);
+                    self.checkpoint_waits = true;
+                    self.checkpoint = Checkpoint::Begun(delta);
+                }
+                outcome => {
+                    self.checkpoint_waits = false;
+                    self.checkpoint = Checkpoint::Ran(outcome);
+                }
+            },
             Checkpoint::Ran(outcome) => {
-                let finished = outcome.and_then(|done| self.log.finish_checkpoint(done));
+                let finished = outcome.and_then(|done| {
+                    for damage in done.damaged() {
+                        notes.trace.line(format_args!("  damage: {damage:?}"));
+                        self.damage_told += 1;
+                    }
+                    self.log.finish_checkpoint(done)
+                });
                 match finished {
                     Ok(()) => notes.counts.checkpoints += 1,
                     Err(error) => self.fail(notes, "checkpoint", &error),

@@ -3,7 +3,7 @@
 
 use warren_storage::fault::{Operation, Survival};
 
-use crate::committer::Checkpoint;
+use crate::committer::{Checkpoint, Unsynced};
 use crate::node::Node;
 use crate::world::World;
 use crate::{Violation, limits};
@@ -22,7 +22,7 @@ pub(crate) enum End {
 impl World {
     /// One fault, now or a little later.
     pub(crate) fn fault(&mut self) -> Result<(), Violation> {
-        match self.random.below(20) {
+        match self.random.below(26) {
             0..3 => self.end(End::PowerCut),
             3..9 => {
                 let at = self.disk.operation_count() + self.random.below(60);
@@ -41,10 +41,18 @@ impl World {
                 self.disk.fail_next(operation, prefix);
                 Ok(())
             }
-            _ => {
-                let room = self.random.below(40_000) as u64;
+            18..24 => {
+                let room = self.random.pick(&[0, 0, 10_000, 40_000]).unwrap_or_default();
                 self.notes.trace.line(format_args!("the disk has room for {room} bytes"));
-                self.disk.limit_bytes(self.disk.bytes() + room);
+                self.disk.limit_bytes(self.disk.used_bytes() + room);
+                self.room_in = self.random.below(limits::FULL_STEPS_MAX);
+                Ok(())
+            }
+            _ => {
+                let first = self.disk.operation_count() + self.random.below(20);
+                let full = first..first + 1 + self.random.below(20);
+                self.notes.trace.line(format_args!("the disk is full during operations {full:?}"));
+                self.disk.be_full_during(full);
                 Ok(())
             }
         }
@@ -54,6 +62,13 @@ impl World {
     pub(crate) fn after_step(&mut self) -> Result<(), Violation> {
         if self.disk.is_off() {
             return self.end(End::PowerCut);
+        }
+        if self.room_in > 0 {
+            self.room_in -= 1;
+            if self.room_in == 0 {
+                self.notes.trace.line(format_args!("the disk has room again"));
+                self.disk.limit_bytes(u64::MAX);
+            }
         }
         if self.node.as_ref().is_none_or(|node| node.failed.is_none()) {
             self.ends_in = self.random.below(limits::FAILED_STEPS_MAX);
@@ -73,13 +88,15 @@ impl World {
             self.stop()?;
         }
         self.notes.trace.line(format_args!("the broker ends: {end:?}"));
-        let in_flight = self.node.as_ref().map_or(0, |node| node.in_flight_op);
+        let unsynced = self.node.as_ref().map(|node| node.unsynced.clone());
+        let mut unsynced = unsynced.unwrap_or_default();
+        unsynced.power_cut = end == End::PowerCut;
         self.node = None;
         match end {
             End::PowerCut => self.cut_power(),
             End::Kill | End::Stop => self.notes.counts.restarts += 1,
         }
-        self.reopen_after(in_flight)
+        self.reopen_after(unsynced)
     }
 
     fn cut_power(&mut self) {
@@ -112,20 +129,24 @@ impl World {
                 break;
             }
             self.checkpoint();
+            if self.node.as_ref().is_some_and(|node| node.checkpoint_waits) {
+                break;
+            }
         }
         let done = self.node.as_ref().is_none_or(|node| {
-            node.failed.is_some() || matches!(node.checkpoint, Checkpoint::Idle)
+            // Without room it is given up, as is what was not confirmed.
+            let gave_up = node.failed.is_some() || node.waits || node.checkpoint_waits;
+            gave_up || matches!(node.checkpoint, Checkpoint::Idle)
         });
         if done { Ok(()) } else { Err(Violation::new("P12", "the last checkpoint does not end")) }
     }
 
     pub(crate) fn reopen(&mut self) -> Result<(), Violation> {
-        self.reopen_after(0)
+        self.reopen_after(Unsynced::default())
     }
 
-    /// Opens the store, which may have been writing a record up to command `in_flight`. Power may
-    /// be cut while it opens.
-    fn reopen_after(&mut self, in_flight: u64) -> Result<(), Violation> {
+    /// Opens the store, whose log held `unsynced` records. Power may be cut while it opens.
+    fn reopen_after(&mut self, mut unsynced: Unsynced) -> Result<(), Violation> {
         for client in &mut self.clients {
             client.reset();
         }
@@ -138,14 +159,18 @@ impl World {
                 self.notes.trace.line(format_args!("power will be cut at operation {at}"));
                 self.disk.cut_power_at(at);
             }
-            match Node::open(&self.disk) {
+            match Node::open(&self.disk, self.profile.memory) {
                 Ok((mut node, found)) => {
                     let messages: usize = found.queues.iter().map(|queue| queue.1.len()).sum();
                     self.notes.trace.line(format_args!(
                         "the broker starts: {} queues, {messages} messages",
                         found.queues.len()
                     ));
-                    self.model.restarted(&found, in_flight)?;
+                    self.holes |= unsynced.may_have_holes();
+                    if let Some(damage) = found.damaged.first().filter(|_| !self.holes) {
+                        return Err(Violation::new("P2", format!("undamaged, but: {damage}")));
+                    }
+                    self.model.restarted(&found, &unsynced)?;
                     node.appended_op = self.model.op;
                     self.node = Some(node);
                     return Ok(());
@@ -157,6 +182,7 @@ impl World {
             }
             if self.disk.is_off() {
                 self.cut_power();
+                unsynced.power_cut = true;
             } else if self.random.percent(50) {
                 self.disk.heal();
             }

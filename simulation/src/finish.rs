@@ -1,7 +1,7 @@
 //! The end of each run: faults stop, everything comes to rest, the broker is started again, and
 //! all that waits is drained. Then nothing may be left, in memory and on disk.
 
-use warren_engine::{Command, ConsumeRequest, Request, SessionId};
+use warren_engine::{Command, ConsumeRequest, Declaration, Request, SessionId};
 
 use crate::Violation;
 use crate::client::{Client, ClientChannel};
@@ -55,6 +55,10 @@ impl World {
             self.shard(16)?;
             self.commit(limits::COMMITTER_INBOX, true);
             self.load();
+            // Loads wait for a checkpoint that found the disk full, as the database is closed.
+            if self.node.as_ref().is_some_and(|node| node.checkpoint_waits) {
+                self.checkpoint();
+            }
             for slot in 0..self.clients.len() {
                 self.receive(slot, usize::MAX)?;
             }
@@ -71,7 +75,9 @@ impl World {
         let Some(client) = self.clients.first_mut() else { return Ok(()) };
         client.session = Some(session);
         let mut channel = ClientChannel::default();
-        let mut requests = vec![Request::ChannelOpen];
+        // A queue comes and goes, so that there is news for a checkpoint.
+        let mut requests = vec![Request::ChannelOpen, declare_last(), delete_last()];
+        channel.awaited.extend(["queue.declare", "queue.delete"]);
         for queue in queues {
             channel.awaited.push_back("consume");
             let no_ack = self.random.percent(20);
@@ -155,6 +161,17 @@ impl World {
         }
         Ok(())
     }
+}
+
+fn declare_last() -> Request {
+    let declaration = Declaration { durable: true, ..Declaration::default() };
+    let (name, arguments) = ("last".to_owned(), Default::default());
+    Request::QueueDeclare { name, generated: false, declaration, arguments }
+}
+
+fn delete_last() -> Request {
+    let (name, if_unused, if_empty) = ("last".to_owned(), true, true);
+    Request::QueueDelete { name, if_unused, if_empty, no_wait: false }
 }
 
 fn shuffle<T>(list: &mut [T], random: &mut Random) {

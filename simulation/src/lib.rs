@@ -93,6 +93,8 @@ pub struct Counts {
     pub restarts: u64,
     /// Stores that failed by an error of the disk.
     pub failures: u64,
+    /// Times that the log or a checkpoint found the disk full.
+    pub waits: u64,
     /// Checkpoints that were finished.
     pub checkpoints: u64,
 }
@@ -110,6 +112,7 @@ impl Counts {
         self.power_cuts += other.power_cuts;
         self.restarts += other.restarts;
         self.failures += other.failures;
+        self.waits += other.waits;
         self.checkpoints += other.checkpoints;
     }
 }

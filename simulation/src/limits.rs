@@ -20,12 +20,23 @@ pub(crate) const CHANNELS_MAX: u16 = 3;
 pub(crate) const INBOX_MAX: usize = 64;
 pub(crate) const COMMITTER_INBOX: usize = 16;
 
+/// Records that are written without a sync one after the other. After a power cut any of them may
+/// be there, and all combinations are looked at.
+pub(crate) const UNSYNCED_RECORDS_MAX: usize = 5;
+
+/// Steps for which a disk is full, at most: long enough that publishers, committer, checkpoint and
+/// loader all wait, short enough that a run goes on after it.
+pub(crate) const FULL_STEPS_MAX: usize = 300;
+
 /// Steps that a broker whose store has failed lives on, at most.
 pub(crate) const FAILED_STEPS_MAX: usize = 12;
 
 /// Small segments, so that a short run fills, frees and recycles many.
 pub(crate) const SEGMENT_BYTES: u64 = 8 << 10;
 pub(crate) const SPARE_SEGMENTS: usize = 1;
+
+/// Room that is given back when the disk is full: some small segments.
+pub(crate) const RESERVE_BYTES: u64 = 16 << 10;
 pub(crate) const CHECKPOINT_BYTES: u64 = 12 << 10;
 pub(crate) const CACHE_BYTES: usize = 256 << 10;
 

@@ -113,6 +113,8 @@ pub(crate) struct Model {
     /// For each reply on its way the command whose change it promises.
     replies: BTreeMap<At, VecDeque<u64>>,
     closes: BTreeMap<SessionId, u64>,
+    /// Messages that were damaged on disk and of which nobody was told yet.
+    pub(crate) damaged: usize,
     /// Channels that the command at hand must have closed with an error.
     errors: Vec<At>,
 }
@@ -134,6 +136,7 @@ impl Model {
             promises: vec![],
             replies: BTreeMap::new(),
             closes: BTreeMap::new(),
+            damaged: 0,
             errors: vec![],
         }
     }
@@ -187,7 +190,7 @@ impl Model {
         let held: usize = self.channels.values().map(|channel| channel.unacknowledged.len()).sum();
         let consumers: usize = self.channels.values().map(|channel| channel.consumers.len()).sum();
         for (what, found, expected) in [
-            ("ready messages", summary.messages_ready, ready),
+            ("ready messages", summary.messages_ready, ready + self.damaged),
             ("unacknowledged messages", summary.messages_unacknowledged, held),
             ("queues", summary.queues, self.queues.len()),
             ("consumers", summary.consumers, consumers),
@@ -201,6 +204,14 @@ impl Model {
                 return Err(Violation::new("P10", text));
             }
         }
+        Ok(())
+    }
+
+    /// The broker says that a message cannot be read.
+    pub(crate) fn told_lost(&mut self, which: &str) -> Result<(), Violation> {
+        let left = self.damaged.checked_sub(1);
+        let text = || format!("{which} cannot be read, but was not damaged");
+        self.damaged = left.ok_or_else(|| Violation::new("P1", text()))?;
         Ok(())
     }
 

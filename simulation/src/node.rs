@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use warren_engine::{
-    Command, Effects, Event, Load, Outgoing, RecoveredQueue, SessionId, VirtualHost, VirtualHostId,
+    Command, Effects, Event, Load, MemoryLimits, Outgoing, RecoveredQueue, SessionId, VirtualHost,
+    VirtualHostId,
 };
 use warren_storage::fault::SimulatedDisk;
 use warren_storage::{Checkpointer, Log, Opened, Options, Reader, open_on};
 
-use crate::committer::{Checkpoint, Group};
+use crate::committer::{Checkpoint, Group, Unsynced};
 use crate::messages::{MessageId, id_of};
 use crate::model::{Found, Model};
 use crate::trace::Trace;
@@ -62,8 +63,15 @@ pub(crate) struct Node {
     pub(crate) changed: bool,
     /// All up to this command of the model is appended to the log.
     pub(crate) appended_op: u64,
-    /// While a record is being written, the last command in it.
-    pub(crate) in_flight_op: u64,
+    /// Groups that the committer has appended and not let go.
+    pub(crate) taken: Vec<Group>,
+    /// The log waits for room.
+    pub(crate) waits: bool,
+    /// The checkpoint waits for room.
+    pub(crate) checkpoint_waits: bool,
+    pub(crate) unsynced: Unsynced,
+    /// Places that could not be read.
+    pub(crate) damage_told: usize,
     pub(crate) failed: Option<String>,
 }
 
@@ -72,6 +80,7 @@ fn options() -> Options {
     Options {
         segment_bytes: limits::SEGMENT_BYTES,
         spare_segments: limits::SPARE_SEGMENTS,
+        reserve_bytes: limits::RESERVE_BYTES,
         cache_bytes: limits::CACHE_BYTES,
         checkpoint_bytes: limits::CHECKPOINT_BYTES,
         log_key: 0x5eed,
@@ -80,9 +89,12 @@ fn options() -> Options {
 
 impl Node {
     /// Opens the store and gives what it holds beside the broker.
-    pub(crate) fn open(disk: &SimulatedDisk) -> Result<(Self, Found), warren_storage::Error> {
+    pub(crate) fn open(
+        disk: &SimulatedDisk,
+        memory: MemoryLimits,
+    ) -> Result<(Self, Found), warren_storage::Error> {
         let opened = open_on(Arc::new(disk.clone()), options())?;
-        let Opened { log, checkpointer, reader, recovered, .. } = opened;
+        let Opened { log, checkpointer, reader, recovered, report } = opened;
         let mut found = Found::default();
         for queue in &recovered.queues {
             let messages = read_all(&reader, queue)?;
@@ -90,8 +102,11 @@ impl Node {
         }
         found.exchanges = recovered.exchanges.iter().map(|(_, record)| record.clone()).collect();
         found.bindings = recovered.bindings.iter().map(|(_, record)| record.clone()).collect();
+        found.damaged = report.damaged.iter().map(|damage| format!("{damage:?}")).collect();
+        let mut host = VirtualHost::recover(HOST, "/", &recovered);
+        host.set_memory_limits(memory);
         let node = Self {
-            host: VirtualHost::recover(HOST, "/", &recovered),
+            host,
             log,
             checkpointer,
             reader,
@@ -109,7 +124,11 @@ impl Node {
             unwritten: false,
             changed: false,
             appended_op: 0,
-            in_flight_op: 0,
+            taken: vec![],
+            waits: false,
+            checkpoint_waits: false,
+            unsynced: Unsynced::default(),
+            damage_told: 0,
             failed: None,
         };
         Ok((node, found))
@@ -131,6 +150,11 @@ impl Node {
         for _ in 0..commands {
             let Some(command) = self.inbox.pop_front() else { break };
             self.apply(&command, model, notes)?;
+            // The simulation's batches are too small for it, but this is the rule.
+            while self.effects.unfinished.is_some() {
+                self.hand_on(model);
+                self.host.go_on(&mut self.effects);
+            }
         }
         self.hand_on(model);
         Ok(())
@@ -165,7 +189,7 @@ impl Node {
             }
             Command::Loaded { .. } => {}
         }
-        let (events, lost) = (self.effects.events.len(), self.effects.lost.len());
+        let events = self.effects.events.len();
         self.host.apply(command.clone(), &mut self.effects);
         notes.counts.commands += 1;
         if let Command::Publish(batch) = command {
@@ -173,9 +197,12 @@ impl Node {
         }
         let events = self.effects.events.get(events..).unwrap_or_default();
         note_events(events, notes);
-        if let Some((queue, sequence)) = self.effects.lost.get(lost..).unwrap_or_default().first() {
-            let text = format!("message {sequence} of queue {} cannot be read", queue.counter());
+        if let Some((queue, messages)) = self.effects.vanished.first() {
+            let text = format!("{messages} messages of queue {} are not there", queue.counter());
             return Err(Violation::new("P1", text));
+        }
+        for (queue, sequence) in self.effects.lost.drain(..) {
+            model.told_lost(&format!("message {sequence} of queue {}", queue.counter()))?;
         }
         let checked = self.host.check_invariants();
         checked.map_err(|text| Violation::new("invariant", text))?;
@@ -185,7 +212,6 @@ impl Node {
 
     /// Hands on what has come together: events to sessions, writes and wishes to the committer.
     fn hand_on(&mut self, model: &Model) {
-        self.effects.lost.clear();
         let group = self.last_group + 1;
         self.sort_events(group);
         let mut committed = Vec::new();
@@ -237,6 +263,7 @@ impl Node {
     pub(crate) fn is_at_rest(&self) -> bool {
         self.inbox.is_empty()
             && self.groups.is_empty()
+            && self.taken.is_empty()
             && self.loads.is_empty()
             && !self.unwritten
             && self.outboxes.values().all(VecDeque::is_empty)

@@ -1,7 +1,7 @@
 //! The world of one run: a broker, its clients, its disk, and a scheduler that draws from the seed
 //! what happens next.
 
-use warren_engine::{Command, Event, SessionId};
+use warren_engine::{Command, Event, MemoryLimits, SessionId};
 use warren_storage::fault::SimulatedDisk;
 
 use crate::client::Client;
@@ -43,6 +43,7 @@ pub struct Profile {
     pub(crate) body_bytes_max: usize,
     pub(crate) batch_max: usize,
     pub(crate) load_bytes_max: usize,
+    pub(crate) memory: MemoryLimits,
 }
 
 impl Profile {
@@ -96,6 +97,7 @@ impl Profile {
             body_bytes_max: random.pick(&[16, 100, 300]).unwrap_or(100),
             batch_max: random.between(1, 8),
             load_bytes_max: random.pick(&[1, 200, 2_000, 100_000]).unwrap_or(2_000),
+            memory: draw_memory(random),
         }
     }
 }
@@ -110,6 +112,10 @@ pub(crate) struct World {
     pub(crate) clients: Vec<Client>,
     pub(crate) last_session: u64,
     pub(crate) notes: Notes,
+    /// Steps until a full disk has room again; 0 if it is not full.
+    pub(crate) room_in: usize,
+    /// A power cut may have left a hole in the log, of which every start tells.
+    pub(crate) holes: bool,
     /// Steps until a broker whose store has failed ends.
     pub(crate) ends_in: usize,
 }
@@ -127,6 +133,8 @@ impl World {
             model: Model::new(),
             last_session: 0,
             notes: Notes::default(),
+            room_in: 0,
+            holes: false,
             ends_in: 0,
         }
     }
@@ -155,7 +163,7 @@ impl World {
                 Step::Shard => {
                     !node.inbox.is_empty() && node.groups.len() < limits::COMMITTER_INBOX
                 }
-                Step::Commit => !node.groups.is_empty() || node.unwritten,
+                Step::Commit => !node.groups.is_empty() || !node.taken.is_empty() || node.unwritten,
                 Step::Load => !node.loads.is_empty(),
                 Step::Checkpoint => node.may_checkpoint(),
                 Step::Receive => node.outboxes.values().any(|outbox| !outbox.is_empty()),
@@ -269,7 +277,7 @@ impl World {
             Checkpoint::Ran(_) => "is finished",
         };
         self.notes.trace.line(format_args!("checkpoint {stage}"));
-        node.checkpoint_step(&mut self.notes);
+        node.checkpoint_step(&mut self.model, &mut self.notes);
     }
 
     pub(crate) fn housekeep(&mut self) -> bool {
@@ -321,6 +329,19 @@ impl World {
         node.inbox.push_back(Command::CloseSession { session, reply: false });
         self.model.client_gone(session);
         client.reset();
+    }
+}
+
+/// Contents in memory: none, a few messages, or all. What is transient may have another share.
+fn draw_memory(random: &mut Random) -> MemoryLimits {
+    let sizes = [0, 0, 1, 400, 1_500, 6_000, 1 << 20];
+    let mut size = || random.pick(&sizes).unwrap_or_default();
+    let (queue_bytes, transient_queue_bytes) = (size(), size());
+    MemoryLimits {
+        queue_bytes,
+        host_bytes: 2 * queue_bytes,
+        transient_queue_bytes,
+        transient_host_bytes: 2 * transient_queue_bytes,
     }
 }
 

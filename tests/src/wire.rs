@@ -102,6 +102,18 @@ impl Wire {
         wire
     }
 
+    /// Opens a connection as a client that announces no capabilities.
+    pub fn open_without_capabilities(address: &str) -> Self {
+        let mut wire = Self::connect(address);
+        wire.start();
+        wire.start_ok(&[], "PLAIN", b"\0guest\0guest");
+        wire.expect_method(0, (10, 30));
+        wire.send_tune_ok(Tune::default());
+        wire.send_open("/");
+        wire.expect_method(0, (10, 41));
+        wire
+    }
+
     /// Opens a connection with channel 1 open on it.
     pub fn open_channel_1(address: &str) -> Self {
         let mut wire = Self::open(address);
@@ -115,14 +127,21 @@ impl Wire {
         self.expect_method(0, (10, 10))
     }
 
-    /// Sends `connection.start-ok`, announcing that failed logins may be answered with a close.
+    /// Sends `connection.start-ok`, announcing that failed logins may be answered with a close and
+    /// that the client wants to be told when it is blocked.
     pub fn login(&mut self, mechanism: &str, response: &[u8]) {
         let mut capabilities = short_string("authentication_failure_close");
+        capabilities.extend_from_slice(b"t\x01");
+        capabilities.extend(short_string("connection.blocked"));
         capabilities.extend_from_slice(b"t\x01");
         let mut properties = short_string("capabilities");
         properties.push(b'F');
         properties.extend(long_string(&capabilities));
-        let mut arguments = long_string(&properties);
+        self.start_ok(&properties, mechanism, response);
+    }
+
+    fn start_ok(&mut self, properties: &[u8], mechanism: &str, response: &[u8]) {
+        let mut arguments = long_string(properties);
         arguments.extend(short_string(mechanism));
         arguments.extend(long_string(response));
         arguments.extend(short_string("en_US"));
@@ -205,20 +224,26 @@ impl Wire {
     /// The next frame that is not a heartbeat, or nothing when the broker hung up.
     pub fn read_frame(&mut self) -> Option<Frame> {
         loop {
-            let mut head = [0; 7];
-            if !self.fill(&mut head) {
-                return None;
-            }
-            let size = u32::from_be_bytes([head[3], head[4], head[5], head[6]]) as usize;
-            let mut payload = vec![0; size + 1];
-            if !self.fill(&mut payload) {
-                return None;
-            }
-            assert_eq!(payload.pop(), Some(FRAME_END), "the broker's frames end with 0xCE");
-            if head[0] != HEARTBEAT {
-                return Some(Frame { kind: head[0], channel: u16_at(&head, 1), payload });
+            let frame = self.read_any_frame()?;
+            if frame.kind != HEARTBEAT {
+                return Some(frame);
             }
         }
+    }
+
+    /// The next frame, or nothing when the broker hung up.
+    pub fn read_any_frame(&mut self) -> Option<Frame> {
+        let mut head = [0; 7];
+        if !self.fill(&mut head) {
+            return None;
+        }
+        let size = u32::from_be_bytes([head[3], head[4], head[5], head[6]]) as usize;
+        let mut payload = vec![0; size + 1];
+        if !self.fill(&mut payload) {
+            return None;
+        }
+        assert_eq!(payload.pop(), Some(FRAME_END), "the broker's frames end with 0xCE");
+        Some(Frame { kind: head[0], channel: u16_at(&head, 1), payload })
     }
 
     /// The arguments of the next frame, which must be this method on this channel.

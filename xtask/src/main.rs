@@ -16,11 +16,13 @@ cargo xtask env                the variables that the black-box tests need, for 
 cargo xtask verify [OPTIONS]   kill the broker under load (--rounds 50) and look for losses
 cargo xtask simulate [OPTIONS] runs of the simulation: --seeds N, --from S, --minutes M, --trace;
                                with --enumerate every power cut of a script of 10,000 operations
-cargo xtask bench [OPTIONS]    compare with RabbitMQ and write docs/benchmarks.md
+cargo xtask soak [OPTIONS]     hours of mixed load with restarts (--minutes 60), checked
+cargo xtask bench              compare with RabbitMQ, then grow, and write docs/benchmarks.md
+cargo xtask bench compare|growth|document [OPTIONS]    one part of that
 cargo xtask help               this text
 
 `cargo xtask test` installs what is missing: Debian packages when it may (as root), and the clients
-in Python and Node into ~/.cache/warren. OPTIONS go to `perf verify` and `perf compare`.";
+in Python and Node into ~/.cache/warren. OPTIONS go to `perf verify`, `perf soak` and so on.";
 
 /// Operations of the script whose power cuts `simulate --enumerate` tries.
 const ENUMERATED_OPERATIONS: &str = "10000";
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         ["env"] => setup::clients().map(|clients| println!("{}", clients.exports())),
         ["simulate", options @ ..] => simulate(options),
         ["verify", options @ ..] => verify(options),
+        ["soak", options @ ..] => soak(options),
         ["bench", options @ ..] => bench(options),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
@@ -120,13 +123,33 @@ fn verify(options: &[&str]) -> Result<(), Failure> {
         .map_err(|error| Failure(format!("cannot remove {}: {error}", data_dir.display())))
 }
 
-/// The comparison with RabbitMQ, written to docs/benchmarks.md.
-fn bench(options: &[&str]) -> Result<(), Failure> {
-    setup::rabbitmq()?;
+/// Everything at once for a long time, with the optimised programs.
+fn soak(options: &[&str]) -> Result<(), Failure> {
     let folder = build_release()?;
+    let dir = target_dir().join(format!("soak-{}", std::process::id()));
     let mut command = Command::new(folder.join("perf"));
-    command.arg("compare").args(options).current_dir(workspace());
-    Step::new("comparison").run(command)
+    command.arg("soak").arg("--dir").arg(dir).args(options);
+    Step::new("soak").run(command)
+}
+
+/// What docs/benchmarks.md shows: all of it, or the part that is named.
+fn bench(words: &[&str]) -> Result<(), Failure> {
+    let (parts, options) = match words {
+        [part @ ("compare" | "growth" | "document"), options @ ..] => (vec![*part], options),
+        [] => (vec!["compare", "growth"], &[][..]),
+        options => (vec!["compare"], options),
+    };
+    let alone = options.contains(&"--without-rabbitmq") || parts == ["document"];
+    if !alone {
+        setup::rabbitmq()?;
+    }
+    let folder = build_release()?;
+    for part in parts {
+        let mut command = Command::new(folder.join("perf"));
+        command.arg(part).args(options).current_dir(workspace());
+        Step::new("benchmarks").run(command)?;
+    }
+    Ok(())
 }
 
 fn build_release() -> Result<PathBuf, Failure> {

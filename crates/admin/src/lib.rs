@@ -19,6 +19,7 @@ struct StatusPage {
     version: &'static str,
     uptime: String,
     failure: Option<String>,
+    alarm: Option<&'static str>,
     virtual_hosts: Vec<(String, Summary)>,
     amqp_address: SocketAddr,
 }
@@ -58,11 +59,17 @@ fn router(console: Console) -> Router {
         .with_state(console)
 }
 
-/// 200 while the store works, 503 with the reason after it has failed.
+/// 200 while the store works, 503 with the reason after it has failed. An alarm is named, but is no
+/// failure: to start the broker anew, or to send consumers elsewhere, would not end it.
 async fn healthz(State(console): State<Console>) -> Response {
-    match console.status.failure() {
-        None => (StatusCode::OK, "ok\n").into_response(),
-        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    match (console.status.failure(), console.status.alarm().reason()) {
+        (None, None) => (StatusCode::OK, "ok\n").into_response(),
+        (None, Some(alarm)) => {
+            (StatusCode::OK, format!("ok, but publishers are blocked: {alarm}\n")).into_response()
+        }
+        (Some(reason), _) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response()
+        }
     }
 }
 
@@ -71,6 +78,7 @@ async fn status_page(State(console): State<Console>) -> Response {
         version: env!("CARGO_PKG_VERSION"),
         uptime: duration_text(console.status.uptime_seconds()),
         failure: console.status.failure(),
+        alarm: console.status.alarm().reason(),
         virtual_hosts: console.status.summary().await,
         amqp_address: console.amqp_address,
     };

@@ -51,6 +51,11 @@ pub const UNFINISHED_MESSAGES: u64 = 16;
 /// allocation is lost in the cost of copying.
 pub const SPARE_BODY_BYTES: usize = 4096;
 
+/// Channels below this number stand in a list that grows with the highest one. That covers the usual
+/// `channel_max` of 2047 at 16 bytes each; a client that uses higher numbers pays for each with a
+/// search in a map.
+pub const CHANNELS_LISTED: usize = 2048;
+
 /// How long the peer may take to answer `connection.close`, in milliseconds.
 pub const CLOSE_MILLIS: Millis = 5000;
 

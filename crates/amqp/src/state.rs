@@ -1,6 +1,7 @@
 //! The server's side of one connection: what the peer may send when, and what is answered.
 
 mod channel;
+mod channels;
 mod closing;
 mod content;
 mod handshake;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use amq_protocol::types::AMQPValue;
 
 use self::channel::Channel;
+use self::channels::Channels;
 use self::content::Assembly;
 pub use self::timer::Timeout;
 use self::timer::Timer;
@@ -27,7 +29,7 @@ pub struct Settings {
     pub server_properties: FieldTable,
     /// Login mechanisms with spaces between them. `PLAIN` and `AMQPLAIN` exist.
     pub mechanisms: String,
-    /// Highest channel number; 0 means 65535.
+    /// How many channels may be open at a time; 0 means 65535.
     pub channel_max: u16,
     /// Largest frame in bytes, head and end octet included.
     pub frame_max: u32,
@@ -112,8 +114,7 @@ pub struct Connection {
     channel_max: u16,
     message_bytes_max: u64,
     client_properties: FieldTable,
-    /// Indexed by channel number; it grows with the highest one that was opened.
-    channels: Vec<Channel>,
+    channels: Channels,
     /// Bytes in unfinished messages of all channels.
     unfinished_bytes: u64,
     /// The message of the last event, if it was assembled.
@@ -151,7 +152,7 @@ impl Connection {
             channel_max,
             message_bytes_max: settings.message_bytes_max,
             client_properties: FieldTable::default(),
-            channels: Vec::new(),
+            channels: Channels::default(),
             unfinished_bytes: 0,
             completed: None,
             spare: None,
@@ -221,7 +222,7 @@ impl Connection {
         self.frame_max
     }
 
-    /// The agreed highest channel number.
+    /// The agreed number of channels that may be open at a time.
     #[must_use]
     pub fn channel_max(&self) -> u16 {
         self.channel_max
@@ -310,7 +311,7 @@ impl Connection {
 
     #[inline]
     fn channel(&self, channel: u16) -> Option<&Channel> {
-        self.channels.get(usize::from(channel))
+        self.channels.get(channel)
     }
 
     /// The peer broke the protocol. Before the login nobody is owed an explanation.
@@ -341,7 +342,7 @@ impl Connection {
     }
 
     fn release_channels(&mut self) {
-        self.channels = Vec::new();
+        self.channels = Channels::default();
         self.unfinished_bytes = 0;
         self.spare = None;
     }

@@ -1,7 +1,7 @@
 //! What a virtual host does in answer to a command.
 
 use crate::planted::{self, Bug};
-use crate::{Error, Message, Origin, QueueId, Sequence, SessionId, Write, limits};
+use crate::{Error, Message, Origin, PublishBatch, QueueId, Sequence, SessionId, Write, limits};
 
 /// Everything that commands brought about, in order. The caller hands it on and clears it.
 #[derive(Debug, Default)]
@@ -14,6 +14,19 @@ pub struct Effects {
     pub loads: Vec<Load>,
     /// Messages that could not be read back and are lost, for the log.
     pub lost: Vec<(QueueId, Sequence)>,
+    /// Messages of which the disk did not know any more, for the log.
+    pub vanished: Vec<(QueueId, u64)>,
+    /// What is left of a command that leads to very much. Hand on the rest of the effects, then call
+    /// [`VirtualHost::go_on`](crate::VirtualHost::go_on), before the next command.
+    pub unfinished: Option<Unfinished>,
+}
+
+/// A batch of messages of which some are still to be published.
+#[derive(Debug)]
+pub struct Unfinished {
+    pub(crate) batch: PublishBatch,
+    /// The first message that is left.
+    pub(crate) first: usize,
 }
 
 impl Effects {
@@ -24,6 +37,8 @@ impl Effects {
             && self.writes.is_empty()
             && self.loads.is_empty()
             && self.lost.is_empty()
+            && self.vanished.is_empty()
+            && self.unfinished.is_none()
     }
 
     /// Forgets everything, keeping the memory.
@@ -32,6 +47,8 @@ impl Effects {
         self.writes.clear();
         self.loads.clear();
         self.lost.clear();
+        self.vanished.clear();
+        self.unfinished = None;
     }
 
     /// Adds an event that waits for nothing.
@@ -191,10 +208,10 @@ impl Event {
         }
     }
 
-    /// True for `basic.deliver`, which the outbox counts.
+    /// True for messages from queues, by `basic.deliver` or `basic.get-ok`: the outbox counts them.
     #[must_use]
     pub fn is_delivery(&self) -> bool {
-        matches!(self, Self::Deliver { .. })
+        matches!(self, Self::Deliver { .. } | Self::GetOk { .. })
     }
 
     /// The channel that the event is about, if it is about one.
@@ -215,7 +232,7 @@ impl Event {
 
 /// What a delivery of `message` weighs in the outbox, in bytes.
 pub(crate) fn delivery_weight(message: &Message) -> usize {
-    message.encoded().len() + limits::DELIVERY_OVERHEAD_BYTES
+    message.encoded_bytes() + limits::DELIVERY_OVERHEAD_BYTES
 }
 
 /// The replies to requests, by the names of their methods.

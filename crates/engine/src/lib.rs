@@ -7,6 +7,7 @@
 //! but the channel or the connection that asked for it.
 
 mod arguments;
+mod backlog;
 mod command;
 mod effect;
 mod error;
@@ -27,11 +28,11 @@ mod virtual_host;
 pub use command::{
     Acknowledgement, Command, ConsumeRequest, Declaration, PublishBatch, Request, SessionId,
 };
-pub use effect::{Effects, Event, Load, Outgoing, Reply};
+pub use effect::{Effects, Event, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};
 pub use message::{Message, MessageBatch};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
-    RecoveredMessage, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
+    RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
 };
-pub use virtual_host::{Summary, VirtualHost};
+pub use virtual_host::{MemoryLimits, Summary, VirtualHost};

@@ -8,20 +8,44 @@ pub const OUTBOX_BYTES: usize = 2 * 1024 * 1024;
 /// What a delivery weighs in the outbox beyond its message's bytes: its frames and bookkeeping.
 pub const DELIVERY_OVERHEAD_BYTES: usize = 64;
 
-/// Contents that a queue keeps in memory, in bytes of encoded messages: enough that a consumer that
-/// is a little behind is served from memory. Above it, contents of messages that survive a restart
-/// stay on disk until their turn comes, so that a backlog takes little memory.
+/// What a message in a queue takes beyond its bytes: its entry, its share of its batch's list, and
+/// what growing lists keep in reserve.
+pub const ENTRY_BYTES: usize = 80;
+
+/// Contents of durable messages that a queue keeps in memory, in bytes: enough that a consumer that
+/// is a little behind is served from memory. The rest stays on disk until its turn comes, so that a
+/// backlog takes no memory a message.
 pub const QUEUE_RESIDENT_BYTES: usize = 8 * 1024 * 1024;
 
-/// The same for all queues of a virtual host together, each having an equal share of it.
-pub const HOST_RESIDENT_BYTES: usize = 128 * 1024 * 1024;
+/// The same for all queues of a virtual host together; beyond it each has an equal share of it.
+pub const HOST_RESIDENT_BYTES: usize = 24 * 1024 * 1024;
 
-/// The least share of a queue, however many there are: what one delivery run needs.
-pub const QUEUE_RESIDENT_BYTES_LEAST: usize = 64 * 1024;
+/// The same for messages that need not survive a restart. Writing them to disk is work that nobody
+/// asked for, so that they may pile up more.
+pub const TRANSIENT_QUEUE_RESIDENT_BYTES: usize = 32 * 1024 * 1024;
+
+/// The same for messages that need not survive a restart, over all queues of a virtual host.
+pub const TRANSIENT_HOST_RESIDENT_BYTES: usize = 96 * 1024 * 1024;
+
+/// Copies of messages in queues after which the rest of a batch of publishes waits until what has
+/// followed is handed on. One batch may hold thousands of small messages, each for thousands of
+/// queues: all at once they would take gigabytes before the first consumer sees anything.
+pub const PUBLISH_STEP_COPIES: usize = 16 * 1024;
 
 /// Messages read back from disk in one go. Enough to keep a consumer busy for the length of a
 /// disk read, few enough that they fit in memory for every queue that is being drained.
-pub const LOAD_MESSAGES: usize = 2048;
+pub const LOAD_MESSAGES: usize = 4096;
+
+/// The next messages are read from disk when fewer than this are left in memory, so that they are
+/// there before the consumers run dry.
+pub const LOAD_AHEAD_MESSAGES: usize = LOAD_MESSAGES / 2;
+
+/// And when what is left in memory takes fewer bytes than this: of large messages a few are enough.
+pub const LOAD_AHEAD_BYTES: usize = 1024 * 1024;
+
+/// An empty list of messages keeps memory for this many: what one read from a socket brings, so that
+/// lists do not grow anew with each; but a queue that was full once must not keep more for ever.
+pub const HEAD_KEPT: usize = 8 * 1024;
 
 /// Routes remembered for each exchange. When more keys are in use, the memory starts afresh: a
 /// client that makes up keys must not fill the broker's memory.

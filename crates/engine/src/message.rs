@@ -27,6 +27,7 @@ pub struct MessageBatch {
 struct Span {
     start: u32,
     end: u32,
+    body_bytes: u32,
     persistent: bool,
 }
 
@@ -67,10 +68,13 @@ impl MessageBatch {
     }
 
     fn push_span(&mut self, start: usize) {
-        let persistent = Parts::of(&self.bytes[start..])
+        let parts = Parts::of(&self.bytes[start..]);
+        let persistent = parts
+            .as_ref()
             .is_some_and(|parts| warren_amqp::properties::is_persistent(parts.properties));
+        let body_bytes = parts.map_or(0, |parts| parts.body.len() as u32);
         let end = self.bytes.len() as u32;
-        self.spans.push(Span { start: start as u32, end, persistent });
+        self.spans.push(Span { start: start as u32, end, body_bytes, persistent });
     }
 
     /// Gives back memory that was reserved for more, if it is a good part: the batch may stay for
@@ -190,10 +194,35 @@ impl Message {
         self.parts().body
     }
 
+    /// The length of the body, in bytes.
+    #[must_use]
+    pub fn body_bytes(&self) -> u32 {
+        self.span().body_bytes
+    }
+
+    /// The length of the encoded form, in bytes.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        let span = self.span();
+        (span.end - span.start) as usize
+    }
+
     /// True if the publisher asked for `delivery_mode` 2.
     #[must_use]
     pub fn is_persistent(&self) -> bool {
         self.span().persistent
+    }
+
+    /// The bytes that all messages of the batch take together.
+    #[must_use]
+    pub fn batch_bytes(&self) -> usize {
+        self.batch.bytes_len()
+    }
+
+    /// True if both share their allocation.
+    #[must_use]
+    pub fn is_of_same_batch(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.batch, &other.batch)
     }
 
     /// True if both are the same message of the same batch, not merely equal ones.

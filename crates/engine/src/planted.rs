@@ -43,6 +43,14 @@ pub enum Bug {
     QueueNumberReused,
     /// Contents from disk bring back messages that have left the queue.
     LoadBringsBack,
+    /// The last message of an answer from disk is forgotten.
+    PageInForgetsLast,
+    /// A new message goes into memory though others before it are on disk.
+    NewOvertakesDisk,
+    /// A message that went to disk to save memory is settled under the durable name.
+    SpilledSettledAsDurable,
+    /// A purge does not write that what was on disk is gone.
+    PurgeLeavesRange,
 }
 
 #[cfg(feature = "planted")]

@@ -216,8 +216,6 @@ pub struct RecoveredQueue {
     /// The messages that wait. They stay on disk until the engine asks for them (see
     /// [`crate::Load`]).
     pub waiting: Waiting,
-    /// The messages that wait, in the order of their places.
-    pub messages: Vec<RecoveredMessage>,
 }
 
 /// Messages of a queue that wait on disk.
@@ -231,13 +229,4 @@ pub struct Waiting {
     pub messages: u64,
     /// What their bodies take together, in bytes.
     pub body_bytes: u64,
-}
-
-/// A message that waits in a recovered queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RecoveredMessage {
-    /// Its place.
-    pub sequence: Sequence,
-    /// The length of its body, in bytes.
-    pub body_bytes: u32,
 }

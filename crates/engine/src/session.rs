@@ -8,16 +8,21 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::backlog::Entry;
 use crate::planted::{self, Bug};
-use crate::queue::Entry;
+use crate::queue::WaitingGet;
 use crate::{Error, QueueId, limits};
 
 /// A client's connection.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     pub(crate) channels: FxHashMap<u16, Channel>,
-    /// What the deliveries weigh that wait to be written to the client.
+    /// What the messages from queues weigh that wait to be written to the client.
     pub(crate) outbox_bytes: usize,
+    /// `basic.get` requests that wait for room in the outbox or for one before them.
+    pub(crate) gets: VecDeque<(QueueId, WaitingGet)>,
+    /// A `basic.get` is with its queue and not answered yet.
+    pub(crate) is_getting: bool,
     /// Queues that belong to this connection.
     pub(crate) exclusive_queues: FxHashSet<QueueId>,
 }

@@ -8,6 +8,7 @@
 mod declare;
 mod dispatch;
 mod invariants;
+mod memory;
 mod publish;
 mod settle;
 mod subscribe;
@@ -15,12 +16,16 @@ mod subscribe;
 use rustc_hash::FxHashMap;
 
 use crate::planted::{self, Bug};
-use crate::queue::{ConsumerKey, Queue};
+use memory::Memory;
+pub use memory::MemoryLimits;
+
+use crate::backlog::Answer;
+use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
 use crate::{
-    Command, Effects, Error, Event, Load, Message, Origin, QueueId, Recovered, Reply, Request,
-    Sequence, SessionId, VirtualHostId,
+    Command, Effects, Error, Event, Origin, QueueId, Recovered, Reply, Request, SessionId,
+    VirtualHostId,
 };
 
 /// A refusal, with how much of the connection it ends.
@@ -45,10 +50,13 @@ pub struct VirtualHost {
     name: String,
     topology: Topology,
     queues: FxHashMap<QueueId, Queue>,
+    memory: Memory,
     next_queue: u32,
     sessions: FxHashMap<SessionId, Session>,
     /// Queues in which something changed that may lead to a delivery.
     dirty: Vec<QueueId>,
+    /// Sessions whose next `basic.get` may have its turn.
+    getters: Vec<SessionId>,
     /// Gives each consumer a number of its own, so that a turn left behind in a round is nobody's.
     consumers_made: u32,
     channels_opened: u64,
@@ -71,6 +79,8 @@ pub struct Summary {
     pub consumers: usize,
     /// Messages that wait.
     pub messages_ready: usize,
+    /// What their bodies take, in bytes.
+    pub message_bytes_ready: u64,
     /// Messages that are delivered and not yet settled.
     pub messages_unacknowledged: usize,
 }
@@ -84,9 +94,11 @@ impl VirtualHost {
             name: name.to_owned(),
             topology: Topology::new(),
             queues: FxHashMap::default(),
+            memory: Memory::default(),
             next_queue: 1,
             sessions: FxHashMap::default(),
             dirty: Vec::new(),
+            getters: Vec::new(),
             consumers_made: 0,
             channels_opened: 0,
         }
@@ -116,6 +128,11 @@ impl VirtualHost {
         host
     }
 
+    /// Sets how much memory contents may take; what is in memory already stays.
+    pub fn set_memory_limits(&mut self, limits: MemoryLimits) {
+        self.memory.limits = limits;
+    }
+
     /// The name that clients open.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -133,13 +150,18 @@ impl VirtualHost {
             bindings: self.topology.binding_count(),
             queues: self.queues.len(),
             consumers: channels().map(|channel| channel.consumers.len()).sum(),
-            messages_ready: self.queues.values().map(|queue| queue.ready.len()).sum(),
+            messages_ready: self.queues.values().map(|queue| queue.backlog.len() as usize).sum(),
+            message_bytes_ready: self.queues.values().map(|queue| queue.backlog.body_bytes()).sum(),
             messages_unacknowledged: channels().map(|channel| channel.unacknowledged.len()).sum(),
         }
     }
 
-    /// Carries out one command. What follows from it is added to `effects`.
+    /// Carries out one command. What follows from it is added to `effects`, which also tell if a
+    /// part of the command is left for [`Self::go_on`].
     pub fn apply(&mut self, command: Command, effects: &mut Effects) {
+        while effects.unfinished.is_some() {
+            self.go_on(effects);
+        }
         match command {
             Command::OpenSession(session) => {
                 self.sessions.insert(session, Session::default());
@@ -153,11 +175,20 @@ impl VirtualHost {
                 self.request(session, channel, request, effects);
             }
             Command::Flushed { session, bytes } => self.flushed(session, bytes),
-            Command::Loaded { load, through, messages, .. } => {
-                self.loaded(load, through, messages, effects);
+            Command::Loaded { load, through, messages, damaged } => {
+                self.loaded(Answer { load, through, messages, damaged }, effects);
             }
         }
+        self.serve_getters(effects);
         self.dispatch_dirty(effects);
+    }
+
+    /// Goes on with a command that [`Effects::unfinished`] tells of.
+    pub fn go_on(&mut self, effects: &mut Effects) {
+        if let Some(unfinished) = effects.unfinished.take() {
+            self.publish_from(unfinished, effects);
+            self.dispatch_dirty(effects);
+        }
     }
 
     fn request(&mut self, id: SessionId, channel: u16, request: Request, effects: &mut Effects) {
@@ -219,7 +250,7 @@ impl VirtualHost {
             Request::Cancel { consumer_tag, no_wait } => {
                 self.cancel(at, consumer_tag, no_wait, effects);
             }
-            Request::Get { queue, no_ack } => self.get(at, queue, no_ack, effects)?,
+            Request::Get { queue, no_ack } => self.get(at, queue, no_ack)?,
             Request::Nack { delivery_tag, multiple, requeue, .. } => {
                 self.nack(at, delivery_tag, multiple, requeue, effects)?;
             }
@@ -333,6 +364,7 @@ impl VirtualHost {
         let was_full = session.outbox_is_full();
         session.outbox_bytes = session.outbox_bytes.saturating_sub(bytes);
         if was_full && !session.outbox_is_full() {
+            self.getters.push(id);
             let mut channels: Vec<u16> = session.channels.keys().copied().collect();
             channels.sort_unstable();
             for channel in channels {
@@ -341,19 +373,45 @@ impl VirtualHost {
         }
     }
 
-    fn loaded(
-        &mut self,
-        load: Load,
-        through: Sequence,
-        messages: Vec<(Sequence, Message)>,
-        effects: &mut Effects,
-    ) {
-        let Some(queue) = self.queues.get_mut(&load.queue) else { return };
-        for entry in queue.loaded(load, through, messages) {
-            effects.lost.push((load.queue, entry.sequence));
-            effects.settled(load.queue, entry.sequence);
+    fn loaded(&mut self, answer: Answer, effects: &mut Effects) {
+        let id = answer.load.queue;
+        let Some(queue) = self.queues.get_mut(&id) else { return };
+        let before = queue.resident_bytes();
+        let missing = queue.loaded(answer);
+        self.memory.changed(before, queue.resident_bytes());
+        for sequence in missing.lost {
+            effects.lost.push((id, sequence));
+            if queue.is_durable() {
+                effects.settled(id, sequence);
+            }
+            if queue.has_spilled {
+                effects.settled(id.spilled(), sequence);
+            }
         }
-        self.serve_waiting_gets(load.queue, effects);
-        self.mark_dirty(load.queue);
+        if missing.unknown > 0 {
+            effects.vanished.push((id, missing.unknown));
+        }
+        self.serve_waiting_gets(id, effects);
+        self.mark_dirty(id);
+    }
+
+    /// Changes what a queue has in memory, and keeps count of it.
+    fn with_queue<T>(&mut self, id: QueueId, change: impl FnOnce(&mut Queue) -> T) -> Option<T> {
+        let queue = self.queues.get_mut(&id)?;
+        let before = queue.resident_bytes();
+        let result = change(queue);
+        self.memory.changed(before, queue.resident_bytes());
+        Some(result)
+    }
+
+    /// How much one queue may have in memory, by whether the store has the message that comes.
+    fn shares(&self) -> Shares {
+        Shares { stored: self.resident_max(true), in_memory: self.resident_max(false) }
+    }
+
+    /// How much one queue may have in memory when a message comes that survives a restart, or does
+    /// not, in bytes.
+    fn resident_max(&self, durable: bool) -> usize {
+        self.memory.queue_max(durable, self.queues.len())
     }
 }

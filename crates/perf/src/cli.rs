@@ -3,8 +3,10 @@
 use clap::{Parser, Subcommand};
 
 use crate::error::Error;
-use crate::load::{Common, backlog, churn, fanout, latency, rawlog, throughput};
-use crate::{compare, selftest, verify};
+use crate::load::{
+    Common, backlog, churn, connections, fanout, latency, queues, rawlog, throughput,
+};
+use crate::{compare, document, growth, selftest, soak, verify};
 
 /// Load generator for AMQP 0-9-1 brokers: throughput, latency, durability, and a comparison of
 /// Warren with RabbitMQ.
@@ -52,12 +54,32 @@ enum Command {
         #[command(flatten)]
         options: churn::Options,
     },
+    /// Many connections that are open and do little: memory and CPU.
+    Connections {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: connections::Options,
+    },
+    /// Many durable queues: how fast they are declared, and what they cost when idle.
+    Queues {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: queues::Options,
+    },
     /// Kill a broker under load, again and again, and check that nothing confirmed is lost.
     Verify(verify::Options),
     /// The disk's own limit: append and sync without a broker.
     Rawlog(rawlog::Options),
     /// Run the same loads against Warren and RabbitMQ and write the result as a document.
     Compare(compare::Options),
+    /// What messages, queues and connections cost as they become many, for the same document.
+    Growth(growth::Options),
+    /// Write the document and its charts from the numbers that were measured.
+    Document(document::Options),
+    /// Everything at once for a long time, with restarts: nothing is lost, nothing grows.
+    Soak(soak::Options),
     /// Measure the generator itself against a broker that does nothing.
     #[command(hide = true)]
     Selftest(selftest::Options),
@@ -71,9 +93,14 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Error> {
         Command::Fanout { common, options } => fanout::command(common, options),
         Command::Backlog { common, options } => backlog::command(common, options),
         Command::Churn { common, options } => churn::command(common, options),
+        Command::Connections { common, options } => connections::command(common, options),
+        Command::Queues { common, options } => queues::command(common, options),
         Command::Verify(options) => verify::command(options),
         Command::Rawlog(options) => rawlog::command(options),
         Command::Compare(options) => compare::command(options),
+        Command::Growth(options) => growth::command(options),
+        Command::Document(options) => document::command(options),
+        Command::Soak(options) => soak::command(options),
         Command::Selftest(options) => selftest::command(options),
     }
 }

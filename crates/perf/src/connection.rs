@@ -5,7 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::decode::{Fields, Frame, FrameReader};
-use crate::encode::{self, Arguments, SHORT_STRING_MAX};
+use crate::encode::{self, Arguments, Message, SHORT_STRING_MAX};
 use crate::error::Error;
 use crate::methods;
 
@@ -82,8 +82,24 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Connects, logs in and opens channel 1, with heartbeats every so many seconds both ways: the
+    /// caller sends ours.
+    ///
+    /// # Errors
+    /// What the system or the broker answered.
+    pub(crate) fn open_with_heartbeat(target: &Target, heartbeat: u16) -> Result<Self, Error> {
+        let mut connection = Self::log_in_with_heartbeat(target, heartbeat)?;
+        connection.open_channel(CHANNEL)?;
+        Ok(connection)
+    }
+
     /// Connects and logs in without opening a channel.
     pub(crate) fn log_in(target: &Target) -> Result<Self, Error> {
+        Self::log_in_with_heartbeat(target, 0)
+    }
+
+    /// The same with heartbeats every so many seconds, for which the caller has to care.
+    pub(crate) fn log_in_with_heartbeat(target: &Target, seconds: u16) -> Result<Self, Error> {
         if target.vhost.len() > SHORT_STRING_MAX {
             return Err(Error::Usage("the virtual host's name is too long".to_owned()));
         }
@@ -99,11 +115,11 @@ impl Connection {
             frame_max: FRAME_MAX,
             server_version: String::new(),
         };
-        connection.handshake(target)?;
+        connection.handshake(target, seconds)?;
         Ok(connection)
     }
 
-    fn handshake(&mut self, target: &Target) -> Result<(), Error> {
+    fn handshake(&mut self, target: &Target, heartbeat_seconds: u16) -> Result<(), Error> {
         self.write(b"AMQP\x00\x00\x09\x01")?;
         let start = self.receive(methods::CONNECTION_START)?;
         self.server_version = server_version(&start).unwrap_or_default();
@@ -123,7 +139,7 @@ impl Connection {
             self.frame_max = offered.min(FRAME_MAX);
         }
         let frame_max = u32::try_from(self.frame_max).unwrap_or(u32::MAX);
-        let tune_ok = Arguments::new().short(channel_max).long(frame_max).short(0);
+        let tune_ok = Arguments::new().short(channel_max).long(frame_max).short(heartbeat_seconds);
         self.write(&tune_ok.frame(0, methods::CONNECTION_TUNE_OK))?;
         let open = Arguments::new().short_string(&target.vhost).short_string("").octet(0);
         self.call(&open.frame(0, methods::CONNECTION_OPEN), methods::CONNECTION_OPEN_OK)?;
@@ -152,24 +168,24 @@ impl Connection {
 
     /// Declares a queue. Returns how many messages are ready in it.
     pub(crate) fn declare_queue(&mut self, queue: &str, declare: Declare) -> Result<u32, Error> {
-        let bits = match declare {
-            Declare::Transient => 0,
-            Declare::Passive => 1,
-            Declare::Durable => 2,
-        };
-        let request = Arguments::new().short(0).short_string(queue).octet(bits).empty_table();
-        let request = request.frame(CHANNEL, methods::QUEUE_DECLARE);
-        let reply = self.call(&request, methods::QUEUE_DECLARE_OK)?;
+        self.declare_and_count(queue, declare).map(|(ready, _)| ready)
+    }
+
+    /// Declares a queue. Returns how many messages are ready in it, and its consumers.
+    pub(crate) fn declare_and_count(
+        &mut self,
+        queue: &str,
+        declare: Declare,
+    ) -> Result<(u32, u32), Error> {
+        let reply = self.call(&declare_queue(queue, declare), methods::QUEUE_DECLARE_OK)?;
         let mut fields = Fields(&reply);
         fields.short_string()?;
-        fields.long()
+        Ok((fields.long()?, fields.long()?))
     }
 
     /// Deletes a queue with everything in it.
     pub(crate) fn delete_queue(&mut self, queue: &str) -> Result<(), Error> {
-        let request = Arguments::new().short(0).short_string(queue).octet(0);
-        let request = request.frame(CHANNEL, methods::QUEUE_DELETE);
-        self.call(&request, methods::QUEUE_DELETE_OK).map(drop)
+        self.call(&delete_queue(queue), methods::QUEUE_DELETE_OK).map(drop)
     }
 
     /// Declares a durable exchange.
@@ -193,27 +209,12 @@ impl Connection {
 
     /// Binds a queue to an exchange.
     pub(crate) fn bind(&mut self, queue: &str, exchange: &str, key: &str) -> Result<(), Error> {
-        let request = Arguments::new()
-            .short(0)
-            .short_string(queue)
-            .short_string(exchange)
-            .short_string(key)
-            .octet(0)
-            .empty_table()
-            .frame(CHANNEL, methods::QUEUE_BIND);
-        self.call(&request, methods::QUEUE_BIND_OK).map(drop)
+        self.call(&bind(queue, exchange, key), methods::QUEUE_BIND_OK).map(drop)
     }
 
     /// Takes a binding away.
     pub(crate) fn unbind(&mut self, queue: &str, exchange: &str, key: &str) -> Result<(), Error> {
-        let request = Arguments::new()
-            .short(0)
-            .short_string(queue)
-            .short_string(exchange)
-            .short_string(key)
-            .empty_table()
-            .frame(CHANNEL, methods::QUEUE_UNBIND);
-        self.call(&request, methods::QUEUE_UNBIND_OK).map(drop)
+        self.call(&unbind(queue, exchange, key), methods::QUEUE_UNBIND_OK).map(drop)
     }
 
     /// Switches the channel to publisher confirms.
@@ -241,6 +242,39 @@ impl Connection {
             .empty_table()
             .frame(CHANNEL, methods::BASIC_CONSUME);
         self.write(&request)
+    }
+
+    /// Tells the broker that this side is alive.
+    pub(crate) fn heartbeat(&mut self) -> Result<(), Error> {
+        self.write(&encode::HEARTBEAT_FRAME)
+    }
+
+    /// Publishes a small message to a queue and takes one out of it, which is a round trip.
+    pub(crate) fn publish_and_get(&mut self, queue: &str) -> Result<(), Error> {
+        let message =
+            Message { exchange: "", routing_key: queue, persistent: false, body: &[0; 16] };
+        let mut request = Vec::new();
+        encode::push_publish(&mut request, CHANNEL, self.frame_max, &message);
+        let get = Arguments::new().short(0).short_string(queue).octet(1);
+        request.extend_from_slice(&get.frame(CHANNEL, methods::BASIC_GET));
+        self.call(&request, methods::BASIC_GET_OK)?;
+        while let Some(frame) = self.next_frame()? {
+            if frame.kind == encode::FRAME_BODY {
+                return Ok(());
+            }
+        }
+        Err(Error::Disconnected { during: "waiting for a message" })
+    }
+
+    /// Sends requests without waiting in between, then waits for as many answers.
+    pub(crate) fn call_all(
+        &mut self,
+        requests: &[u8],
+        replies: usize,
+        reply: u32,
+    ) -> Result<(), Error> {
+        self.write(requests)?;
+        (0..replies).try_for_each(|_| self.receive(reply).map(drop))
     }
 
     /// From now on reads and writes return every 50 ms, so that a load can look whether it is over.
@@ -305,6 +339,37 @@ impl Connection {
         }
         self.reader.next()
     }
+}
+
+/// `queue.declare`.
+pub(crate) fn declare_queue(queue: &str, declare: Declare) -> Vec<u8> {
+    let bits = match declare {
+        Declare::Transient => 0,
+        Declare::Passive => 1,
+        Declare::Durable => 2,
+    };
+    let request = Arguments::new().short(0).short_string(queue).octet(bits).empty_table();
+    request.frame(CHANNEL, methods::QUEUE_DECLARE)
+}
+
+/// `queue.delete`.
+pub(crate) fn delete_queue(queue: &str) -> Vec<u8> {
+    let request = Arguments::new().short(0).short_string(queue).octet(0);
+    request.frame(CHANNEL, methods::QUEUE_DELETE)
+}
+
+/// `queue.bind`.
+pub(crate) fn bind(queue: &str, exchange: &str, key: &str) -> Vec<u8> {
+    let request = Arguments::new().short(0).short_string(queue).short_string(exchange);
+    let request = request.short_string(key).octet(0).empty_table();
+    request.frame(CHANNEL, methods::QUEUE_BIND)
+}
+
+/// `queue.unbind`.
+pub(crate) fn unbind(queue: &str, exchange: &str, key: &str) -> Vec<u8> {
+    let request = Arguments::new().short(0).short_string(queue).short_string(exchange);
+    let request = request.short_string(key).empty_table();
+    request.frame(CHANNEL, methods::QUEUE_UNBIND)
 }
 
 fn connect(target: &Target) -> Result<TcpStream, Error> {

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::methods;
 use crate::process;
 use crate::producer::{is_timeout, take_frames, write_while_running};
+use crate::random::Random;
 use crate::run::Run;
 
 /// How a consumer acknowledges.
@@ -21,19 +22,21 @@ pub(crate) enum AckMode {
     One,
     /// One `basic.ack` with `multiple` after so many messages.
     Multiple(u64),
+    /// So many messages are held and then acknowledged one by one in random order.
+    Shuffled(u64),
 }
 
 impl FromStr for AckMode {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let inner = text.strip_prefix("multiple(").and_then(|rest| rest.strip_suffix(')'));
-        let inner = inner.or_else(|| text.strip_prefix("multiple:"));
-        match (text, inner.map(str::parse)) {
-            ("auto", _) => Ok(Self::Auto),
-            ("one", _) => Ok(Self::One),
-            (_, Some(Ok(every))) if every > 0 => Ok(Self::Multiple(every)),
-            _ => Err("expected auto, one, multiple(N) or multiple:N".to_owned()),
+        let (name, number) = text.split_once(['(', ':']).unwrap_or((text, ""));
+        match (name, number.strip_suffix(')').unwrap_or(number).parse()) {
+            ("auto", Err(_)) => Ok(Self::Auto),
+            ("one", Err(_)) => Ok(Self::One),
+            ("multiple", Ok(every)) if every > 0 => Ok(Self::Multiple(every)),
+            ("shuffled", Ok(every)) if every > 0 => Ok(Self::Shuffled(every)),
+            _ => Err("expected auto, one, multiple:N or shuffled:N".to_owned()),
         }
     }
 }
@@ -120,11 +123,24 @@ pub(crate) struct Acks {
     mode: AckMode,
     last_tag: u64,
     waiting: u64,
+    /// Tags that wait for their random order.
+    held: Vec<u64>,
+    random: Random,
 }
+
+/// Any seed will do: the order has to be without order, and the same in every run.
+const SHUFFLE_SEED: u64 = 1;
 
 impl Acks {
     pub(crate) fn new(mode: AckMode) -> Self {
-        Self { bytes: Vec::new(), mode, last_tag: 0, waiting: 0 }
+        Self {
+            bytes: Vec::new(),
+            mode,
+            last_tag: 0,
+            waiting: 0,
+            held: Vec::new(),
+            random: Random::new(SHUFFLE_SEED),
+        }
     }
 
     pub(crate) fn deliver(&mut self, delivery_tag: u64) {
@@ -140,6 +156,12 @@ impl Acks {
                     self.finish();
                 }
             }
+            AckMode::Shuffled(every) => {
+                self.held.push(delivery_tag);
+                if self.held.len() as u64 >= every {
+                    self.finish();
+                }
+            }
         }
     }
 
@@ -148,6 +170,13 @@ impl Acks {
         if self.waiting > 0 {
             self.bytes.extend_from_slice(&encode::ack_frame(CHANNEL, self.last_tag, true));
             self.waiting = 0;
+        }
+        for last in (0..self.held.len()).rev() {
+            let other = self.random.between(0, last as u64);
+            self.held.swap(last, usize::try_from(other).unwrap_or(0));
+        }
+        for tag in self.held.drain(..) {
+            self.bytes.extend_from_slice(&encode::ack_frame(CHANNEL, tag, false));
         }
     }
 }
@@ -162,7 +191,8 @@ mod tests {
         assert_eq!("one".parse(), Ok(AckMode::One));
         assert_eq!("multiple(100)".parse(), Ok(AckMode::Multiple(100)));
         assert_eq!("multiple:7".parse(), Ok(AckMode::Multiple(7)));
-        for wrong in ["", "multiple", "multiple(0)", "multiple(x)", "two"] {
+        assert_eq!("shuffled:9".parse(), Ok(AckMode::Shuffled(9)));
+        for wrong in ["", "multiple", "multiple(0)", "multiple(x)", "two", "auto:1"] {
             assert!(wrong.parse::<AckMode>().is_err(), "{wrong:?}");
         }
     }
@@ -174,6 +204,18 @@ mod tests {
         acks.deliver(2);
         let expected = [encode::ack_frame(1, 1, false), encode::ack_frame(1, 2, false)].concat();
         assert_eq!(acks.bytes, expected);
+    }
+
+    #[test]
+    fn a_shuffled_batch_acknowledges_each_tag_once_and_not_in_order() {
+        let mut acks = Acks::new(AckMode::Shuffled(50));
+        (1..=50).for_each(|tag| acks.deliver(tag));
+        let chunks = acks.bytes.chunks(encode::ACK_FRAME_BYTES);
+        let mut tags: Vec<u8> = chunks.map(|frame| frame[18]).collect();
+        let ascending: Vec<u8> = (1..=50).collect();
+        assert_ne!(tags, ascending);
+        tags.sort_unstable();
+        assert_eq!(tags, ascending);
     }
 
     #[test]

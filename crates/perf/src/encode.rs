@@ -17,6 +17,9 @@ pub(crate) const SHORT_STRING_MAX: usize = 255;
 /// Bytes of an acknowledgement on the wire.
 pub(crate) const ACK_FRAME_BYTES: usize = 21;
 
+/// A whole heartbeat frame.
+pub(crate) const HEARTBEAT_FRAME: [u8; 8] = [8, 0, 0, 0, 0, 0, 0, FRAME_END];
+
 const PROPERTY_FLAG_DELIVERY_MODE: u16 = 1 << 12;
 const DELIVERY_MODE_PERSISTENT: u8 = 2;
 

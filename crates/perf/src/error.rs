@@ -2,6 +2,8 @@
 
 use std::io;
 
+use plotters::prelude::DrawingAreaErrorKind;
+
 /// Why a command stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -93,6 +95,9 @@ pub(crate) enum Error {
     /// The command line asks for something that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// A chart cannot be drawn.
+    #[error("drawing a chart: {0}")]
+    Chart(String),
     /// The result cannot be written as JSON.
     #[error("writing JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -106,6 +111,20 @@ pub(crate) enum Error {
         /// Bodies with a wrong checksum or in a wrong place.
         corrupt: u64,
     },
+    /// A soak found faults, or something that grew.
+    #[error("the soak failed: {faults} faults, {grown} of the samples grew")]
+    SoakFailed {
+        /// Messages lost, invented, repeated or reordered without a cause.
+        faults: u64,
+        /// Kinds of samples that are larger at the end than early on.
+        grown: usize,
+    },
+}
+
+impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for Error {
+    fn from(error: DrawingAreaErrorKind<E>) -> Self {
+        Self::Chart(error.to_string())
+    }
 }
 
 impl Error {
@@ -129,8 +148,10 @@ impl Error {
             | Self::Io { .. }
             | Self::ProcessEnded { .. }
             | Self::Usage(_)
+            | Self::Chart(_)
             | Self::Json(_)
-            | Self::VerificationFailed { .. } => 1,
+            | Self::VerificationFailed { .. }
+            | Self::SoakFailed { .. } => 1,
         }
     }
 }

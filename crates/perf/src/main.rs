@@ -7,9 +7,12 @@
 //!
 //! ```text
 //! cli            what was asked for
-//! load/          throughput, latency, fanout, backlog, churn, rawlog
+//! load/          throughput, latency, fanout, backlog, churn, connections, queues, rawlog
 //! verify/        kills a broker and checks what it promised
-//! compare/       the same loads against two brokers, as a document
+//! compare/       the same loads against two brokers
+//! growth/        what messages, queues and connections cost as they become many
+//! soak/          hours of everything at once, with restarts, checked
+//! document/      what was measured: the JSON file, the Markdown page and its charts
 //! producer, consumer    the two halves of a load, on connections
 //! encode, decode, methods, confirms    the bytes of AMQP
 //! run, process, report    counters, CPU and memory, output
@@ -18,21 +21,27 @@
 //! Exit code 0: done. 1: a failure, also of a verification. 2: the broker closed the connection or
 //! channel, with its reason on standard error.
 
+mod brokers;
 mod cli;
 mod compare;
 mod confirms;
 mod connection;
 mod consumer;
 mod decode;
+mod document;
 mod encode;
 mod error;
+mod growth;
 mod load;
+mod machine;
 mod methods;
 mod process;
 mod producer;
+mod random;
 mod report;
 mod run;
 mod selftest;
+mod soak;
 mod verify;
 
 use std::process::ExitCode;

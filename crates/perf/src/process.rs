@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -13,7 +14,7 @@ use crate::error::Error;
 /// The kernel reports times to user space in hundredths of a second on every Linux architecture.
 const MICROSECONDS_PER_TICK: u64 = 10_000;
 /// Pause between two looks at a process or a port.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Deepest chain of children that is followed; a guard against a loop in a racing snapshot.
 const GENERATIONS_MAX: usize = 32;
 
@@ -24,6 +25,8 @@ pub(crate) struct Usage {
     pub(crate) cpu_microseconds: u64,
     /// Resident memory.
     pub(crate) resident_bytes: u64,
+    /// What was given to the disk since the process started, as far as the system tells.
+    pub(crate) written_bytes: u64,
 }
 
 /// The usage of a process and all its descendants; nothing when there is no process id or the
@@ -37,9 +40,53 @@ pub(crate) fn usage(pid: Option<u32>) -> Option<Usage> {
         if let Some(process) = processes.get(&pid) {
             total.cpu_microseconds += process.cpu_ticks * MICROSECONDS_PER_TICK;
             total.resident_bytes += resident_bytes(pid);
+            total.written_bytes += written_bytes(pid);
         }
     }
     Some(total)
+}
+
+/// What a process holds at one moment, its children not included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Holdings {
+    pub(crate) resident_bytes: u64,
+    pub(crate) descriptors: u64,
+    pub(crate) threads: u64,
+}
+
+/// What one process holds; zeros when it is gone.
+pub(crate) fn holdings(pid: u32) -> Holdings {
+    let count = |what: &str| {
+        fs::read_dir(format!("/proc/{pid}/{what}")).map_or(0, |entries| entries.count() as u64)
+    };
+    let (descriptors, threads) = (count("fd"), count("task"));
+    Holdings { resident_bytes: resident_bytes(pid), descriptors, threads }
+}
+
+/// Nanoseconds of CPU that the threads of a process and its descendants have used, as exact as the
+/// scheduler knows it. Threads that have ended are not in it.
+pub(crate) fn cpu_nanoseconds(root: u32) -> u64 {
+    let of_task = |task: &Path| {
+        let text = fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+        text.split_whitespace().next().and_then(|field| field.parse().ok()).unwrap_or(0u64)
+    };
+    let tasks = tree(&snapshot(), root)
+        .into_iter()
+        .flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten());
+    tasks.map(|task| of_task(&task.path())).sum()
+}
+
+/// Bytes on disk of everything below a folder: what is allocated, not how long the files are.
+pub(crate) fn disk_bytes(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => disk_bytes(&entry.path()),
+        // The unit is 512 bytes on every file system.
+        Ok(metadata) => metadata.blocks() * 512,
+        // Files come and go while the broker runs.
+        Err(_) => 0,
+    });
+    sizes.sum()
 }
 
 /// The youngest-generation descendant of `root` with this name, or `root` itself.
@@ -224,6 +271,12 @@ fn tree(processes: &HashMap<u32, Process>, root: u32) -> Vec<u32> {
         found.extend(&generation);
     }
     found
+}
+
+fn written_bytes(pid: u32) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:"));
+    line.and_then(|line| line.trim().parse().ok()).unwrap_or(0)
 }
 
 fn resident_bytes(pid: u32) -> u64 {

@@ -55,8 +55,10 @@ impl Block {
 pub(crate) struct Limits {
     /// Unconfirmed messages at a time; nothing: publish without confirms.
     pub(crate) window: Option<u64>,
-    /// Messages that may be published and not yet delivered, over all producers.
+    /// Copies that may be published and not yet delivered, over all producers.
     pub(crate) in_flight: Option<u64>,
+    /// Copies that each message becomes.
+    pub(crate) copies: u64,
     /// End after so many messages.
     pub(crate) messages: Option<u64>,
 }
@@ -104,7 +106,7 @@ fn publish_blocks(
 ) -> Result<(), Error> {
     let mut left = limits.messages.unwrap_or(u64::MAX);
     while left > 0 && !run.stopped() {
-        if limits.in_flight.is_some_and(|cap| in_flight(run) >= cap) {
+        if limits.in_flight.is_some_and(|cap| in_flight(run, limits.copies) >= cap) {
             thread::sleep(AHEAD_PAUSE);
             continue;
         }
@@ -125,9 +127,9 @@ fn publish_blocks(
     Ok(())
 }
 
-fn in_flight(run: &Run) -> u64 {
+fn in_flight(run: &Run, copies: u64) -> u64 {
     let delivered = run.delivered.load(Ordering::Relaxed);
-    run.published.load(Ordering::Relaxed).saturating_sub(delivered)
+    (run.published.load(Ordering::Relaxed) * copies).saturating_sub(delivered)
 }
 
 /// Waits for the broker to complain, until the run ends.
@@ -158,7 +160,7 @@ fn produce_confirmed(
     let mut tracker = ConfirmTracker::new(window.min(WINDOW_MAX));
     let mut left = limits.messages.unwrap_or(u64::MAX);
     while (left > 0 || tracker.outstanding() > 0) && !run.stopped() {
-        let ahead = limits.in_flight.is_some_and(|cap| in_flight(run) >= cap);
+        let ahead = limits.in_flight.is_some_and(|cap| in_flight(run, limits.copies) >= cap);
         let room = if ahead { 0 } else { tracker.room().min(left) };
         if room > 0 {
             let (bytes, messages) = block.take(room);

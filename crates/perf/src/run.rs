@@ -96,6 +96,12 @@ impl Sample {
         Some(used as f64)
     }
 
+    /// Bytes that the broker gave to the disk between two samples.
+    pub(crate) fn written_since(&self, earlier: &Self) -> Option<f64> {
+        let bytes = self.broker?.written_bytes.saturating_sub(earlier.broker?.written_bytes);
+        Some(bytes as f64)
+    }
+
     pub(crate) fn resident_bytes(&self) -> Option<u64> {
         self.broker.map(|usage| usage.resident_bytes)
     }

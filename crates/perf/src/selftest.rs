@@ -67,7 +67,7 @@ fn parts(options: &Options) -> Vec<(&'static str, throughput::Options)> {
 fn measure(size: usize, load: &throughput::Options) -> Result<Outcome, Error> {
     let sham = ShamBroker::start(State { body_bytes: size, ..State::default() })?;
     let target = Target::local(sham.port);
-    throughput::run(&Common { target, pid: None, json: false }, load)
+    throughput::run(&Common { target, pid: None, data_dir: None, json: false }, load)
 }
 
 /// Accepts every connection, answers every request with success, discards what is published and
@@ -295,7 +295,8 @@ mod tests {
 
     fn against_sham(load: &throughput::Options) -> (Outcome, u64, u64) {
         let sham = ShamBroker::start(State { body_bytes: load.size, ..State::default() }).unwrap();
-        let common = Common { target: Target::local(sham.port), pid: None, json: false };
+        let common =
+            Common { target: Target::local(sham.port), pid: None, data_dir: None, json: false };
         let outcome = throughput::run(&common, load).unwrap();
         let state = Arc::clone(&sham.state);
         drop(sham);
@@ -338,7 +339,8 @@ mod tests {
         for confirms in [None, Some(10)] {
             let sham =
                 ShamBroker::start(State { refuse_publishes: true, ..State::default() }).unwrap();
-            let common = Common { target: Target::local(sham.port), pid: None, json: false };
+            let common =
+                Common { target: Target::local(sham.port), pid: None, data_dir: None, json: false };
             let load = throughput::Options { publish_only: true, confirms, ..short() };
             let error = throughput::run(&common, &load).unwrap_err();
             assert!(matches!(error, Error::ChannelClosed { code: 404, .. }), "{error}");

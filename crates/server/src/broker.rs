@@ -8,20 +8,21 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use rustc_hash::FxHashMap;
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 use warren_amqp::{FieldTable, FieldValue, Millis, ReplyCode, Settings};
 use warren_engine::{SessionId, Summary, VirtualHost, VirtualHostId};
 use warren_storage::{Opened, Options as StorageOptions, Report};
 
-use crate::committer::{Committer, ToCommitter, run_checkpoints};
+use crate::alarm::{Alarm, Alarms};
+use crate::checkpoints::Checkpoints;
+use crate::committer::{Committer, Others, ToCommitter};
 use crate::config::Config;
 use crate::error::Error;
 use crate::health::Health;
 use crate::listener::{Listener, listen};
 use crate::shard::{Shard, ToShard};
-use crate::{limits, loader, names};
+use crate::{limits, loader, memory, names};
 
 /// The virtual host that every broker has.
 const FIRST_VIRTUAL_HOST: (VirtualHostId, &str) = (VirtualHostId(1), "/");
@@ -36,6 +37,13 @@ pub(crate) enum Stage {
     Stopped,
 }
 
+/// What connections are told, whenever it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct News {
+    pub(crate) stage: Stage,
+    pub(crate) alarm: Alarm,
+}
+
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -47,6 +55,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    pub(crate) fn new(
+        config: Config,
+        virtual_hosts: FxHashMap<String, (VirtualHostId, mpsc::Sender<ToShard>)>,
+    ) -> Self {
+        Self {
+            settings: Arc::new(settings(&config)),
+            config,
+            started: Instant::now(),
+            last_session: AtomicU64::new(0),
+            virtual_hosts,
+        }
+    }
+
     pub(crate) fn now(&self) -> Millis {
         self.started.elapsed().as_millis() as Millis
     }
@@ -68,10 +89,12 @@ impl Shared {
 pub struct Broker {
     shared: Arc<Shared>,
     health: Arc<Health>,
-    stage: watch::Sender<Stage>,
+    news: Arc<watch::Sender<News>>,
+    /// Looks at disk and memory.
+    watch: AbortOnDrop,
     listener: Listener,
     shards: Vec<mpsc::Sender<ToShard>>,
-    committer: mpsc::Sender<ToCommitter>,
+    committer: mpsc::UnboundedSender<ToCommitter>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -92,42 +115,56 @@ impl Broker {
         let Opened { log, checkpointer, reader, recovered, .. } = opened;
 
         let health = Arc::new(Health::default());
-        let (committer, committer_inbox) = mpsc::channel(limits::COMMITTER_INBOX);
-        let (checkpoints, deltas) = threads::channel();
+        let news = News { stage: Stage::Running, alarm: Alarm::default() };
+        let (news, heard) = watch::channel(news);
+        let news = Arc::new(news);
+        let memory_limit = config.memory_limit.unwrap_or_else(memory::default_limit);
+        let (room, disk_limit) = (log.room(), config.disk_free_limit);
+        let alarms = Arc::new(Alarms::new(Arc::clone(&news), room, disk_limit, memory_limit));
+        alarms.look();
+        let (groups, committer_inbox) = mpsc::channel(limits::COMMITTER_INBOX);
+        let (committer, committer_orders) = mpsc::unbounded_channel();
+        let (checkpoints, checkpoint_orders) = threads::channel();
         let (loads, wishes) = threads::channel();
         let (id, name) = FIRST_VIRTUAL_HOST;
         let host = VirtualHost::recover(id, name, &recovered);
         drop(recovered);
         let (shard, shard_inbox) = mpsc::channel(limits::SHARD_INBOX);
-        let work = Shard::new(vec![(id, host)], shard_inbox, committer.clone()).run();
+        let work = Shard::new(vec![(id, host)], shard_inbox, groups).run();
         tokio::spawn(watch_over("an engine shard", tokio::spawn(work), Arc::clone(&health)));
 
+        let others = Others {
+            checkpoints,
+            loader: loads,
+            health: Arc::clone(&health),
+            alarms: Arc::clone(&alarms),
+        };
         let interval = config.checkpoint_interval;
-        let work =
-            Committer::new(log, committer_inbox, checkpoints, loads, interval, Arc::clone(&health));
-        let runtime = Handle::current();
-        let done = committer.clone();
+        let commits = Committer::new(log, committer_inbox, committer_orders, others, interval);
+        let checkpoints = Checkpoints {
+            checkpointer,
+            orders: checkpoint_orders,
+            committer: committer.clone(),
+            alarms: Arc::clone(&alarms),
+            hurries: false,
+        };
         let (shards_by_host, failing) =
             (FxHashMap::from_iter([(id, shard.clone())]), Arc::clone(&health));
         let threads = vec![
-            thread("committer", &health, move || work.run(&runtime))?,
-            thread("checkpoint", &health, move || run_checkpoints(checkpointer, &deltas, &done))?,
+            thread("committer", &health, move || commits.run())?,
+            thread("checkpoint", &health, move || checkpoints.run())?,
             thread("loader", &health, move || {
                 loader::run(&reader, &wishes, &shards_by_host, &failing)
             })?,
         ];
 
-        let (stage, stages) = watch::channel(Stage::Running);
-        let shared = Arc::new(Shared {
-            settings: Arc::new(settings(&config)),
-            config,
-            started: Instant::now(),
-            last_session: AtomicU64::new(0),
-            virtual_hosts: FxHashMap::from_iter([(name.to_owned(), (id, shard.clone()))]),
-        });
-        let listener = Listener::start(socket, amqp_address, Arc::clone(&shared), stages)?;
+        let hosts = [(name.to_owned(), (id, shard.clone()))];
+        let shared = Arc::new(Shared::new(config, FxHashMap::from_iter(hosts)));
+        let listener = Listener::start(socket, amqp_address, Arc::clone(&shared), heard)?;
         info!(address = %amqp_address, "listening for AMQP");
-        Ok(Self { shared, health, stage, listener, shards: vec![shard], committer, threads })
+        let watch = AbortOnDrop(tokio::spawn(alarms.watch()));
+        let shards = vec![shard];
+        Ok(Self { shared, health, news, watch, listener, shards, committer, threads })
     }
 
     /// The address that AMQP clients connect to, with the port that was really taken.
@@ -148,8 +185,13 @@ impl Broker {
         Status {
             shared: Arc::clone(&self.shared),
             health: Arc::clone(&self.health),
+            news: self.news.subscribe(),
             shards: self.shards.clone(),
         }
+    }
+
+    fn tell(&self, stage: Stage) {
+        self.news.send_modify(|news| news.stage = stage);
     }
 
     /// Stops: clients are told and given a moment to confirm, everything is made durable, and a
@@ -161,11 +203,13 @@ impl Broker {
         } else {
             (ReplyCode::ConnectionForced, "broker forced connection closure with reason 'shutdown'")
         };
-        // Nobody may listen.
-        let _ = self.stage.send(Stage::Stopping(code, text));
+        // On a full disk nothing that waits for it may keep the broker from stopping. A committer
+        // that has failed is told of in `health`.
+        let _ = self.committer.send(ToCommitter::Hurry);
+        self.tell(Stage::Stopping(code, text));
         if !self.listener.stopped_within(limits::STOP_GRACE).await {
             warn!("some clients have not confirmed that their connections are closed");
-            let _ = self.stage.send(Stage::Stopped);
+            self.tell(Stage::Stopped);
             self.listener.stopped_within(limits::STOP_GRACE).await;
         }
         for shard in &self.shards {
@@ -175,10 +219,10 @@ impl Broker {
             }
         }
         let (done, wait) = oneshot::channel();
-        if self.committer.send(ToCommitter::Stop(done)).await.is_ok() {
+        if self.committer.send(ToCommitter::Stop(done)).is_ok() {
             let _ = wait.await;
         }
-        drop((self.shards, self.committer, self.shared));
+        drop((self.shards, self.committer, self.shared, self.watch));
         let threads = self.threads;
         let joined = tokio::task::spawn_blocking(move || {
             threads.into_iter().for_each(|thread| {
@@ -196,6 +240,7 @@ impl Broker {
 pub struct Status {
     shared: Arc<Shared>,
     health: Arc<Health>,
+    news: watch::Receiver<News>,
     shards: Vec<mpsc::Sender<ToShard>>,
 }
 
@@ -212,6 +257,12 @@ impl Status {
         self.health.failure().map(str::to_owned)
     }
 
+    /// Which alarms are on.
+    #[must_use]
+    pub fn alarm(&self) -> Alarm {
+        self.news.borrow().alarm
+    }
+
     /// Counts for each virtual host, by name.
     pub async fn summary(&self) -> Vec<(String, Summary)> {
         let mut all = vec![];
@@ -222,6 +273,16 @@ impl Status {
             }
         }
         all
+    }
+}
+
+/// A task that ends with its owner.
+#[derive(Debug)]
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

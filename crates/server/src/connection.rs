@@ -1,8 +1,11 @@
 //! A client's connection: one task that reads, asks the shard, and writes.
 //!
 //! The protocol is `warren_amqp::Connection`; `input` turns its events into commands, `output`
-//! turns the engine's events into frames. This file moves the bytes and keeps the time.
+//! turns the engine's events into frames, `handing` gives the commands to the shard, and `block`
+//! keeps publishers waiting during an alarm. This file moves the bytes and keeps the time.
 
+mod block;
+mod handing;
 mod input;
 mod output;
 mod requests;
@@ -13,21 +16,25 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
-use tokio::io::Interest;
+use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, Sleep};
 use tracing::{debug, info};
 use warren_amqp::{Millis, ReplyCode, Timeout};
 use warren_engine::{Command, Event, SessionId};
 
-use crate::broker::{Shared, Stage};
+use crate::alarm::Alarm;
+use crate::broker::{News, Shared, Stage};
 use crate::confirms::Confirms;
+use crate::half_open::Place;
 use crate::limits;
 use crate::shard::ToShard;
+use handing::{Handing, finished};
 use requests::Requests;
 
 thread_local! {
@@ -96,7 +103,7 @@ pub(crate) struct Connection {
     shared: Arc<Shared>,
     amqp: warren_amqp::Connection,
     /// Counts the connection as half open until it has logged in.
-    half_open: Option<OwnedSemaphorePermit>,
+    half_open: Option<Place>,
     session: Option<Session>,
     channels: FxHashMap<u16, ChannelState>,
     /// The beginning of a frame whose end has not come yet.
@@ -123,7 +130,18 @@ pub(crate) struct Connection {
     answer_bytes: usize,
     /// When a finished connection is dropped even if the peer has not taken the rest.
     drop_at: Option<Millis>,
-    stage: watch::Receiver<Stage>,
+    news: watch::Receiver<News>,
+    alarm: Alarm,
+    /// The client publishes here, and is told of alarms.
+    publishes: bool,
+    /// The client was told of an alarm that is still on, or would have been, if it could be.
+    told: bool,
+    /// A message came during the alarm: nothing more is read until it is over.
+    blocked: bool,
+    /// What the shard's inbox had no room for yet; until it has, nothing more is read.
+    handing: Option<Handing>,
+    /// When that began.
+    handing_since: Millis,
 }
 
 impl Connection {
@@ -131,10 +149,11 @@ impl Connection {
         stream: TcpStream,
         peer: SocketAddr,
         shared: Arc<Shared>,
-        half_open: OwnedSemaphorePermit,
-        stage: watch::Receiver<Stage>,
+        half_open: Place,
+        news: watch::Receiver<News>,
     ) -> Self {
         let (outbox_sender, outbox) = mpsc::unbounded_channel();
+        let alarm = news.borrow().alarm;
         Self {
             amqp: warren_amqp::Connection::new(Arc::clone(&shared.settings), shared.now()),
             stream,
@@ -156,7 +175,13 @@ impl Connection {
             lingers: false,
             answer_bytes: 0,
             drop_at: None,
-            stage,
+            alarm,
+            news,
+            publishes: false,
+            told: false,
+            blocked: false,
+            handing: None,
+            handing_since: 0,
         }
     }
 
@@ -191,27 +216,27 @@ impl Connection {
         let mut armed: Option<Millis> = None;
         let mut stopping = false;
         loop {
-            self.send_output().await?;
-            self.hand_on().await;
+            self.follow_alarm();
+            self.send_output()?;
+            self.hand_on();
             if self.amqp.is_finished() {
-                if self.unsent() == 0 && !self.lingers {
+                if self.unsent() == 0 && !self.lingers && self.handing.is_none() {
                     return Ok(());
                 }
                 let patience = limits::LAST_WORDS.as_millis() as Millis;
                 self.drop_at.get_or_insert(self.shared.now() + patience);
             }
             self.arm(&mut timer, &mut armed);
-            let mut interest = Interest::READABLE;
             let may_read = self.may_read();
             let may_write = self.unsent() > 0;
-            if !may_read {
-                interest = Interest::WRITABLE;
-            } else if may_write {
-                interest |= Interest::WRITABLE;
-            }
+            let interest = match (may_read, may_write) {
+                (true, false) => Interest::READABLE,
+                (true, true) => Interest::READABLE | Interest::WRITABLE,
+                (false, _) => Interest::WRITABLE,
+            };
             tokio::select! {
                 Some(batch) = self.outbox.recv() => self.take_events(batch),
-                ready = self.stream.ready(interest) => {
+                ready = self.stream.ready(interest), if may_read || may_write => {
                     let ready = ready.map_err(|error| Ended::Socket(Some(error)))?;
                     if ready.is_readable() && may_read {
                         self.read()?;
@@ -221,8 +246,11 @@ impl Connection {
                     armed = None;
                     self.keep_time()?;
                 }
-                changed = self.stage.changed() => {
-                    self.stop(changed.is_ok(), &mut stopping)?;
+                () = finished(&mut self.handing), if self.handing.is_some() => self.handed_on(),
+                changed = self.news.changed() => {
+                    let News { stage, alarm } = *self.news.borrow_and_update();
+                    self.alarm = alarm;
+                    self.stop(stage, changed.is_ok(), &mut stopping)?;
                 }
             }
         }
@@ -231,7 +259,9 @@ impl Connection {
     /// Deliveries that the peer does not take keep nobody from reading its acknowledgements, as
     /// the engine bounds them; replies that it does not take do.
     fn may_read(&self) -> bool {
-        self.reply_bytes < limits::WAITING_REPLY_BYTES
+        self.handing.is_none()
+            && !self.blocked
+            && self.reply_bytes < limits::WAITING_REPLY_BYTES
             && self.answer_bytes < limits::WAITING_REPLY_BYTES
             && (self.lingers || !self.amqp.is_finished())
     }
@@ -243,8 +273,7 @@ impl Connection {
     }
 
     /// The broker stops: first the peer is told, then there is no more waiting for it.
-    fn stop(&mut self, known: bool, stopping: &mut bool) -> Result<(), Ended> {
-        let stage = *self.stage.borrow_and_update();
+    fn stop(&mut self, stage: Stage, known: bool, stopping: &mut bool) -> Result<(), Ended> {
         match stage {
             _ if !known => Err(Ended::Stopped),
             Stage::Running => Ok(()),
@@ -298,11 +327,17 @@ impl Connection {
             }
             let (before, room) = scratch.split_at_mut(kept);
             before.copy_from_slice(&self.unread);
-            let read = match self.stream.try_read(room) {
-                Ok(0) => return Err(Ended::Socket(None)),
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(Ended::Socket(Some(error))),
+            // Polled, because that notes that a read which did not fill the room has emptied the
+            // socket; after `try_read` the next turn would ask the kernel just to hear of it.
+            let mut room = ReadBuf::new(room);
+            let mut nobody = Context::from_waker(Waker::noop());
+            let read = match Pin::new(&mut self.stream).poll_read(&mut nobody, &mut room) {
+                Poll::Ready(Ok(())) if room.filled().is_empty() => {
+                    return Err(Ended::Socket(None));
+                }
+                Poll::Ready(Ok(())) => room.filled().len(),
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(error)) => return Err(Ended::Socket(Some(error))),
             };
             let input = scratch.get(..kept + read).unwrap_or_default();
             let unsent = self.amqp.output().len();
@@ -314,34 +349,13 @@ impl Connection {
         })
     }
 
-    /// Gives the shard what the last read asks of it. Waits while the shard's inbox is full:
-    /// meanwhile nothing is read, and the peer waits too.
-    async fn hand_on(&mut self) {
-        let Some(session) = &self.session else { return };
-        let started = self.shared.now();
-        if let Some(open) = self.opening.take() {
-            // The shards end only after the connections.
-            let _ = session.shard.send(open).await;
-        }
-        let commands = self.requests.take();
-        if !commands.is_empty() {
-            let permit = Arc::clone(&session.on_the_way).acquire_owned().await.ok();
-            let _ = session.shard.send(ToShard::Commands(session.id, commands, permit)).await;
-            // A peer that was not read while the shard was busy is not dead for that.
-            let now = self.shared.now();
-            if now > started + limits::NOTED_WAIT.as_millis() as Millis {
-                self.amqp.was_not_read(now);
-            }
-        }
-    }
-
     /// Bytes of output that the socket has not taken yet.
     fn unsent(&mut self) -> usize {
         self.amqp.output().len() - self.written
     }
 
     /// Encodes and writes until there is nothing more or the socket takes nothing more.
-    async fn send_output(&mut self) -> Result<(), Ended> {
+    fn send_output(&mut self) -> Result<(), Ended> {
         loop {
             self.encode_events();
             if self.unsent() == 0 {
@@ -365,22 +379,7 @@ impl Connection {
             let now = self.shared.now();
             self.amqp.sent(now);
         }
-        self.report_flushed().await;
         Ok(())
-    }
-
-    /// Tells the engine that the outbox has room again: when it is empty, or a good part is.
-    async fn report_flushed(&mut self) {
-        let done = self.events.is_empty() && self.written == 0;
-        let enough = self.flushed >= warren_engine::limits::OUTBOX_BYTES / 4;
-        if self.flushed == 0 || !(done || enough) {
-            return;
-        }
-        if let Some(session) = &self.session {
-            let bytes = std::mem::take(&mut self.flushed);
-            let command = Command::Flushed { session: session.id, bytes };
-            let _ = session.shard.send(ToShard::Commands(session.id, vec![command], None)).await;
-        }
     }
 
     /// Closes the connection for a reason of the broker's.

@@ -10,21 +10,26 @@
 //!                                     checkpoint (thread): into the database
 //! ```
 
+mod alarm;
 mod broker;
+mod checkpoints;
 mod committer;
 pub mod config;
 mod confirms;
 mod connection;
 mod error;
+mod half_open;
 mod health;
-mod limits;
+pub mod limits;
 mod listener;
 mod loader;
 mod login;
+mod memory;
 mod names;
 mod reply_code;
 mod shard;
 
+pub use alarm::Alarm;
 pub use broker::{Broker, Status};
 pub use config::Config;
 pub use error::Error;

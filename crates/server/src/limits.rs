@@ -2,9 +2,19 @@
 
 use std::time::Duration;
 
+/// Free space on the disk below which publishers are blocked, if nothing else is configured, in
+/// bytes. A segment of 64 MiB can be taken between two looks, the database needs room for its next
+/// checkpoints, and a few segments more are what acknowledgements need while consumers drain.
+pub const DISK_FREE_BYTES: u64 = 200 * 1024 * 1024;
+
 /// Bytes read from a socket in one go: thousands of small messages, so that every later step
 /// works on a batch; and as much as a core's second-level cache takes without trouble.
 pub(crate) const READ_BYTES: usize = 256 * 1024;
+
+/// Messages of a read that are laid into one allocation, in bytes; a larger message has its own.
+/// The allocation stays as long as any of them, so a message that stays alone keeps this much. Large
+/// enough that hundreds of small messages share the cost of a command.
+pub(crate) const MESSAGE_BATCH_BYTES: usize = 32 * 1024;
 
 /// Commands that may wait for a shard. When the inbox is full, connections stop reading their
 /// sockets: the peers wait, and at most this many reads are in memory.
@@ -52,12 +62,37 @@ pub(crate) const NOTED_WAIT: Duration = Duration::from_millis(250);
 /// How long a peer may take to read the last bytes of a connection that is over.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// How long the committer waits at a time for the last checkpoint, before it looks whether the
+/// checkpoint thread is still there.
+pub(crate) const LAST_CHECKPOINT_LOOK: Duration = Duration::from_millis(50);
+
 /// How long the broker waits for its peers to answer `connection.close` when it stops.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(3);
+
+/// How often disk and memory are looked at. A disk that takes 500 MB a second then fills by as much
+/// between two looks, hence the look after each new segment as well.
+pub(crate) const ALARM_LOOK: Duration = Duration::from_secs(1);
+
+/// An alarm is over when the limit is kept by the limit divided by this: without the step it would
+/// go on and off with every message.
+pub(crate) const ALARM_STEP: u64 = 10;
+
+/// The part of the memory there is that the broker may have if nothing else is configured, in
+/// percent: RabbitMQ's. The rest is for the kernel's cache of files, and for what is read already
+/// when publishers are blocked.
+pub(crate) const MEMORY_PERCENT: u64 = 60;
+
+/// How long the committer and the checkpoint thread wait before they try again to find room on a
+/// full disk.
+pub(crate) const FULL_DISK_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long the loader waits before it asks again for an index that is being opened again. Mostly
+/// that takes a moment only.
+pub(crate) const INDEX_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long an accept error such as too many open files keeps the listener from trying again.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Connections that have not logged in yet, over all addresses: more is an attack, or a herd that
-/// does better to try again.
+/// Connections that have not logged in yet, over all addresses: more is an attack or a herd. Above
+/// it the oldest of the address that has most is dropped for each new one.
 pub(crate) const HALF_OPEN_CONNECTIONS: usize = 2_000;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, error, warn};
 
-use crate::broker::{Shared, Stage};
+use crate::broker::{News, Shared, Stage};
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::half_open::HalfOpen;
 use crate::limits;
 
 /// A listener at work.
@@ -63,13 +64,13 @@ impl Listener {
         socket: std::net::TcpListener,
         address: SocketAddr,
         shared: Arc<Shared>,
-        stage: watch::Receiver<Stage>,
+        news: watch::Receiver<News>,
     ) -> Result<Self, Error> {
         let socket = TcpListener::from_std(socket)
             .map_err(|error| Error::Listen { address, reason: error.to_string() })?;
         let (running, ended) = mpsc::channel(1);
         tokio::spawn(async move {
-            accept_all(socket, shared, stage).await;
+            accept_all(socket, shared, news).await;
             drop(running);
         });
         Ok(Self { address, ended: tokio::sync::Mutex::new(ended) })
@@ -87,24 +88,22 @@ impl Listener {
 }
 
 /// Accepts until the broker stops, then waits for the connections to end.
-async fn accept_all(socket: TcpListener, shared: Arc<Shared>, mut stage: watch::Receiver<Stage>) {
-    let stages = stage.clone();
-    let half_open = Arc::new(Semaphore::new(limits::HALF_OPEN_CONNECTIONS));
+async fn accept_all(socket: TcpListener, shared: Arc<Shared>, mut news: watch::Receiver<News>) {
+    let heard = news.clone();
+    let half_open = HalfOpen::new(limits::HALF_OPEN_CONNECTIONS);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = socket.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    // Half-open connections are few unless somebody means harm: no place, no talk.
-                    let Ok(permit) = Arc::clone(&half_open).try_acquire_owned() else {
-                        warn!(%peer, "too many connections that have not logged in");
-                        continue;
-                    };
                     debug!(%peer, "accepting AMQP connection");
                     prepare(&stream);
                     let shared = Arc::clone(&shared);
-                    let connection = Connection::new(stream, peer, shared, permit, stages.clone());
-                    connections.spawn(connection.run());
+                    let place = half_open.enter(peer.ip());
+                    let number = place.number();
+                    let connection = Connection::new(stream, peer, shared, place, heard.clone());
+                    let task = connections.spawn(connection.run());
+                    half_open.set_task(peer.ip(), number, task);
                 }
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
@@ -112,7 +111,7 @@ async fn accept_all(socket: TcpListener, shared: Arc<Shared>, mut stage: watch::
                 }
             },
             Some(ended) = connections.join_next() => tell(ended),
-            () = stopping(&mut stage) => break,
+            () = stopping(&mut news) => break,
         }
     }
     drop(socket);
@@ -121,9 +120,9 @@ async fn accept_all(socket: TcpListener, shared: Arc<Shared>, mut stage: watch::
     }
 }
 
-async fn stopping(stage: &mut watch::Receiver<Stage>) {
+async fn stopping(news: &mut watch::Receiver<News>) {
     // An error means that the broker is gone, which is a stop too.
-    let _ = stage.wait_for(|stage| *stage != Stage::Running).await;
+    let _ = news.wait_for(|news| news.stage != Stage::Running).await;
 }
 
 fn prepare(stream: &TcpStream) {
@@ -134,7 +133,10 @@ fn prepare(stream: &TcpStream) {
 }
 
 fn tell(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
+    // One that was dropped before it had logged in is no failure.
+    if let Err(error) = ended
+        && !error.is_cancelled()
+    {
         error!(%error, "a connection has failed; all others go on");
     }
 }

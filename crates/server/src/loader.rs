@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tracing::error;
 use warren_engine::{Command, Load, VirtualHostId};
-use warren_storage::{Loaded, Reader};
+use warren_storage::{Damage, DamagedMessage, Error, Loaded, Reader};
 
 use crate::health::Health;
 use crate::limits;
@@ -24,19 +24,41 @@ pub(crate) fn run(
     while let Ok(load) = wishes.recv() {
         let host = load.queue.virtual_host();
         let Some(shard) = shards.get(&host) else { continue };
-        match reader.load(load, limits::LOAD_BYTES) {
-            Ok(Loaded { messages, damaged, through }) => {
-                for (sequence, reason) in damaged {
+        match load_when_there_is_room(reader, load, shard) {
+            Ok(Loaded { messages, damaged, damaged_rows, through }) => {
+                for DamagedMessage { sequence, reason, .. } in &damaged {
                     error!(queue.id = load.queue.0, sequence, reason, "a message is damaged");
                 }
-                let damaged = vec![];
+                for Damage { file, message, .. } in &damaged_rows {
+                    error!(file = %file.display(), reason = message, "messages are lost");
+                }
+                let damaged = damaged.iter().map(|one| (one.sequence, one.body_bytes)).collect();
                 let command = Command::Loaded { load, through, messages, damaged };
                 if shard.blocking_send(ToShard::Loaded(host, command)).is_err() {
                     return;
                 }
             }
+            // Nobody is left to be answered.
+            Err(error) if error.is_full() => {}
             // The messages may well be there: better to stop than to take them for lost.
             Err(error) => health.fail(&error),
+        }
+    }
+}
+
+/// Loads; while the database waits for room to be opened again, so does this, for as long as there
+/// is somebody to answer.
+fn load_when_there_is_room(
+    reader: &Reader,
+    load: Load,
+    shard: &mpsc::Sender<ToShard>,
+) -> Result<Loaded, Error> {
+    loop {
+        match reader.load(load, limits::LOAD_BYTES) {
+            Err(error) if error.is_full() && !shard.is_closed() => {
+                std::thread::sleep(limits::INDEX_PAUSE);
+            }
+            loaded => return loaded,
         }
     }
 }

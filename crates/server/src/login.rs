@@ -18,28 +18,10 @@ pub(crate) fn is_accepted(config: &Config, username: &str, password: &str, peer:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Password;
-
-    fn config() -> Config {
-        Config {
-            data_dir: "data".into(),
-            amqp_listen: ([127, 0, 0, 1], 0).into(),
-            default_user: "guest".to_owned(),
-            default_pass: Password("secret".to_owned()),
-            loopback_users: vec!["guest".to_owned()],
-            handshake_timeout: std::time::Duration::from_secs(10),
-            heartbeat_seconds: 60,
-            frame_max: 131_072,
-            channel_max: 2047,
-            message_bytes_max: 1,
-            checkpoint_interval: std::time::Duration::from_secs(1),
-            storage: warren_storage::Options::default(),
-        }
-    }
 
     #[test]
     fn a_loopback_user_is_refused_from_elsewhere() {
-        let mut config = config();
+        let mut config = Config::for_tests();
         for (peer, accepted) in [
             ("127.0.0.1", true),
             ("127.8.8.8", true),
@@ -59,7 +41,7 @@ mod tests {
     fn both_name_and_password_must_be_right() {
         let peer = "127.0.0.1".parse().unwrap();
         for (user, password) in [("guest", "wrong"), ("guest", ""), ("other", "secret"), ("", "")] {
-            assert!(!is_accepted(&config(), user, password, peer), "{user} {password}");
+            assert!(!is_accepted(&Config::for_tests(), user, password, peer), "{user} {password}");
         }
     }
 }

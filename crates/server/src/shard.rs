@@ -14,7 +14,7 @@ use warren_engine::{
     Command, Effects, Event, Outgoing, SessionId, Summary, VirtualHost, VirtualHostId,
 };
 
-use crate::committer::{Group, ToCommitter};
+use crate::committer::Group;
 use crate::limits;
 
 /// Where a session's events go. Unbounded, because the engine gives deliveries only as far as the
@@ -54,7 +54,7 @@ pub(crate) struct Shard {
     inbox: mpsc::Receiver<ToShard>,
     hosts: FxHashMap<VirtualHostId, VirtualHost>,
     clients: FxHashMap<SessionId, Client>,
-    committer: mpsc::Sender<ToCommitter>,
+    committer: mpsc::Sender<Group>,
     effects: Effects,
     /// Sessions with something in `events`, `committed` or `closed`.
     touched: Vec<SessionId>,
@@ -71,7 +71,7 @@ impl Shard {
     pub(crate) fn new(
         hosts: Vec<(VirtualHostId, VirtualHost)>,
         inbox: mpsc::Receiver<ToShard>,
-        committer: mpsc::Sender<ToCommitter>,
+        committer: mpsc::Sender<Group>,
     ) -> Self {
         Self {
             inbox,
@@ -97,6 +97,12 @@ impl Shard {
                     ToShard::Commands(session, commands, permit) => {
                         for command in commands {
                             self.apply(session, command);
+                            while let Some(host) = self.unfinished_host(session) {
+                                self.hand_on().await;
+                                if let Some(host) = self.hosts.get_mut(&host) {
+                                    host.go_on(&mut self.effects);
+                                }
+                            }
                             if self.is_full() {
                                 self.hand_on().await;
                             }
@@ -152,6 +158,12 @@ impl Shard {
         self.apply_to(host, command);
     }
 
+    /// The session's virtual host, if it has not done all of the last command.
+    fn unfinished_host(&self, session: SessionId) -> Option<VirtualHostId> {
+        self.effects.unfinished.as_ref()?;
+        self.clients.get(&session).map(|client| client.virtual_host)
+    }
+
     fn apply_to(&mut self, host: VirtualHostId, command: Command) {
         if let Some(host) = self.hosts.get_mut(&host) {
             host.apply(command, &mut self.effects);
@@ -165,6 +177,9 @@ impl Shard {
         }
         for (queue, sequence) in self.effects.lost.drain(..) {
             error!(queue.id = queue.0, sequence, "a message could not be read back and is lost");
+        }
+        for (queue, messages) in self.effects.vanished.drain(..) {
+            error!(queue.id = queue.0, messages, "messages are missing from the store's index");
         }
         let group = self.last_group + 1;
         self.sort_events(group);
@@ -191,8 +206,7 @@ impl Shard {
         let (writes, loads) = (std::mem::take(writes), std::mem::take(loads));
         let done = (Arc::clone(&self.done_group), group);
         // The committer ends only after the shards.
-        let _ =
-            self.committer.send(ToCommitter::Group(Group { writes, loads, committed, done })).await;
+        let _ = self.committer.send(Group { writes, loads, committed, done }).await;
     }
 
     /// Gives each event to its session, at once or with the group.
@@ -286,7 +300,7 @@ mod tests {
             shard.hand_on().await;
         }
         let mut waiting = vec![];
-        while let Ok(ToCommitter::Group(group)) = groups.try_recv() {
+        while let Ok(group) = groups.try_recv() {
             waiting.push(group);
         }
         assert_eq!(waiting.len(), 3, "both replies and the delivery wait");

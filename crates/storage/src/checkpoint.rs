@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::delta::{Freed, Layer};
+use crate::disk::ZEROS;
+use crate::index::{self, Applied, Meta};
 use crate::limits::{RECYCLED_PER_SPARE, ZERO_BYTES};
 use crate::shared::{Position, Shared};
-use crate::{Error, segment};
+use crate::{Damage, Disk, Error, segment};
 
 /// What changed since the last checkpoint, frozen; made by [`Log::begin_checkpoint`].
 ///
@@ -23,6 +25,15 @@ pub struct Delta {
 pub struct Checkpointed {
     pub(crate) covered: Position,
     pub(crate) freed: Freed,
+    damaged: Vec<Damage>,
+}
+
+impl Checkpointed {
+    /// Damage that the checkpoint came upon, for the log.
+    #[must_use]
+    pub fn damaged(&self) -> &[Damage] {
+        &self.damaged
+    }
 }
 
 /// Moves deltas into redb and looks after segment files; the checkpoint thread owns it.
@@ -30,6 +41,8 @@ pub struct Checkpointed {
 pub struct Checkpointer {
     shared: Arc<Shared>,
     zeros: Zeros,
+    /// The last checkpoint found no room: nothing is taken in advance before one has.
+    is_short: bool,
 }
 
 /// The spare file that is being written ahead.
@@ -39,25 +52,49 @@ struct Zeros {
     file: Option<Arc<dyn crate::DiskFile>>,
 }
 
-/// What spare files are filled with; static, so that it takes no memory of its own.
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-
 /// A spare file while it is being written.
 pub(crate) const NEW_SPARE: &str = "log/spare.new";
 
 impl Checkpointer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, zeros: Zeros::default() }
+        Self { shared, zeros: Zeros::default(), is_short: false }
     }
 
     /// Commits a delta to redb, durably, together with the place in the log that it covers.
     ///
+    /// Where room is missing, what the store holds in advance is given up for it, but for one
+    /// spare segment, which the log may need just as badly.
+    ///
     /// # Errors
-    /// `DiskFull` and any error of the disk or of redb. redb refuses all work after an error of
-    /// its disk: the store has to be opened again.
+    /// `DiskFull` if that is not enough: nothing has changed, and the same delta can be tried again
+    /// later. Any other error of the disk or of redb is final: the store has to be opened again.
     pub fn run(&mut self, delta: &Delta) -> Result<Checkpointed, Error> {
-        let freed = self.shared.index.apply(&delta.layer, delta.covered)?;
-        Ok(Checkpointed { covered: delta.covered, freed })
+        let Shared { index, disk, options, .. } = &*self.shared;
+        let meta = Meta { log_key: self.shared.log_key, covered: delta.covered };
+        loop {
+            let applied = index.with(|index| index.apply(&delta.layer, meta));
+            let error = match applied {
+                Ok(Applied { freed, damaged }) => {
+                    self.is_short = false;
+                    return Ok(Checkpointed { covered: delta.covered, freed, damaged });
+                }
+                Err(error) if error.is_full() => error,
+                Err(error) => return Err(error),
+            };
+            self.is_short = true;
+            let more = self.shared.give_back(1)?;
+            // redb does nothing more after an error. Its last commit stands.
+            match index.reopen(disk.as_ref(), options.cache_bytes) {
+                Ok(()) => {
+                    index.with(|index| refuse_if_covered(index.meta()?, delta.covered, disk))?
+                }
+                Err(error) if error.is_full() => {}
+                Err(error) => return Err(error),
+            }
+            if !more {
+                return Err(error);
+            }
+        }
     }
 
     /// One step of housekeeping, to be called after a checkpoint and when idle, until it gives
@@ -65,7 +102,8 @@ impl Checkpointer {
     /// of a spare one ahead. True if there is more to do.
     ///
     /// # Errors
-    /// Any error of the disk. Nothing is lost by an error here: the next call goes on.
+    /// `DiskFull` and any error of the disk. Nothing is lost by an error here: the next call goes
+    /// on.
     pub fn prepare_spare(&mut self) -> Result<bool, Error> {
         let retired = {
             let mut state = self.shared.state();
@@ -81,12 +119,17 @@ impl Checkpointer {
             }
             return removed.map(|()| true);
         }
-        if self.shared.state().spares.len() >= self.shared.options.spare_segments {
+        if self.is_short {
             return Ok(false);
+        }
+        if self.shared.state().spares.len() >= self.shared.options.spare_segments {
+            return self.shared.make_reserve();
         }
         let step = self.write_zeros();
         if step.is_err() {
             self.zeros = Zeros::default();
+            // What there is of it would only take room; if it stays, the next start deletes it.
+            let _ = self.shared.disk.remove(NEW_SPARE);
         }
         step?;
         Ok(true)
@@ -120,7 +163,9 @@ impl Checkpointer {
         let file = match &self.zeros.file {
             Some(file) => Arc::clone(file),
             None => {
+                // Room for all of it or none: a part would take the last room for nothing.
                 let made = self.shared.disk.create(NEW_SPARE);
+                let made = made.and_then(|file| file.reserve(wanted).map(|()| file));
                 made.map_err(|error| Error::io("make", &path, &error))?
             }
         };
@@ -152,4 +197,15 @@ impl Checkpointer {
         self.shared.state().spares.push(spare);
         Ok(())
     }
+}
+
+/// A commit whose error came only after it had taken effect cannot be repeated: what it freed is
+/// not known any more. redb writes nothing after that point, so this does not happen.
+fn refuse_if_covered(meta: Meta, covered: Position, disk: &Arc<dyn Disk>) -> Result<(), Error> {
+    if meta.covered != covered {
+        return Ok(());
+    }
+    let path = disk.path(index::FILE);
+    let message = "a checkpoint failed after it had taken effect".to_owned();
+    Err(Error::Database { operation: "write", path, message })
 }

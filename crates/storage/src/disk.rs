@@ -11,6 +11,12 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+
+/// What files are filled with ahead; static, so that it takes no memory of its own.
+pub(crate) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
 /// The folder of a store.
 pub trait Disk: fmt::Debug + Send + Sync {
     /// The path of `name` for error messages.
@@ -58,6 +64,12 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// What the file system says.
     fn sync_folder(&self, folder: &str) -> io::Result<()>;
 
+    /// Bytes that are free for this process where the folder is.
+    ///
+    /// # Errors
+    /// What the file system says.
+    fn free_bytes(&self) -> io::Result<u64>;
+
     /// Takes the lock on the file `name`, which it makes if it is missing; None if another
     /// process has it.
     ///
@@ -92,6 +104,13 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     /// # Errors
     /// What the file system says.
     fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Takes room for the first `len` bytes, so that writing them later cannot fail for want of it,
+    /// and makes the file at least this long. What was not written before reads as zeros.
+    ///
+    /// # Errors
+    /// What the file system says; a part of the room may have been taken.
+    fn reserve(&self, len: u64) -> io::Result<()>;
 
     /// Returns when all that was written is durable.
     ///
@@ -176,6 +195,11 @@ impl Disk for RealDisk {
         File::open(self.path(folder))?.sync_all()
     }
 
+    fn free_bytes(&self) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(&self.directory)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     fn lock(&self, name: &str) -> io::Result<Option<DiskLock>> {
         let file = OpenOptions::new()
             .read(true)
@@ -213,9 +237,31 @@ impl DiskFile for RealFile {
         self.file.set_len(len)
     }
 
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        loop {
+            return match fallocate(&self.file, FallocateFlags::empty(), 0, len) {
+                Ok(()) => Ok(()),
+                Err(Errno::INTR) => continue,
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => fill_up(self, len),
+                Err(error) => Err(error.into()),
+            };
+        }
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data()
     }
+}
+
+/// Takes room on a file system that cannot do so without writing.
+fn fill_up(file: &dyn DiskFile, len: u64) -> io::Result<()> {
+    let mut at = file.len()?;
+    while at < len {
+        let piece = (len - at).min(ZEROS.len() as u64);
+        file.write_at(at, ZEROS.get(..piece as usize).unwrap_or(&ZEROS))?;
+        at += piece;
+    }
+    Ok(())
 }
 
 /// Lets redb work on a file of a [`Disk`].
@@ -236,7 +282,9 @@ impl redb::StorageBackend for RedbFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        // As with the log, a failed sync is final, whatever it failed for.
+        let synced = self.0.sync_data();
+        synced.map_err(|error| io::Error::other(format!("sync: {error}")))
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

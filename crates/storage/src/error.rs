@@ -26,7 +26,8 @@ pub enum Error {
         /// The newest version that can be read.
         supported: u32,
     },
-    /// There is no space left where the file is.
+    /// There is no space left where the file is. While the store is in use this is not final: the
+    /// call can be repeated when there is room.
     #[error("no space left for {}", path.display())]
     DiskFull {
         /// The file that should have grown.
@@ -91,6 +92,18 @@ impl Error {
         Self::Io { operation, path: path.to_owned(), message: error.to_string() }
     }
 
+    /// A failed sync. Never `DiskFull`: nobody knows what is durable, so that trying again, which
+    /// may well succeed, would say nothing.
+    pub(crate) fn sync(path: &Path, error: &io::Error) -> Self {
+        Self::Io { operation: "sync", path: path.to_owned(), message: error.to_string() }
+    }
+
+    /// True if only room is missing.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::DiskFull { .. })
+    }
+
     /// A failed operation of the database; a full disk has an error of its own.
     pub(crate) fn database(
         operation: &'static str,
@@ -98,7 +111,16 @@ impl Error {
         error: impl Into<redb::Error>,
     ) -> Self {
         match error.into() {
+            redb::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::damaged(path, format!("cannot {operation} it: it is cut off"))
+            }
             redb::Error::Io(error) => Self::io(operation, path, &error),
+            redb::Error::Corrupted(message) => {
+                Self::damaged(path, format!("cannot {operation} it: {message}"))
+            }
+            // The echo of an earlier error. If that was more than missing room, whoever met it has
+            // said so; if not, the database works again when it has been opened again.
+            redb::Error::PreviousIo => Self::DiskFull { path: path.to_owned() },
             error => {
                 Self::Database { operation, path: path.to_owned(), message: error.to_string() }
             }
@@ -110,6 +132,6 @@ impl Error {
     }
 }
 
-fn is_full(error: &io::Error) -> bool {
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -37,6 +38,9 @@ pub enum Operation {
     SyncFolder,
 }
 
+/// What the disk gives room in, in bytes.
+const BLOCK_BYTES: usize = 4096;
+
 /// A disk in memory. Clones are the same disk.
 #[derive(Debug, Clone, Default)]
 pub struct SimulatedDisk {
@@ -55,8 +59,10 @@ struct State {
     power_off_at: Option<usize>,
     is_off: bool,
     syncs_do_nothing: bool,
-    fail_next: Option<(Operation, String)>,
+    fail_next: Option<(Operation, String, io::ErrorKind)>,
     bytes_max: Option<u64>,
+    /// Operations that take room fail while their number lies in here.
+    full: Range<usize>,
     lock: Weak<()>,
     watch: Option<Watch>,
 }
@@ -99,6 +105,8 @@ struct FileState {
     durable: Vec<u8>,
     current: Vec<u8>,
     unsynced: Vec<DataChange>,
+    /// Which blocks take up room: a file that was only made longer has none.
+    blocks: Vec<bool>,
 }
 
 #[derive(Debug, Clone)]
@@ -143,6 +151,7 @@ impl SimulatedDisk {
         state.power_off_at = None;
         state.fail_next = None;
         state.bytes_max = None;
+        state.full = 0..0;
     }
 
     /// Shows `watch` the disk as it is before each operation.
@@ -168,12 +177,29 @@ impl SimulatedDisk {
 
     /// The next such operation on a name that begins with `prefix` fails.
     pub fn fail_next(&self, operation: Operation, prefix: &str) {
-        self.state().fail_next = Some((operation, prefix.to_owned()));
+        self.fail_next_with(operation, prefix, io::ErrorKind::Other);
     }
 
-    /// No file may grow when all files have this many bytes together.
+    /// The next such operation on a name that begins with `prefix` fails with an error of `kind`.
+    pub fn fail_next_with(&self, operation: Operation, prefix: &str, kind: io::ErrorKind) {
+        self.state().fail_next = Some((operation, prefix.to_owned(), kind));
+    }
+
+    /// The disk has room for this many bytes.
     pub fn limit_bytes(&self, bytes_max: u64) {
         self.state().bytes_max = Some(bytes_max);
+    }
+
+    /// Every operation that could take room fails for want of it while its number is in this
+    /// range, counted from 0: even one that writes over what is there.
+    pub fn be_full_during(&self, operations: Range<usize>) {
+        self.state().full = operations;
+    }
+
+    /// The bytes for which files take up room.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.state().used_bytes()
     }
 
     /// The bytes of all files together.
@@ -241,6 +267,28 @@ impl State {
         files.map(|file| file.current.len() as u64).sum()
     }
 
+    fn used_bytes(&self) -> u64 {
+        let files = self.names.values().filter_map(|file| self.files.get(*file));
+        files.map(FileState::used_bytes).sum()
+    }
+
+    /// Takes room for the bytes of a file in `range`, all or none.
+    fn take_room(&mut self, file: usize, range: Range<usize>) -> io::Result<()> {
+        let used = self.used_bytes();
+        let Some(file) = self.files.get_mut(file) else { return Ok(()) };
+        let blocks = range.start / BLOCK_BYTES..range.end.div_ceil(BLOCK_BYTES);
+        if file.blocks.len() < blocks.end {
+            file.blocks.resize(blocks.end, false);
+        }
+        let taken = file.blocks.get_mut(blocks).unwrap_or_default();
+        let missing = taken.iter().filter(|taken| !**taken).count() * BLOCK_BYTES;
+        if missing > 0 && self.bytes_max.is_some_and(|max| used + missing as u64 > max) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        taken.fill(true);
+        Ok(())
+    }
+
     fn check_power(&self) -> io::Result<()> {
         if self.is_off { Err(io::Error::other("power is off")) } else { Ok(()) }
     }
@@ -255,11 +303,17 @@ impl State {
         self.operations.push((operation, name.to_owned()));
         let hit = self
             .fail_next
-            .take_if(|(failing, prefix)| *failing == operation && name.starts_with(&**prefix));
+            .take_if(|(failing, prefix, _)| *failing == operation && name.starts_with(&**prefix));
         match hit {
-            Some(_) => Err(io::Error::other("the disk failed")),
+            Some((.., kind)) => Err(io::Error::new(kind, "the disk failed")),
             None => Ok(()),
         }
+    }
+
+    /// Whether the operation that has just begun may take room, however little.
+    fn check_room(&self) -> io::Result<()> {
+        let number = self.operations.len().saturating_sub(1);
+        if self.full.contains(&number) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn change_name(&mut self, change: NameChange) {
@@ -298,6 +352,10 @@ fn folder(name: &str) -> &str {
 }
 
 impl FileState {
+    fn used_bytes(&self) -> u64 {
+        (self.blocks.iter().filter(|taken| **taken).count() * BLOCK_BYTES) as u64
+    }
+
     fn survivor(&self, survival: Survival, random: &mut Random) -> Self {
         let mut content = self.durable.clone();
         let sector = if random.below(2) == 0 { 512 } else { 4096 };
@@ -324,7 +382,8 @@ impl FileState {
                 }
             }
         }
-        Self { durable: content.clone(), current: content, unsynced: Vec::new() }
+        let blocks = vec![true; content.len().div_ceil(BLOCK_BYTES)];
+        Self { durable: content.clone(), current: content, unsynced: Vec::new(), blocks }
     }
 }
 
@@ -366,6 +425,7 @@ impl Disk for SimulatedDisk {
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.state();
         state.begin(Operation::Name, name)?;
+        state.check_room()?;
         let file = state.files.len();
         state.files.push(FileState::default());
         state.change_name(NameChange::Create { name: name.to_owned(), file });
@@ -383,6 +443,7 @@ impl Disk for SimulatedDisk {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.state();
         state.begin(Operation::Name, to)?;
+        state.check_room()?;
         if !state.names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -415,6 +476,12 @@ impl Disk for SimulatedDisk {
         Ok(())
     }
 
+    fn free_bytes(&self) -> io::Result<u64> {
+        let state = self.state();
+        state.check_power()?;
+        Ok(state.bytes_max.map_or(u64::MAX, |max| max.saturating_sub(state.used_bytes())))
+    }
+
     fn lock(&self, _name: &str) -> io::Result<Option<DiskLock>> {
         let mut state = self.state();
         state.check_power()?;
@@ -438,16 +505,19 @@ impl SimulatedFile {
     fn change(&self, change: DataChange) -> io::Result<()> {
         let mut state = self.disk.state();
         state.begin(Operation::Write, &self.name)?;
-        let used = state.bytes();
-        let bytes_max = state.bytes_max;
+        let length = state.files.get(self.file).map_or(0, |file| file.current.len());
+        match &change {
+            DataChange::Write { offset, data } => {
+                state.check_room()?;
+                state.take_room(self.file, *offset..offset + data.len())?;
+            }
+            DataChange::SetLen(bytes) if *bytes > length => state.check_room()?,
+            // To be made shorter, a file needs no room.
+            DataChange::SetLen(_) => {}
+        }
         let Some(file) = state.files.get_mut(self.file) else { return Ok(()) };
-        let wanted = match &change {
-            DataChange::Write { offset, data } => offset + data.len(),
-            DataChange::SetLen(bytes) => *bytes,
-        };
-        let growth = wanted.saturating_sub(file.current.len()) as u64;
-        if growth > 0 && bytes_max.is_some_and(|bytes_max| used + growth > bytes_max) {
-            return Err(io::ErrorKind::StorageFull.into());
+        if let DataChange::SetLen(bytes) = &change {
+            file.blocks.truncate(bytes.div_ceil(BLOCK_BYTES));
         }
         change.apply(&mut file.current);
         file.unsynced.push(change);
@@ -481,6 +551,18 @@ impl DiskFile for SimulatedFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.change(DataChange::SetLen(len as usize))
+    }
+
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.begin(Operation::Write, &self.name)?;
+        state.check_room()?;
+        state.take_room(self.file, 0..len as usize)?;
+        let Some(file) = state.files.get_mut(self.file) else { return Ok(()) };
+        let change = DataChange::SetLen(file.current.len().max(len as usize));
+        change.apply(&mut file.current);
+        file.unsynced.push(change);
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -26,6 +26,7 @@ mod bytes;
 mod checkpoint;
 mod delta;
 mod disk;
+mod entries;
 mod error;
 #[cfg(feature = "fault")]
 pub mod fault;
@@ -37,13 +38,16 @@ pub mod planted;
 #[cfg(not(feature = "planted"))]
 #[expect(unreachable_pub, reason = "tests reach it by the feature")]
 mod planted;
+mod ranges;
 mod reader;
 mod record;
 mod recovery;
 mod replay;
+mod room;
 mod rows;
 mod segment;
 mod shared;
+mod slot;
 mod topology;
 
 pub use checkpoint::{Checkpointed, Checkpointer, Delta};
@@ -51,5 +55,6 @@ pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
 pub use error::Error;
 pub use limits::{FORMAT_VERSION, Options};
 pub use log::Log;
-pub use reader::{Loaded, Reader};
+pub use reader::{DamagedMessage, Loaded, Reader};
 pub use recovery::{Damage, Opened, Report, open, open_on};
+pub use room::Room;

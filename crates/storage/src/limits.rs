@@ -1,7 +1,7 @@
 //! The options of a store and its fixed limits, each with its reason.
 
 /// The version of everything on disk that this code writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What an owner of a store may choose.
 #[derive(Debug, Clone)]
@@ -12,6 +12,9 @@ pub struct Options {
     /// How many written-ahead segments are kept ready, so that the committer neither waits for
     /// zeros to be written nor pays for syncs of a growing file.
     pub spare_segments: usize,
+    /// The size of the file `reserve`, which is given back when the disk is full, in bytes. Enough
+    /// for some checkpoints and for the acknowledgements that let them free segments; 0 is none.
+    pub reserve_bytes: u64,
     /// The cache of redb, in bytes. Memory is this and a few MB, whatever the file's size; the
     /// index is written and read in order, so that a large cache gains nothing.
     pub cache_bytes: usize,
@@ -28,6 +31,7 @@ impl Default for Options {
         Self {
             segment_bytes: 64 << 20,
             spare_segments: 2,
+            reserve_bytes: 8 << 20,
             cache_bytes: 8 << 20,
             checkpoint_bytes: 64 << 20,
             log_key: 0,
@@ -39,6 +43,10 @@ impl Default for Options {
 /// checkpoint frees several at a time, and each that is deleted then must be written ahead again
 /// a moment later, which costs the disk as much as the messages do.
 pub(crate) const RECYCLED_PER_SPARE: usize = 3;
+
+/// The size of a segment that is made where there is no room for a whole one, in bytes: several
+/// of them fit into the reserve, and each holds thousands of acknowledgements.
+pub(crate) const SMALL_SEGMENT_BYTES: u64 = 1 << 20;
 
 /// The smallest segment, in bytes: a header and a few records.
 pub(crate) const SEGMENT_BYTES_MIN: u64 = 4 << 10;
@@ -56,9 +64,9 @@ pub(crate) const PENDING_BYTES_KEPT: usize = 4 << 20;
 /// The largest encoded message, in bytes. The record that holds it must stay below 4 GiB.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
-/// A row of the index is packed up to this many bytes: one leaf page of redb has 4096, and a row
-/// that does not fit takes a page of twice that.
-pub(crate) const ROW_BYTES_MAX: usize = 3_900;
+/// A row of the index is packed up to this many bytes, and its checksum follows: one leaf page of
+/// redb has 4096, and a row that does not fit takes a page of twice that.
+pub(crate) const ROW_BYTES_MAX: usize = 3_896;
 
 /// A row longer than this is left alone when messages are added behind it.
 pub(crate) const ROW_BYTES_FULL: usize = ROW_BYTES_MAX * 3 / 4;
@@ -81,3 +89,21 @@ pub(crate) const ARGUMENTS_DEPTH_MAX: usize = 64;
 
 /// How often a load looks again for messages whose segment went away while it looked.
 pub(crate) const LOAD_ATTEMPTS_MAX: usize = 3;
+
+/// Entries of a queue in memory lie in chunks of at most this many: 12 KiB.
+pub(crate) const CHUNK_ENTRIES_MAX: usize = 512;
+
+/// A checkpoint is due when so many entries and settled ranges wait for it, whatever the bytes of
+/// log behind them: they take some 30 bytes each, in this layer and in the frozen one.
+pub(crate) const LAYER_ENTRIES_MAX: usize = 200_000;
+
+/// What one step of a load takes from each source at most: entries and settled ranges of a layer,
+/// which are walked under the lock that the committer needs.
+pub(crate) const LOAD_WINDOW_ENTRIES: usize = 4_096;
+
+/// The rows of the index that one step of a load reads at most.
+pub(crate) const LOAD_WINDOW_ROWS: usize = 16;
+
+/// The rows of a database of at most this many bytes are counted when it is opened, to find some
+/// that are missing: that takes a few milliseconds. Larger ones are left to a check of their own.
+pub(crate) const OPEN_CHECK_BYTES_MAX: u64 = 4 << 20;

@@ -13,12 +13,14 @@ use std::sync::Arc;
 use warren_engine::{QueueId, Sequence, Write};
 
 use crate::delta::Entry;
-use crate::limits::{MESSAGE_BYTES_MAX, PENDING_BYTES_KEPT, RECORD_BYTES_MAX};
+use crate::limits::{
+    LAYER_ENTRIES_MAX, MESSAGE_BYTES_MAX, PENDING_BYTES_KEPT, RECORD_BYTES_MAX, SMALL_SEGMENT_BYTES,
+};
 use crate::planted::{self, Bug};
 use crate::record::{body_bytes, put_delivered, put_enqueued, put_settled, put_topology};
 use crate::segment::{self, HEADER_BYTES, Header, RECORD_ALIGNMENT, RECORD_HEADER_BYTES};
 use crate::shared::{Position, Segment, Shared};
-use crate::{Checkpointed, Delta, DiskFile, Error};
+use crate::{Checkpointed, Delta, DiskFile, Error, Room};
 
 /// The writing side of the message log; the committer owns it.
 #[derive(Debug)]
@@ -54,6 +56,8 @@ struct Checkpoint {
     bytes: u64,
     /// The last record that the last one covers.
     record: u64,
+    /// What the live layer holds in memory.
+    held: usize,
 }
 
 /// A change of the index that waits for its record to be written.
@@ -73,7 +77,10 @@ impl Log {
         record_number: u64,
         replayed_bytes: u64,
     ) -> Self {
-        let covered = shared.state().covered.record;
+        let (covered, held) = {
+            let state = shared.state();
+            (state.covered.record, state.live.held)
+        };
         Self {
             shared,
             active,
@@ -81,7 +88,7 @@ impl Log {
             unsynced: false,
             pending: vec![0; RECORD_HEADER_BYTES],
             changes: Vec::new(),
-            checkpoint: Checkpoint { running: false, bytes: replayed_bytes, record: covered },
+            checkpoint: Checkpoint { running: false, bytes: replayed_bytes, record: covered, held },
             failed: None,
         }
     }
@@ -91,15 +98,26 @@ impl Log {
     ///
     /// Messages of queues that were not declared before are written, but not kept.
     ///
+    /// Gives how many of the writes were taken. These are all but in one case: there is no room
+    /// on the disk for a pending record that may not grow further. Then [`Self::flush`] has to
+    /// succeed first.
+    ///
     /// # Errors
-    /// `MessageTooLarge`, and the errors of [`Self::flush`]. After an error every later call
+    /// `MessageTooLarge`, and the final errors of [`Self::flush`]. After an error every later call
     /// fails with the same one.
-    pub fn append(&mut self, writes: &[Write]) -> Result<(), Error> {
+    pub fn append(&mut self, writes: &[Write]) -> Result<usize, Error> {
         self.check()?;
-        for write in writes {
-            self.append_one(write).or_else(|error| self.fail(error))?;
+        for (taken, write) in writes.iter().enumerate() {
+            if self.pending.len() >= RECORD_BYTES_MAX {
+                match self.write_pending() {
+                    Ok(()) => {}
+                    Err(error) if error.is_full() => return Ok(taken),
+                    Err(error) => return Err(self.fail(error)),
+                }
+            }
+            self.append_one(write).map_err(|error| self.fail(error))?;
         }
-        Ok(())
+        Ok(writes.len())
     }
 
     fn append_one(&mut self, write: &Write) -> Result<(), Error> {
@@ -136,7 +154,7 @@ impl Log {
                 self.changes.push(Change::Topology(Box::new(write.clone())));
             }
         }
-        if self.pending.len() >= RECORD_BYTES_MAX { self.write_pending() } else { Ok(()) }
+        Ok(())
     }
 
     /// The size of the pending record, in bytes; 0 if nothing waits for a flush.
@@ -149,18 +167,20 @@ impl Log {
     /// durable. With nothing pending it only syncs, if there is something to sync.
     ///
     /// # Errors
-    /// `DiskFull` and any other error of the disk. After an error nobody knows what is durable:
-    /// every later call fails with the same error, and the store has to be opened again.
+    /// `DiskFull` if there is no room for the record: it stays pending, everything before it is as
+    /// it was, and the call can be repeated. After any other error of the disk nobody knows what is
+    /// durable: every later call fails with the same error, and the store has to be opened again.
     pub fn flush(&mut self, sync: bool) -> Result<(), Error> {
         self.check()?;
         let done = self.write_pending().and_then(|()| if sync { self.sync() } else { Ok(()) });
-        done.or_else(|error| self.fail(error))
+        done.map_err(|error| self.fail(error))
     }
 
     fn sync(&mut self) -> Result<(), Error> {
         let skipped = planted::is(Bug::SyncSkipped) && self.record_number.is_multiple_of(4);
         if self.unsynced && !skipped {
-            self.active.file.sync_data().map_err(|error| self.io("sync", &error))?;
+            let path = || self.shared.segment_path(self.active.number);
+            self.active.file.sync_data().map_err(|error| Error::sync(&path(), &error))?;
             self.unsynced = false;
         }
         Ok(())
@@ -176,9 +196,14 @@ impl Log {
         }
         let number = self.record_number + 1;
         let offset = self.active.offset;
+        let unsealed = self.pending.len();
         segment::seal_record(&mut self.pending, self.shared.log_key, self.active.number, number);
-        let written = self.active.file.write_at(u64::from(offset), &self.pending);
-        written.map_err(|error| self.io("write", &error))?;
+        if let Err(error) = self.active.file.write_at(u64::from(offset), &self.pending) {
+            // Some file systems need room even for what was reserved. What they took of the record
+            // is overwritten when it is tried again, as nothing counts it yet.
+            self.pending.truncate(unsealed);
+            return Err(Error::io("write", &self.shared.segment_path(self.active.number), &error));
+        }
         self.unsynced = true;
         self.record_number = number;
         self.active.offset = offset.saturating_add(bytes);
@@ -208,6 +233,7 @@ impl Log {
                 Change::Topology(write) => state.change_topology(*write),
             }
         }
+        self.checkpoint.held = state.live.held;
     }
 
     /// Goes on in a new segment with room for a record of `record_bytes`.
@@ -219,10 +245,13 @@ impl Log {
         Ok(())
     }
 
-    /// True if so much log was written since the last checkpoint that a new one is due.
+    /// True if so much log was written since the last checkpoint, or so much of it is held in
+    /// memory, that a new one is due.
     #[must_use]
     pub fn checkpoint_due(&self) -> bool {
-        !self.checkpoint.running && self.checkpoint.bytes >= self.shared.options.checkpoint_bytes
+        let Checkpoint { running, bytes, held, .. } = self.checkpoint;
+        let much = bytes >= self.shared.options.checkpoint_bytes || held >= LAYER_ENTRIES_MAX;
+        !running && much
     }
 
     /// Freezes what changed since the last checkpoint, for [`Checkpointer::run`]; None if nothing
@@ -240,8 +269,9 @@ impl Log {
         if self.checkpoint.running || self.checkpoint.record == self.record_number {
             return Ok(None);
         }
-        self.sync().or_else(|error| self.fail(error))?;
-        self.checkpoint = Checkpoint { running: true, bytes: 0, record: self.record_number };
+        self.sync().map_err(|error| self.fail(error))?;
+        self.checkpoint =
+            Checkpoint { running: true, bytes: 0, record: self.record_number, held: 0 };
         let covered = Position {
             segment: self.active.number,
             offset: self.active.offset,
@@ -258,7 +288,7 @@ impl Log {
     /// The error that an earlier call failed with.
     pub fn finish_checkpoint(&mut self, outcome: Checkpointed) -> Result<(), Error> {
         self.check()?;
-        let Checkpointed { covered, freed } = outcome;
+        let Checkpointed { covered, freed, .. } = outcome;
         let mut state = self.shared.state();
         let frozen = state.frozen.take();
         state.covered = covered;
@@ -275,46 +305,87 @@ impl Log {
         self.failed.clone().map_or(Ok(()), Err)
     }
 
-    fn fail(&mut self, error: Error) -> Result<(), Error> {
-        self.failed = Some(error.clone());
-        Err(error)
+    /// Remembers an error, if it is final.
+    fn fail(&mut self, error: Error) -> Error {
+        if !error.is_full() {
+            self.failed = Some(error.clone());
+        }
+        error
     }
 
-    fn io(&self, operation: &'static str, error: &std::io::Error) -> Error {
-        Error::io(operation, &self.shared.segment_path(self.active.number), error)
+    /// The number of the segment that is being written to.
+    #[must_use]
+    pub fn segment(&self) -> u32 {
+        self.active.number
+    }
+
+    /// Tells how much room there is.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        Room::new(&self.shared)
     }
 }
 
-/// Makes segment `number`, from a spare file if there is one and the record fits.
+/// Makes segment `number`, from a spare file if there is one and the record fits. Where there is
+/// no room for a whole one it is made small, and what the store holds in advance is given up for
+/// it.
+///
+/// # Errors
+/// `DiskFull` if all that is not enough: nothing has changed, and the call can be repeated.
 pub(crate) fn new_segment(
     shared: &Shared,
     number: u32,
     first_record: u64,
     record_bytes: u32,
 ) -> Result<Active, Error> {
-    let path = shared.segment_path(number);
-    let name = segment::name(number);
-    let wanted = u64::from(HEADER_BYTES) + u64::from(record_bytes);
-    let spare =
-        if wanted <= shared.options.segment_bytes { shared.state().spares.pop() } else { None };
-    let (file, bytes) = if let Some(spare) = spare {
-        let renamed = shared.disk.rename(&segment::spare_name(spare), &name);
-        renamed.map_err(|error| Error::io("make", &path, &error))?;
-        let file = shared.disk.open(&name).map_err(|error| Error::io("open", &path, &error))?;
-        (file, shared.options.segment_bytes)
-    } else {
-        let file = shared.disk.create(&name).map_err(|error| Error::io("make", &path, &error))?;
-        let bytes = wanted.max(shared.options.segment_bytes);
-        file.set_len(bytes).map_err(|error| Error::io("grow", &path, &error))?;
-        (file, bytes)
-    };
+    let needed = u64::from(HEADER_BYTES) + u64::from(record_bytes);
+    let whole = needed.max(shared.options.segment_bytes);
+    let small = needed.max(SMALL_SEGMENT_BYTES.min(shared.options.segment_bytes));
+    let mut made = name_segment(shared, number, whole);
+    if made.as_ref().is_err_and(Error::is_full) {
+        made = name_segment(shared, number, small);
+    }
+    while made.as_ref().is_err_and(Error::is_full) && shared.give_back(0)? {
+        made = name_segment(shared, number, small);
+    }
+    let (file, bytes) = made?;
     // The name is durable before anything in the file may be: after a power cut the number is
     // then either taken or has never been written under.
     if !planted::is(Bug::NameNotSynced) {
         shared.sync_log_folder()?;
     }
+    let path = shared.segment_path(number);
     let header = Header { number, first_record, bytes }.encoded();
     file.write_at(0, &header).map_err(|error| Error::io("write", &path, &error))?;
     shared.state().segments.insert(number, Segment::new(bytes));
     Ok(Active { number, file, bytes: bytes as u32, offset: HEADER_BYTES })
+}
+
+/// Gives the name of segment `number` to a spare file, if `bytes` are the usual size and there is
+/// one, or else to a new file. All its room is reserved, so that no write into it can lack any.
+fn name_segment(
+    shared: &Shared,
+    number: u32,
+    bytes: u64,
+) -> Result<(Arc<dyn DiskFile>, u64), Error> {
+    let path = shared.segment_path(number);
+    let name = segment::name(number);
+    let is_usual = bytes == shared.options.segment_bytes;
+    let spare = if is_usual { shared.state().spares.pop() } else { None };
+    if let Some(spare) = spare {
+        if let Err(error) = shared.disk.rename(&segment::spare_name(spare), &name) {
+            shared.state().spares.push(spare);
+            return Err(Error::io("make", &path, &error));
+        }
+        let file = shared.disk.open(&name).map_err(|error| Error::io("open", &path, &error))?;
+        return Ok((file, bytes));
+    }
+    let file = shared.disk.create(&name).map_err(|error| Error::io("make", &path, &error))?;
+    if let Err(error) = file.reserve(bytes) {
+        // A part of the room may have been taken. The name goes too; if it stays, the next
+        // attempt makes it anew, and a recovery deletes a segment without a header.
+        let _ = shared.disk.remove(&name);
+        return Err(Error::io("grow", &path, &error));
+    }
+    Ok((file, bytes))
 }

@@ -27,6 +27,12 @@ pub enum Bug {
     RowLosesLast,
     /// Rows of a deleted queue stay, and hold their segments.
     DeletedRowsStay,
+    /// Messages that no restart survives come back after one.
+    SpilledComeBack,
+    /// A recovery counts messages that the log says were settled.
+    ReplayCountsSettled,
+    /// A recovery counts what it replayed twice.
+    StandingCountedTwice,
 }
 
 #[cfg(feature = "planted")]

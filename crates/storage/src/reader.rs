@@ -3,6 +3,9 @@
 //! Where a message stands is known to the live layer, the frozen layer of a running checkpoint,
 //! or redb. The layers are looked at first: what a checkpoint moves is in redb before it leaves
 //! its layer, so nothing is missed, and what is found twice is the same.
+//!
+//! A load goes in steps, and each takes a bounded number of entries, settled ranges and rows. So a
+//! wish for a huge range costs what is found in it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,23 +13,41 @@ use std::sync::Arc;
 
 use warren_engine::{Load, Message, MessageBatch, QueueId, Sequence};
 
-use crate::delta::{Entry, QueueDelta, Ranges};
-use crate::limits::{LOAD_ATTEMPTS_MAX, READ_BYTES_MAX, READ_GAP_BYTES_MAX};
+use crate::delta::{Entry, QueueDelta};
+use crate::index::Index;
+use crate::limits::{
+    LOAD_ATTEMPTS_MAX, LOAD_WINDOW_ENTRIES, LOAD_WINDOW_ROWS, READ_BYTES_MAX, READ_GAP_BYTES_MAX,
+};
 use crate::planted::{self, Bug};
+use crate::ranges::Ranges;
 use crate::record::{MESSAGE_HEADER_BYTES, verified_message};
-use crate::shared::Shared;
-use crate::{Error, segment};
+use crate::shared::{Shared, State};
+use crate::{Damage, DiskFile, Error, segment};
 
 /// What a load brought.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// The messages that still wait, in order.
     pub messages: Vec<(Sequence, Message)>,
-    /// Messages that wait but cannot be read, each with the reason.
-    pub damaged: Vec<(Sequence, String)>,
+    /// Messages that wait but cannot be read, in order.
+    pub damaged: Vec<DamagedMessage>,
+    /// Places of the index that cannot be read: which messages they told of is not known, but
+    /// that they are lost.
+    pub damaged_rows: Vec<Damage>,
     /// Up to this place all that waits is in `messages` or `damaged`; it is below the wanted last
-    /// place only if the limit of bytes was reached.
+    /// place only if a limit was reached.
     pub through: Sequence,
+}
+
+/// A message that waits but cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedMessage {
+    /// Its place.
+    pub sequence: Sequence,
+    /// The length of its body, in bytes.
+    pub body_bytes: u32,
+    /// The file, where in it, and what is wrong.
+    pub reason: String,
 }
 
 /// Reads the contents of waiting messages; clones are cheap.
@@ -38,6 +59,7 @@ pub struct Reader {
 /// Where the wanted messages stand.
 struct Places {
     entries: Vec<Entry>,
+    damaged_rows: Vec<Damage>,
     through: Sequence,
 }
 
@@ -50,12 +72,13 @@ impl Reader {
     }
 
     /// Reads what still waits of `load` and was flushed, in order: at least one message, and
-    /// more as long as they have about `bytes_max` bytes together. All messages of a load share
-    /// one batch.
+    /// more as long as they have about `bytes_max` bytes together and are not more than the load
+    /// wants. All messages of a load share one batch.
     ///
     /// # Errors
-    /// Any error of the disk or of redb. A message that does not match its checksum is no error:
-    /// it is reported in [`Loaded::damaged`].
+    /// `DiskFull` while the index waits for room to be opened again: the load can be repeated. Any
+    /// other error of the disk or of redb is final. What does not match its checksum is no error:
+    /// it is reported in [`Loaded::damaged`] and [`Loaded::damaged_rows`].
     pub fn load(&self, load: Load, bytes_max: usize) -> Result<Loaded, Error> {
         let mut places = self.places(load, bytes_max)?;
         let mut pins = self.pin(&places.entries);
@@ -83,53 +106,82 @@ impl Reader {
     }
 
     fn places(&self, load: Load, bytes_max: usize) -> Result<Places, Error> {
-        let Load { queue, first, last, .. } = load;
-        let mut found = Found::new(bytes_max);
-        let older_settled = {
-            let state = self.shared.state();
-            if !state.queues.contains_key(&queue) {
-                return Ok(Places { entries: Vec::new(), through: last });
+        let mut budget = Budget { bytes_left: bytes_max, messages_left: load.messages_max.max(1) };
+        let mut found =
+            Places { entries: Vec::new(), damaged_rows: Vec::new(), through: load.last };
+        let (mut from, mut rows_max) = (load.first, 1);
+        loop {
+            let mut step = Step::new(from, load.last, budget);
+            let names = {
+                let state = self.shared.state();
+                [load.queue, load.queue.spilled()]
+                    .map(|name| (name, step.take_layers(&state, name)))
+            };
+            for (name, settled) in names {
+                if let Some(settled) = settled {
+                    self.take_rows(&mut step, name, &settled, rows_max, &mut found.damaged_rows)?;
+                }
             }
-            let live = state.live.queues.get(&queue);
-            let frozen = state.frozen.as_ref().filter(|_| !planted::is(Bug::FrozenOverlooked));
-            let frozen = frozen.and_then(|layer| layer.queues.get(&queue));
-            found.take_layers(load, live, frozen)
-        };
-        if let Some(settled) = older_settled {
-            self.take_index(&mut found, queue, first, last, &settled)?;
+            for entry in step.finish() {
+                found.entries.push(entry);
+                if !budget.take(&entry) {
+                    found.through = entry.sequence;
+                    return Ok(found);
+                }
+            }
+            if step.last >= load.last {
+                return Ok(found);
+            }
+            from = step.last + 1;
+            rows_max = (rows_max * 2).min(LOAD_WINDOW_ROWS);
         }
-        Ok(found.into_places(last))
     }
 
-    fn take_index(
+    fn take_rows(
         &self,
-        found: &mut Found,
-        queue: QueueId,
-        first: Sequence,
-        last: Sequence,
+        step: &mut Step,
+        name: QueueId,
         settled: &Ranges,
+        rows_max: usize,
+        damaged: &mut Vec<Damage>,
     ) -> Result<(), Error> {
-        let mut budget = found.budget();
-        self.shared.index.read_range(queue, first, last, |entry| {
+        let (first, last) = (step.first, step.last);
+        let window = self.shared.index.with(|index| index.window(name, first, last, rows_max))?;
+        let mut budget = step.budget;
+        step.last = step.last.min(window.through);
+        for entry in window.entries {
             if settled.contains(entry.sequence) {
-                return true;
+                continue;
             }
-            found.entries.entry(entry.sequence).or_insert(entry);
-            budget.take(&entry)
-        })
+            step.entries.push(entry);
+            if !budget.take(&entry) {
+                step.last = step.last.min(entry.sequence);
+                break;
+            }
+        }
+        for (key, next) in window.bad {
+            let end = next.map_or(Sequence::MAX, |next| next - 1);
+            // A load that begins inside of it tells of it again: nobody may have asked before.
+            if key <= step.last && end >= step.first {
+                let named = |index: &Index| Ok(index.bad_row(name, key, next));
+                damaged.push(self.shared.index.with(named)?);
+            }
+        }
+        Ok(())
     }
 
     fn read(&self, places: Places, pins: &Pins) -> Result<Loaded, Error> {
-        let Places { entries, through } = places;
+        let Places { entries, through, damaged_rows } = places;
         let bytes = entries.iter().map(|entry| entry.length as usize).sum();
         let mut batch = MessageBatch::with_capacity(entries.len(), bytes);
-        let mut loaded = Loaded { through, ..Loaded::default() };
+        let mut loaded = Loaded { through, damaged_rows, ..Loaded::default() };
         let mut sequences = Vec::with_capacity(entries.len());
         let mut buffer = Vec::new();
+        let mut file = None;
         for run in runs(&entries) {
             let Some(head) = run.first() else { continue };
             let pinned = pins.get(&head.segment).is_some_and(Option::is_some);
-            let start = if pinned { self.fetch(run, &mut buffer)? } else { None };
+            let start = if pinned { self.fetch(run, &mut buffer, &mut file)? } else { None };
             for entry in run {
                 let stored = start.and_then(|start| stored(&buffer, start, entry));
                 let pushed = match stored.map(|stored| verified_message(stored, entry.length)) {
@@ -142,8 +194,10 @@ impl Reader {
                     Ok(()) => sequences.push(entry.sequence),
                     Err(reason) => {
                         let path = self.shared.segment_path(entry.segment);
-                        let text = format!("{} at byte {}: {reason}", path.display(), entry.offset);
-                        loaded.damaged.push((entry.sequence, text));
+                        let reason =
+                            format!("{} at byte {}: {reason}", path.display(), entry.offset);
+                        let (sequence, body_bytes) = (entry.sequence, entry.body_bytes);
+                        loaded.damaged.push(DamagedMessage { sequence, body_bytes, reason });
                     }
                 }
             }
@@ -158,13 +212,24 @@ impl Reader {
 
     /// Reads the bytes of a run into `buffer`; gives where in the segment they begin, or None if
     /// the file is missing or too short.
-    fn fetch(&self, run: &[Entry], buffer: &mut Vec<u8>) -> Result<Option<u32>, Error> {
+    fn fetch(
+        &self,
+        run: &[Entry],
+        buffer: &mut Vec<u8>,
+        file: &mut Option<(u32, Arc<dyn DiskFile>)>,
+    ) -> Result<Option<u32>, Error> {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(None) };
         let path = self.shared.segment_path(first.segment);
         buffer.resize((end(last) - u64::from(first.offset)) as usize, 0);
-        let opened = self.shared.disk.open(&segment::name(first.segment));
-        let read =
-            opened.and_then(|file| file.read_at(u64::from(first.offset), buffer.as_mut_slice()));
+        let opened = match file.take() {
+            Some((segment, file)) if segment == first.segment => Ok(file),
+            _ => self.shared.disk.open(&segment::name(first.segment)),
+        };
+        let read = opened.and_then(|opened| {
+            let read = opened.read_at(u64::from(first.offset), buffer.as_mut_slice());
+            *file = Some((first.segment, opened));
+            read
+        });
         match read {
             Ok(()) => Ok(Some(first.offset)),
             Err(error)
@@ -207,76 +272,85 @@ fn runs(entries: &[Entry]) -> impl Iterator<Item = &[Entry]> {
     })
 }
 
-/// Entries found so far, of several layers.
-struct Found {
-    entries: BTreeMap<Sequence, Entry>,
-    bytes_max: usize,
+/// A part of a load: what was found from `first` to `last`, where `last` shrinks to the place up to
+/// which all sources were looked at.
+struct Step {
+    first: Sequence,
+    last: Sequence,
+    /// Each source is read until it alone fills the load: no later entry of it can be among the
+    /// first ones of all.
+    budget: Budget,
+    /// Of several sources, those that count most first.
+    entries: Vec<Entry>,
 }
 
-impl Found {
-    fn new(bytes_max: usize) -> Self {
-        Self { entries: BTreeMap::new(), bytes_max }
+impl Step {
+    fn new(first: Sequence, last: Sequence, budget: Budget) -> Self {
+        Self { first, last, budget, entries: Vec::new() }
     }
 
-    /// Each layer is read until it alone fills the load: no later entry of it can be among the
-    /// first ones of all layers.
-    fn budget(&self) -> Budget {
-        Budget { bytes_left: self.bytes_max }
-    }
-
-    /// Takes what the layers in memory have. Gives what of redb does not count, or None if
-    /// nothing of redb counts.
-    fn take_layers(
-        &mut self,
-        load: Load,
-        live: Option<&QueueDelta>,
-        frozen: Option<&QueueDelta>,
-    ) -> Option<Ranges> {
-        let Load { first, last, .. } = load;
+    /// Takes what the layers in memory have under a name. Gives what of redb does not count, or
+    /// None if nothing of redb counts.
+    fn take_layers(&mut self, state: &State, name: QueueId) -> Option<Ranges> {
+        if !state.knows(name) {
+            return None;
+        }
+        let live = state.live.queues.get(&name);
+        let frozen = state.frozen.as_ref().filter(|_| !planted::is(Bug::FrozenOverlooked));
+        let frozen = frozen.and_then(|layer| layer.queues.get(&name));
         let mut settled = Ranges::default();
         for layer in [live, frozen].into_iter().flatten() {
-            let mut budget = self.budget();
-            for entry in layer.entries.range(first, last) {
-                if settled.contains(entry.sequence) {
-                    continue;
-                }
-                self.entries.entry(entry.sequence).or_insert(*entry);
-                if !budget.take(entry) {
-                    break;
-                }
-            }
+            self.take_entries(layer, &settled);
             if layer.deleted {
                 return None;
             }
-            settled.extend(&layer.settled.within(first, last));
+            let whole =
+                settled.extend_within(&layer.settled, self.first, self.last, LOAD_WINDOW_ENTRIES);
+            self.last = self.last.min(whole);
         }
         Some(settled)
     }
 
-    fn into_places(self, last: Sequence) -> Places {
-        let mut budget = self.budget();
-        let mut entries = Vec::with_capacity(self.entries.len());
-        for entry in self.entries.into_values() {
-            let through = entry.sequence;
-            let more = budget.take(&entry);
-            entries.push(entry);
-            if !more {
-                return Places { entries, through };
+    fn take_entries(&mut self, layer: &QueueDelta, settled: &Ranges) {
+        let mut budget = self.budget;
+        for (looked_at, entry) in (1..).zip(layer.entries.slots(self.first)) {
+            if entry.sequence > self.last {
+                return;
+            }
+            let waits = entry.segment != 0 && !settled.contains(entry.sequence);
+            if waits {
+                self.entries.push(*entry);
+            }
+            if (waits && !budget.take(entry)) || looked_at == LOAD_WINDOW_ENTRIES {
+                self.last = self.last.min(entry.sequence);
+                return;
             }
         }
-        Places { entries, through: last }
+    }
+
+    /// What was found, in order, each place once.
+    fn finish(&mut self) -> Vec<Entry> {
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.retain(|entry| entry.sequence <= self.last);
+        // Stable: of several with the same place the one that counts most stays in front.
+        entries.sort_by_key(|entry| entry.sequence);
+        entries.dedup_by_key(|entry| entry.sequence);
+        entries
     }
 }
 
-/// How many bytes a load may still take.
+/// How much a load may still take.
+#[derive(Debug, Clone, Copy)]
 struct Budget {
     bytes_left: usize,
+    messages_left: u32,
 }
 
 impl Budget {
     /// Takes an entry; false if it was the last one that may be taken.
     fn take(&mut self, entry: &Entry) -> bool {
         self.bytes_left = self.bytes_left.saturating_sub(entry.length as usize);
-        self.bytes_left > 0
+        self.messages_left = self.messages_left.saturating_sub(1);
+        self.bytes_left > 0 && self.messages_left > 0
     }
 }

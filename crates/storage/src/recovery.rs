@@ -1,20 +1,22 @@
 //! Opens a store: makes it if it is new, reads redb, replays the log behind the last checkpoint,
 //! and puts together what the engine needs to go on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use rustc_hash::FxHashMap;
-use warren_engine::{QueueId, Recovered, RecoveredMessage, RecoveredQueue, Waiting};
+use warren_engine::{QueueId, Recovered, RecoveredQueue, Waiting};
 
 use crate::checkpoint::NEW_SPARE;
-use crate::delta::Places;
-use crate::index::{self, Index, Meta};
+use crate::delta::{Entry, Places};
+use crate::index::{self, Counts, Index, Meta};
 use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::log::{Active, new_segment};
+use crate::planted::{self, Bug};
+use crate::ranges::Ranges;
 use crate::replay::Replay;
 use crate::shared::{Position, Segment, Shared, State};
+use crate::slot::Slot;
 use crate::topology::Topology;
 use crate::{Checkpointer, Disk, Error, Log, Options, Reader, RealDisk, segment};
 
@@ -86,19 +88,26 @@ pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, Error> {
     let index = open_index(disk.as_ref(), &options, &files)?;
     let Meta { log_key, covered } = index.meta()?;
 
-    let mut state = files.state(covered);
-    let mut topology = index.topology()?;
-    state.queues = topology.queues.keys().map(|queue| (*queue, Places::default())).collect();
-    for (queue, places) in index.places()? {
-        state.queues.entry(queue).and_modify(|known| *known = places);
-    }
+    index.forget_spilled()?;
+    let mut damaged = Vec::new();
+    let counts = index.counts(&mut damaged)?;
+    let mut topology = index.topology(&mut damaged)?;
+    let mut state = files.state(covered, &counts);
+    damaged.extend(missing_segments(disk.as_ref(), &state, &counts));
+    state.queues = topology
+        .queues
+        .keys()
+        .map(|queue| (*queue, counts.standings.get(queue).copied().unwrap_or_default().places))
+        .collect();
     let mut replay = Replay::new(disk.as_ref(), log_key, &mut state, &mut topology);
     let end = replay.run(covered)?;
     let mut report = replay.into_report();
-    let recovered = recovered(&index, &mut state, topology, disk.as_ref(), &mut report)?;
+    let recovered = recovered(&index, &state, topology, &counts, &mut damaged)?;
+    report.damaged.append(&mut damaged);
     state.retire_dead();
 
     let state = Mutex::new(state);
+    let index = Slot::new(index, disk.as_ref());
     let shared = Arc::new(Shared { disk, options, index, log_key, state, _lock: lock });
     shared.sync_log_folder()?;
     let mut checkpointer = Checkpointer::new(Arc::clone(&shared));
@@ -193,8 +202,11 @@ impl LogFiles {
         Ok(files)
     }
 
-    fn state(&self, covered: Position) -> State {
-        let segments = self.segments.iter().map(|(number, bytes)| (*number, Segment::new(*bytes)));
+    fn state(&self, covered: Position, counts: &Counts) -> State {
+        let segments = self.segments.iter().map(|(number, bytes)| {
+            let messages = counts.segments.get(number).copied().unwrap_or_default();
+            (*number, Segment { messages, ..Segment::new(*bytes) })
+        });
         State {
             segments: segments.collect(),
             covered,
@@ -205,72 +217,60 @@ impl LogFiles {
     }
 }
 
-/// Puts the state together from redb's rows and what the replay added and settled, and counts the
-/// messages in each segment.
+/// Segments that are not there though messages stand in them.
+fn missing_segments(disk: &dyn Disk, state: &State, counts: &Counts) -> Vec<Damage> {
+    let missing = counts
+        .segments
+        .iter()
+        .filter(|(number, messages)| **messages > 0 && !state.segments.contains_key(number));
+    let damage = missing.map(|(number, messages)| Damage {
+        file: disk.path(&segment::name(*number)),
+        offset: 0,
+        message: format!("the segment is missing, and {messages} messages stood in it"),
+    });
+    damage.collect()
+}
+
+/// Puts the state together from the standings of the queues and what the replay added and settled.
+/// Rows are read only where they were settled or replaced, and at both ends of a queue.
 fn recovered(
     index: &Index,
-    state: &mut State,
+    state: &State,
     topology: Topology,
-    disk: &dyn Disk,
-    report: &mut Report,
+    counts: &Counts,
+    damaged: &mut Vec<Damage>,
 ) -> Result<Recovered, Error> {
-    let mut messages: FxHashMap<QueueId, Vec<RecoveredMessage>> = FxHashMap::default();
-    let mut missing: BTreeMap<u32, u64> = BTreeMap::new();
-    index.each_row(|queue, entries| {
-        let delta = state.live.queues.get(&queue);
-        let waits =
-            topology.queues.contains_key(&queue) && delta.is_none_or(|delta| !delta.deleted);
-        let list = messages.entry(queue).or_default();
-        for entry in entries {
-            match state.segments.get_mut(&entry.segment) {
-                Some(segment) => segment.messages += 1,
-                None => *missing.entry(entry.segment).or_default() += 1,
-            }
-            if waits && delta.is_none_or(|delta| !delta.settled.contains(entry.sequence)) {
-                let body_bytes = entry.body_bytes;
-                list.push(RecoveredMessage { sequence: entry.sequence, body_bytes });
-            }
-        }
-    })?;
-    for (segment, messages) in missing {
-        report.damaged.push(Damage {
-            file: disk.path(&segment::name(segment)),
-            offset: 0,
-            message: format!("the segment is missing, and {messages} messages stood in it"),
-        });
-    }
-    let mut queues = Vec::with_capacity(topology.queues.len());
-    for (queue, record) in topology.queues {
-        let mut messages = messages.remove(&queue).unwrap_or_default();
+    let none = Ranges::default();
+    let touched: BTreeMap<QueueId, Ranges> =
+        state.live.queues.iter().map(|(queue, delta)| (*queue, delta.touched())).collect();
+    let touched = if planted::is(Bug::ReplayCountsSettled) { BTreeMap::new() } else { touched };
+    let with_rows = topology.queues.keys().filter_map(|queue| {
+        let standing = counts.standings.get(queue).filter(|one| one.tally.messages > 0)?;
+        let deleted = state.live.queues.get(queue).is_some_and(|delta| delta.deleted);
+        (!deleted).then(|| (*queue, *standing, touched.get(queue).unwrap_or(&none)))
+    });
+    let left: BTreeMap<QueueId, Waiting> = index.left(with_rows, damaged)?.into_iter().collect();
+    let queues = topology.queues.into_iter().map(|(queue, record)| {
+        let mut waiting = left.get(&queue).copied().unwrap_or_default();
         let mut places = state.queues.get(&queue).copied().unwrap_or_default();
         if let Some(delta) = state.live.queues.get(&queue) {
             // It began with what was before, and went on from there.
             places = delta.places;
-            merge(
-                &mut messages,
-                delta.entries.iter().map(|entry| RecoveredMessage {
-                    sequence: entry.sequence,
-                    body_bytes: entry.body_bytes,
-                }),
-            );
+            delta.entries.iter().for_each(|entry| add(&mut waiting, entry));
+            if planted::is(Bug::StandingCountedTwice) && waiting.messages > 1 {
+                waiting.messages += delta.entries.iter().count() as u64;
+            }
         }
         let Places { next_sequence, delivered_through } = places;
-        let waiting = Waiting {
-            first: messages.first().map_or(0, |message| message.sequence),
-            last: messages.last().map_or(0, |message| message.sequence),
-            messages: messages.len() as u64,
-            body_bytes: messages.iter().map(|message| u64::from(message.body_bytes)).sum(),
-        };
-        let queue = RecoveredQueue { record, next_sequence, delivered_through, waiting, messages };
-        queues.push(queue);
-    }
+        RecoveredQueue { record, next_sequence, delivered_through, waiting }
+    });
     Ok(Recovered {
+        queues: queues.collect(),
         exchanges: topology
             .exchanges
             .into_iter()
             .map(|((virtual_host, _), record)| (virtual_host, record))
             .collect(),
-        queues,
         bindings: topology
             .bindings
             .into_iter()
@@ -279,14 +279,12 @@ fn recovered(
     })
 }
 
-/// Adds messages; nearly always all of them come behind those that are there.
-fn merge(messages: &mut Vec<RecoveredMessage>, added: impl Iterator<Item = RecoveredMessage>) {
-    let last = messages.last().map_or(0, |message| message.sequence);
-    let before = messages.len();
-    messages.extend(added);
-    if messages.get(before).is_some_and(|message| message.sequence <= last) {
-        messages.sort_by_key(|message| message.sequence);
-        let mut seen = BTreeSet::new();
-        messages.retain(|message| seen.insert(message.sequence));
+fn add(waiting: &mut Waiting, entry: &Entry) {
+    if waiting.messages == 0 {
+        waiting.first = entry.sequence;
     }
+    waiting.first = waiting.first.min(entry.sequence);
+    waiting.last = waiting.last.max(entry.sequence);
+    waiting.messages += 1;
+    waiting.body_bytes += u64::from(entry.body_bytes);
 }

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use warren_engine::{QueueId, Write};
+
 use crate::bytes::Cursor;
 use crate::delta::Entry;
 use crate::limits::REPLAY_WINDOW_BYTES;
@@ -145,6 +147,10 @@ impl<'a> Replay<'a> {
     fn apply(&mut self, payload: &[u8], segment: u32, found: Found) {
         for write in Writes::new(payload) {
             match write {
+                // Messages that no restart survives.
+                Some(Replayed::Settled { queue, .. } | Replayed::Delivered { queue, .. })
+                    if queue.is_spilled() => {}
+                Some(Replayed::Topology(Write::QueueDeleted(queue))) if queue.is_spilled() => {}
                 Some(Replayed::Enqueued { message, queues }) => {
                     let entry = |sequence| Entry {
                         sequence,
@@ -153,7 +159,10 @@ impl<'a> Replay<'a> {
                         length: message.encoded.len() as u32,
                         body_bytes: body_bytes(message.encoded),
                     };
-                    for (queue, sequence) in queues {
+                    let lasts =
+                        |queue: &QueueId| !queue.is_spilled() || planted::is(Bug::SpilledComeBack);
+                    let lasting = queues.into_iter().filter(|(queue, _)| lasts(queue));
+                    for (queue, sequence) in lasting {
                         self.state.enqueue(queue, entry(sequence));
                     }
                 }
@@ -181,8 +190,10 @@ impl<'a> Replay<'a> {
         let (Some(bytes), Some(_), Some(number)) = (frame.u32(), frame.u32(), frame.u64()) else {
             return Ok(0);
         };
-        // Zeros, or what an earlier life of the file left: no record was begun here.
-        if bytes == 0 || number != self.next_record {
+        // Zeros, or what an earlier life of the file left: no record was begun here. But a record
+        // whose number alone has a flipped bit was.
+        let near = (number ^ self.next_record).count_ones() <= 1;
+        if !near || (number != self.next_record && !scan.fits_number(end, self.next_record)?) {
             return Ok(0);
         }
         Ok((u64::from(bytes) + RECORD_HEADER_BYTES as u64).min(left))

@@ -15,24 +15,33 @@ use crate::limits::ROW_BYTES_MAX;
 /// A packed entry takes at most this many bytes.
 const ENTRY_BYTES_MAX: usize = 40;
 
-/// Packs entries, which are in order, into rows: first place and value of each.
-pub(crate) fn pack(entries: &[Entry]) -> Vec<(Sequence, Vec<u8>)> {
-    let mut rows: Vec<(Sequence, Vec<u8>)> = Vec::new();
-    let mut before = start(0);
-    for entry in entries {
-        match rows.last_mut() {
-            Some((_, row)) if row.len() + ENTRY_BYTES_MAX <= ROW_BYTES_MAX => {
-                put_entry(row, &before, entry);
-            }
-            _ => {
-                let mut row = Vec::with_capacity(ROW_BYTES_MAX);
-                put_entry(&mut row, &start(entry.sequence), entry);
-                rows.push((entry.sequence, row));
-            }
+/// Packs entries, which come in order, into rows.
+#[derive(Debug, Default)]
+pub(crate) struct Packer {
+    row: Option<(Sequence, Vec<u8>, Entry)>,
+}
+
+impl Packer {
+    /// Adds an entry. Gives the row before if it is full: its first place and its value.
+    pub(crate) fn push(&mut self, entry: &Entry) -> Option<(Sequence, Vec<u8>)> {
+        if let Some((_, row, before)) = &mut self.row
+            && row.len() + ENTRY_BYTES_MAX <= ROW_BYTES_MAX
+        {
+            put_entry(row, before, entry);
+            *before = *entry;
+            return None;
         }
-        before = *entry;
+        let full = self.finish();
+        let mut row = Vec::with_capacity(64);
+        put_entry(&mut row, &start(entry.sequence), entry);
+        self.row = Some((entry.sequence, row, *entry));
+        full
     }
-    rows
+
+    /// The last row.
+    pub(crate) fn finish(&mut self) -> Option<(Sequence, Vec<u8>)> {
+        self.row.take().map(|(first, row, _)| (first, row))
+    }
 }
 
 /// The entries of a row; None if the bytes are not a row.
@@ -90,6 +99,13 @@ mod tests {
                 })
                 .collect()
         })
+    }
+
+    fn pack(entries: &[Entry]) -> Vec<(Sequence, Vec<u8>)> {
+        let mut packer = Packer::default();
+        let mut rows: Vec<_> = entries.iter().filter_map(|entry| packer.push(entry)).collect();
+        rows.extend(packer.finish());
+        rows
     }
 
     proptest! {

@@ -229,4 +229,20 @@ impl SegmentScan {
         let end = (offset + record_bytes).next_multiple_of(RECORD_ALIGNMENT as u32);
         Ok(Some(Found { number, payload: offset + frame_bytes, payload_bytes, end }))
     }
+
+    /// True if the record at `offset` would be whole with this number in place of its own.
+    ///
+    /// # Errors
+    /// Any error of the file.
+    pub(crate) fn fits_number(&mut self, offset: u32, number: u64) -> Result<bool, std::io::Error> {
+        let (key, segment) = (self.log_key, self.number);
+        let mut cursor = Cursor::new(self.slice(offset, 8)?);
+        let (Some(payload_bytes), Some(checksum)) = (cursor.u32(), cursor.u32()) else {
+            return Ok(false);
+        };
+        let bytes = payload_bytes.saturating_add(RECORD_HEADER_BYTES as u32);
+        let mut record = self.slice(offset, bytes)?.to_vec();
+        put_at(&mut record, 8, &number.to_le_bytes());
+        Ok(!record.is_empty() && record_checksum(&record, key, segment) == checksum)
+    }
 }

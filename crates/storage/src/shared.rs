@@ -12,8 +12,8 @@ use rustc_hash::FxHashMap;
 use warren_engine::{QueueId, Sequence, Write};
 
 use crate::delta::{Entry, Freed, Layer, Places, QueueDelta};
-use crate::index::Index;
 use crate::planted::{self, Bug};
+use crate::slot::Slot;
 use crate::{Disk, DiskLock, Error, Options, segment};
 
 /// The open store behind its three handles.
@@ -21,7 +21,7 @@ use crate::{Disk, DiskLock, Error, Options, segment};
 pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: Options,
-    pub(crate) index: Index,
+    pub(crate) index: Slot,
     /// Enters every checksum of the log; see [`Options::log_key`].
     pub(crate) log_key: u64,
     pub(crate) state: Mutex<State>,
@@ -41,7 +41,7 @@ impl Shared {
     /// Makes the names in the log's folder durable.
     pub(crate) fn sync_log_folder(&self) -> Result<(), Error> {
         let synced = self.disk.sync_folder(segment::FOLDER);
-        synced.map_err(|error| Error::io("sync", &self.disk.path(segment::FOLDER), &error))
+        synced.map_err(|error| Error::sync(&self.disk.path(segment::FOLDER), &error))
     }
 }
 
@@ -80,6 +80,8 @@ pub(crate) struct State {
     pub(crate) frozen: Option<Arc<Layer>>,
     /// All queues, with what was before `live`.
     pub(crate) queues: FxHashMap<QueueId, Places>,
+    /// The same for names of spilled messages that were used; they are never declared.
+    pub(crate) spilled: FxHashMap<QueueId, Places>,
     pub(crate) segments: BTreeMap<u32, Segment>,
     /// What redb covers.
     pub(crate) covered: Position,
@@ -88,21 +90,45 @@ pub(crate) struct State {
     /// Spare files that are ready.
     pub(crate) spares: Vec<u64>,
     pub(crate) next_spare: u64,
+    /// The file that is given back when the disk is full is there.
+    pub(crate) has_reserve: bool,
 }
 
 impl State {
-    /// The changes of a queue; None if there is no such queue, which is then left alone: what
-    /// comes late for a deleted queue must not bring it back.
-    fn queue(&mut self, queue: QueueId) -> Option<&mut QueueDelta> {
-        let places = *self.queues.get(&queue)?;
-        Some(self.live.queues.entry(queue).or_insert_with(|| QueueDelta::new(places)))
+    /// True if messages may stand under this name.
+    pub(crate) fn knows(&self, queue: QueueId) -> bool {
+        self.places(queue).is_some()
+    }
+
+    fn places(&self, queue: QueueId) -> Option<&Places> {
+        if queue.is_spilled() { self.spilled.get(&queue) } else { self.queues.get(&queue) }
+    }
+
+    /// Changes a queue. If there is no such queue, it is left alone: what comes late for a deleted
+    /// queue must not bring it back.
+    fn change(&mut self, queue: QueueId, change: impl FnOnce(&mut QueueDelta)) {
+        let Some(places) = self.places(queue).copied() else { return };
+        let delta = self.live.queues.entry(queue).or_insert_with(|| QueueDelta::new(places));
+        let before = delta.held();
+        change(delta);
+        self.live.held = self.live.held + delta.held() - before;
     }
 
     /// A message entered a queue.
     pub(crate) fn enqueue(&mut self, queue: QueueId, entry: Entry) {
-        let Some(delta) = self.queue(queue) else { return };
-        delta.places.given(entry.sequence);
-        let replaced = delta.entries.insert(entry);
+        if queue.is_spilled() {
+            self.spilled.entry(queue).or_default();
+        }
+        let mut replaced = None;
+        let mut is_known = false;
+        self.change(queue, |delta| {
+            delta.places.given(entry.sequence);
+            replaced = delta.entries.insert(entry);
+            is_known = true;
+        });
+        if !is_known {
+            return;
+        }
         if let Some(segment) = self.segments.get_mut(&entry.segment) {
             segment.messages += 1;
         }
@@ -114,36 +140,30 @@ impl State {
     /// Messages left a queue.
     pub(crate) fn settle(&mut self, queue: QueueId, first: Sequence, last: Sequence) {
         let mut freed = Freed::default();
-        if let Some(delta) = self.queue(queue) {
-            delta.settle(first, last, &mut freed);
-        }
+        self.change(queue, |delta| delta.settle(first, last, &mut freed));
         self.release_all(&freed);
     }
 
     /// A queue was delivered up to a place.
     pub(crate) fn deliver(&mut self, queue: QueueId, through: Sequence) {
-        if let Some(delta) = self.queue(queue) {
-            delta.places.delivered(through);
-        }
+        self.change(queue, |delta| delta.places.delivered(through));
     }
 
     /// The topology changed.
     pub(crate) fn change_topology(&mut self, write: Write) {
         match &write {
-            Write::QueueDeclared(record) => {
-                self.queues.entry(record.id).or_default();
-                self.queue(record.id);
+            Write::QueueDeclared(record) if !self.queues.contains_key(&record.id) => {
+                self.queues.insert(record.id, Places::default());
+                // Rows under its number may be left of a queue whose record was damaged.
+                let delta = QueueDelta { deleted: true, ..QueueDelta::new(Places::default()) };
+                self.live.queues.entry(record.id).or_insert(delta);
             }
+            Write::QueueDeclared(record) => self.change(record.id, |_| {}),
             Write::QueueDeleted(queue) => {
-                let mut freed = Freed::default();
-                let mut delta = QueueDelta { deleted: true, ..QueueDelta::new(Places::default()) };
-                if let Some(mut before) = self.live.queues.remove(queue) {
-                    before.entries.settle(0, Sequence::MAX, &mut freed);
-                    delta.places.next_sequence = before.places.next_sequence;
+                self.delete_queue(*queue);
+                if queue.is_spilled() {
+                    return;
                 }
-                self.live.queues.insert(*queue, delta);
-                self.queues.remove(queue);
-                self.release_all(&freed);
             }
             Write::ExchangeDeclared(..)
             | Write::ExchangeDeleted(..)
@@ -156,12 +176,32 @@ impl State {
         self.live.topology.push(write);
     }
 
+    fn delete_queue(&mut self, queue: QueueId) {
+        if queue.is_spilled() && self.spilled.remove(&queue).is_none() {
+            return;
+        }
+        let mut freed = Freed::default();
+        let mut delta = QueueDelta { deleted: true, ..QueueDelta::new(Places::default()) };
+        if let Some(mut before) = self.live.queues.remove(&queue) {
+            self.live.held = self.live.held.saturating_sub(before.held());
+            before.entries.settle(0, Sequence::MAX, &mut freed);
+            delta.places.next_sequence = before.places.next_sequence;
+        }
+        self.live.queues.insert(queue, delta);
+        self.queues.remove(&queue);
+        self.release_all(&freed);
+    }
+
     /// Begins a new live layer and gives the old one, which stays readable until the checkpoint
     /// that moves it is finished.
     pub(crate) fn freeze(&mut self) -> Arc<Layer> {
         let layer = Arc::new(std::mem::take(&mut self.live));
         for (queue, delta) in &layer.queues {
-            if let Some(places) = self.queues.get_mut(queue) {
+            let known = match queue.is_spilled() {
+                true => self.spilled.get_mut(queue),
+                false => self.queues.get_mut(queue),
+            };
+            if let Some(places) = known {
                 *places = delta.places;
             }
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use warren_server::StorageOptions;
 use warren_server::config::{Config, Password};
+use warren_server::limits::DISK_FREE_BYTES;
 
 use crate::cli::Server;
 use crate::logs::{Format, Level};
@@ -43,6 +44,8 @@ struct File {
     frame_max: u32,
     channel_max: u16,
     message_bytes_max: u64,
+    disk_free_limit: u64,
+    memory_limit: Option<u64>,
     storage: Storage,
 }
 
@@ -71,6 +74,8 @@ impl Default for File {
             frame_max: 131_072,
             channel_max: 2047,
             message_bytes_max: 16 * 1024 * 1024,
+            disk_free_limit: DISK_FREE_BYTES,
+            memory_limit: None,
             storage: Storage::default(),
         }
     }
@@ -127,6 +132,8 @@ impl Settings {
                 frame_max: file.frame_max,
                 channel_max: file.channel_max,
                 message_bytes_max: file.message_bytes_max,
+                disk_free_limit: file.disk_free_limit,
+                memory_limit: file.memory_limit,
                 checkpoint_interval: Duration::from_secs(checkpoint_seconds),
                 storage: StorageOptions {
                     segment_bytes,

@@ -17,7 +17,8 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 pub(crate) fn check(health: &Health) -> ExitCode {
     match ask(health) {
         Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => {
-            println!("ok");
+            // It is well also while publishers wait, and says so.
+            println!("{}", answer.split("\r\n\r\n").nth(1).unwrap_or("ok").trim_end());
             ExitCode::SUCCESS
         }
         Ok(answer) => {

@@ -44,6 +44,8 @@ pub(crate) struct Durable {
 pub(crate) struct Found {
     pub(crate) exchanges: Vec<ExchangeRecord>,
     pub(crate) bindings: Vec<BindingRecord>,
+    /// What the recovery says it could not read.
+    pub(crate) damaged: Vec<String>,
     /// With each message whether it is known as delivered.
     pub(crate) queues: Vec<(QueueRecord, Vec<(MessageId, bool)>)>,
 }

@@ -1,35 +1,70 @@
-//! A restart: what was found must be the state of the last sync, or that with the record that was
-//! being written, whole. Nothing that a client was told may be missing.
+//! A restart: what was found must be the state of the last sync, with records that were written
+//! since, each whole or not at all. Nothing that a client was told may be missing.
 
 use std::collections::BTreeMap;
 
 use super::{Copy, Durable, Found, Model, Queue, Topology};
 use crate::Violation;
+use crate::committer::Unsynced;
 
 impl Model {
-    /// Compares with what a restart found. If a record was being written, it held all up to
-    /// command `in_flight`. Goes on from what was found.
-    pub(crate) fn restarted(&mut self, found: &Found, in_flight: u64) -> Result<(), Violation> {
-        let mut newer = self.durable.clone();
-        for (_, change) in self.changes.iter().take_while(|(op, _)| *op <= in_flight) {
-            newer.apply(change);
-        }
-        let matched = match newer.compare(found) {
-            Ok(()) => in_flight.max(self.synced_op),
-            Err(newest) => {
-                let older = self.durable.compare(found);
-                // Where a record was being written, that with it is as likely meant.
-                older.map_err(|older| if in_flight > self.synced_op { newest } else { older })?;
-                newer = self.durable.clone();
-                self.synced_op
+    /// Compares with what a restart found, where the log held `unsynced` records. Goes on from what
+    /// was found.
+    pub(crate) fn restarted(
+        &mut self,
+        found: &Found,
+        unsynced: &Unsynced,
+    ) -> Result<(), Violation> {
+        let (mut matched, mut reason) = (None, None);
+        for records in self.candidates(unsynced) {
+            let mut state = self.durable.clone();
+            for (op, change) in &self.changes {
+                if records.iter().any(|(after, last)| op > after && op <= last) {
+                    state.apply(change);
+                }
             }
+            match state.compare(found) {
+                Ok(()) => {
+                    matched = Some((state, records));
+                    break;
+                }
+                // The first one has everything: what differs from it says most.
+                Err(violation) => drop(reason.get_or_insert(violation)),
+            }
+        }
+        let Some((state, records)) = matched else {
+            let text = || Violation::new("P1", "nothing is found");
+            return Err(reason.unwrap_or_else(text));
         };
-        if let Some(promise) = self.promises.iter().find(|promise| promise.op > matched) {
+        let kept = |op: u64| records.iter().any(|(after, last)| op > *after && op <= *last);
+        if let Some(promise) = self.promises.iter().find(|promise| !kept(promise.op)) {
             let text = format!("{}, which is not so after a restart", promise.text);
             return Err(Violation::new(promise.property, text));
         }
-        self.go_on(newer);
+        self.go_on(state);
         Ok(())
+    }
+
+    /// The records that may be there, each by the commands that it begins behind and ends with, the
+    /// most likely choice first. After a kill all that were written are there; after a power cut
+    /// any of them, each whole or not at all.
+    fn candidates(&self, unsynced: &Unsynced) -> Vec<Vec<(u64, u64)>> {
+        let mut after = self.synced_op;
+        let mut records = vec![];
+        for op in unsynced.written.iter().copied().chain(unsynced.in_flight) {
+            records.push((after, op));
+            after = op;
+        }
+        let sure = if unsynced.power_cut { 0 } else { unsynced.written.len() };
+        let open = records.len() - sure;
+        let choices = (0..1_usize << open).rev();
+        choices
+            .map(|choice| {
+                let is_there = |at: usize| at < sure || choice >> (at - sure) & 1 == 1;
+                let kept = records.iter().enumerate().filter(|(at, _)| is_there(*at));
+                kept.map(|(_, record)| *record).collect()
+            })
+            .collect()
     }
 
     fn go_on(&mut self, durable: Durable) {

@@ -13,7 +13,7 @@ enum Bug {
     Store(InStore),
 }
 
-const BUGS: [Bug; 30] = [
+const BUGS: [Bug; 37] = [
     Bug::Engine(InEngine::ConfirmBeforeSync),
     Bug::Engine(InEngine::CloseBeforeSync),
     Bug::Engine(InEngine::DeclareBeforeSync),
@@ -33,6 +33,10 @@ const BUGS: [Bug; 30] = [
     Bug::Engine(InEngine::BindingStays),
     Bug::Engine(InEngine::QueueNumberReused),
     Bug::Engine(InEngine::LoadBringsBack),
+    Bug::Engine(InEngine::PageInForgetsLast),
+    Bug::Engine(InEngine::NewOvertakesDisk),
+    Bug::Engine(InEngine::SpilledSettledAsDurable),
+    Bug::Engine(InEngine::PurgeLeavesRange),
     Bug::Store(InStore::SyncSkipped),
     Bug::Store(InStore::CoveredTooFar),
     Bug::Store(InStore::SegmentDeletedAlive),
@@ -44,6 +48,9 @@ const BUGS: [Bug; 30] = [
     Bug::Store(InStore::FrozenOverlooked),
     Bug::Store(InStore::RowLosesLast),
     Bug::Store(InStore::DeletedRowsStay),
+    Bug::Store(InStore::SpilledComeBack),
+    Bug::Store(InStore::ReplayCountsSettled),
+    Bug::Store(InStore::StandingCountedTwice),
 ];
 
 fn plant(bug: Option<Bug>) {

@@ -237,13 +237,15 @@ fn more_channels_than_agreed_are_refused() {
     let broker = Broker::start();
     let tune = Tune { channel_max: 3, ..Tune::default() };
     let mut wire = Wire::open_with(broker.amqp_address(), tune);
-    for channel in 1..=3 {
+    // The number of channels counts, not their numbers.
+    for channel in [1, 65_535, 3_000] {
         wire.open_channel(channel);
     }
-    wire.send_method(4, (20, 10), &[0]);
+    wire.send_method(2, (20, 10), &[0]);
     let close = wire.expect_close();
-    assert!(close.whole_connection, "{close:?}");
-    assert!([504, 530].contains(&close.code), "{close:?}");
+    let text = "number of channels opened (3) has reached the negotiated channel_max (3)";
+    assert_eq!((close.code, close.text), (530, format!("NOT_ALLOWED - {text}")));
+    assert!(close.whole_connection);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
 mod acknowledge;
+mod alarms;
 mod architecture;
 mod bad_input;
 mod clients;
@@ -11,9 +12,11 @@ mod disk_full;
 mod docs;
 mod durability;
 mod examples;
+mod flood;
 mod handshake;
 mod kill_rounds;
 mod last_things;
+mod load_generator;
 mod prefetch;
 mod process;
 mod publish;

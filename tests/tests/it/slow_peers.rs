@@ -1,10 +1,13 @@
 //! Clients that do not read what they asked for: the broker's memory stays bounded, and others
 //! are served as before.
 
+use crate::flood::Flood;
 use crate::handshake::a_connection_works;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use warren_tests::wire::{BODY, HEADER, content_header, frame, method_frame, publish_arguments};
+use warren_tests::wire::{
+    BODY, HEADER, content_header, frame, method_frame, publish_arguments, short_string,
+};
 use warren_tests::{Broker, GLANCE, Wire, eventually};
 
 /// The flag of `basic.consume` for a consumer that does not acknowledge.
@@ -15,6 +18,9 @@ const DELIVER: (u16, u16) = (60, 60);
 const CONFIRM_SELECT: (u16, u16) = (85, 10);
 const CONFIRM_SELECT_OK: (u16, u16) = (85, 11);
 const ACK: (u16, u16) = (60, 80);
+/// The answers to `basic.get`.
+const GET_OK: (u16, u16) = (60, 71);
+const GET_EMPTY: (u16, u16) = (60, 72);
 /// How much the broker may hold in all for a client that does not read. The kernel's buffers on
 /// both sides of the socket do not count: they are not the broker's memory.
 const MEMORY_LIMIT_BYTES: u64 = 128 * 1024 * 1024;
@@ -149,4 +155,36 @@ fn a_client_that_reads_no_replies_is_not_served_without_end() {
     a_connection_works(&broker);
     let grown = broker.resident_bytes().saturating_sub(before);
     assert!(grown < 64 * 1024 * 1024, "replies nobody reads took {grown} bytes");
+}
+
+#[test]
+fn gets_of_large_messages_that_nobody_reads_take_bounded_memory_and_are_all_answered() {
+    const LARGE_BYTES: usize = 100 * 1024;
+    const GETS: usize = 2500;
+    let broker = Broker::own();
+    let mut flood = Flood::open(&broker, "large", LARGE_BYTES, true);
+    assert!(flood.send_until(GETS as u64), "the broker reads");
+    flood.wait_until_confirmed(GETS as u64);
+    let before = broker.resident_bytes();
+    let mut deaf = Wire::open_channel_1(broker.amqp_address());
+    let mut get = vec![0, 0];
+    get.extend(short_string("large"));
+    get.push(1);
+    deaf.send(&method_frame(1, (60, 70), &get).repeat(GETS));
+    // Others are served meanwhile, by gets from the same queue as well.
+    for _ in 0..20 {
+        a_connection_works(&broker);
+        let mut other = Wire::open_channel_1(broker.amqp_address());
+        other.send_method(1, (60, 70), &get);
+        other.expect_method(1, GET_OK);
+    }
+    let grown = broker.resident_bytes().saturating_sub(before);
+    assert!(grown < MEMORY_LIMIT_BYTES, "{} MiB more than before", grown / 1024 / 1024);
+    let (mut answers, mut bodies) = (0, 0);
+    while answers < GETS {
+        let frame = deaf.read_frame().expect("the broker answers");
+        answers += usize::from(matches!(frame.method(), Some(GET_OK | GET_EMPTY)));
+        bodies += usize::from(frame.method() == Some(GET_OK));
+    }
+    assert_eq!(bodies, GETS - 20);
 }

@@ -70,7 +70,7 @@ impl Connection {
             return Err(frame.unknown());
         }
         let ids = frame.method_ids();
-        let state = self.channels.get(usize::from(frame.channel)).unwrap_or(&Channel::Free);
+        let state = self.channels.get(frame.channel).unwrap_or(&Channel::Free);
         match state {
             Channel::Free if frame.kind == frame::METHOD && ids == (20, 10) => self.open(frame),
             Channel::Free => {
@@ -96,9 +96,13 @@ impl Connection {
 
     fn open<'i>(&mut self, frame: Frame<'_>) -> Result<Found<'i>, Failure> {
         let channel = frame.channel;
-        if channel > self.channel_max {
-            let text = format!("channel {channel} is above channel_max ({})", self.channel_max);
-            return Err(Failure::new(ReplyCode::ChannelError, text).by((20, 10)));
+        let (used, most) = (self.channels.used(), self.channel_max);
+        // One whose close crossed ours is counted already.
+        if used >= usize::from(most) && !matches!(self.channel(channel), Some(Channel::Crossed)) {
+            let text = format!(
+                "number of channels opened ({used}) has reached the negotiated channel_max ({most})"
+            );
+            return Err(Failure::new(ReplyCode::NotAllowed, text));
         }
         decode(frame, (20, 10))?;
         self.set_channel(channel, Channel::Open);
@@ -211,12 +215,7 @@ impl Connection {
 
     /// Puts a channel into a state, and drops the unfinished message it had.
     pub(super) fn set_channel(&mut self, channel: u16, state: Channel) {
-        let index = usize::from(channel);
-        if index >= self.channels.len() {
-            self.channels.resize_with(index + 1, Channel::default);
-        }
-        let Some(slot) = self.channels.get_mut(index) else { return };
-        if let Channel::Content(assembly) = std::mem::replace(slot, state) {
+        if let Channel::Content(assembly) = self.channels.set(channel, state) {
             self.discard(&assembly);
         }
     }

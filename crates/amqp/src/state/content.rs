@@ -85,8 +85,7 @@ impl Connection {
         frame: Frame<'i>,
         ids: (u16, u16),
     ) -> Result<Found<'i>, Failure> {
-        let Some(Channel::Content(assembly)) = self.channels.get_mut(usize::from(frame.channel))
-        else {
+        let Some(Channel::Content(assembly)) = self.channels.get_mut(frame.channel) else {
             return Ok(Found::Nothing);
         };
         match (assembly.body_bytes, frame.kind) {
@@ -125,7 +124,7 @@ impl Connection {
             return Ok(Found::Event(self.too_large(channel, header.body_bytes)));
         }
         self.hold(header.properties.len())?;
-        let Some(Channel::Content(assembly)) = self.channels.get_mut(usize::from(channel)) else {
+        let Some(Channel::Content(assembly)) = self.channels.get_mut(channel) else {
             return Ok(Found::Nothing);
         };
         assembly.properties.extend_from_slice(header.properties);
@@ -143,7 +142,7 @@ impl Connection {
         body_bytes: u64,
     ) -> Result<Found<'i>, Failure> {
         let Frame { channel, payload, .. } = frame;
-        let Some(Channel::Content(assembly)) = self.channels.get_mut(usize::from(channel)) else {
+        let Some(Channel::Content(assembly)) = self.channels.get_mut(channel) else {
             return Ok(Found::Nothing);
         };
         let total = assembly.body.len() as u64 + payload.len() as u64;
@@ -156,7 +155,7 @@ impl Connection {
             return Ok(Found::Message(Some(payload)));
         }
         self.hold(payload.len())?;
-        let Some(Channel::Content(assembly)) = self.channels.get_mut(usize::from(channel)) else {
+        let Some(Channel::Content(assembly)) = self.channels.get_mut(channel) else {
             return Ok(Found::Nothing);
         };
         assembly.extend_body(payload, body_bytes);
@@ -181,7 +180,7 @@ impl Connection {
 
     /// The channel's message becomes the completed one.
     fn complete(&mut self, channel: u16) {
-        let Some(slot) = self.channels.get_mut(usize::from(channel)) else { return };
+        let Some(slot) = self.channels.get_mut(channel) else { return };
         if let Channel::Content(assembly) = std::mem::replace(slot, Channel::Open) {
             self.unfinished_bytes = self.unfinished_bytes.saturating_sub(assembly.held_bytes());
             self.completed = Some(assembly);

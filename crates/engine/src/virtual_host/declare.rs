@@ -7,7 +7,9 @@ use crate::command::Declaration;
 use crate::error::Inequivalence;
 use crate::planted::{self, Bug};
 use crate::queue::{ConsumerKey, Queue};
-use crate::record::{BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueRecord, Write};
+use crate::record::{
+    BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueRecord, Waiting, Write,
+};
 use crate::topology::{Removed, Topology};
 use crate::{Effects, Error, Event, QueueId, Reply, SessionId, arguments};
 
@@ -169,7 +171,7 @@ impl VirtualHost {
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let reply = Reply::QueueDeclareOk {
             queue: queue.record.name.clone(),
-            message_count: queue.ready.len() as u32,
+            message_count: count(queue.backlog.len()),
             consumer_count: queue.consumers.len() as u32,
         };
         let name = queue.record.name.clone();
@@ -201,10 +203,10 @@ impl VirtualHost {
         if if_unused && !queue.consumers.is_empty() {
             return Err(self.in_use("queue", &name).into());
         }
-        if if_empty && !queue.ready.is_empty() {
+        if if_empty && !queue.backlog.is_empty() {
             return Err(Error::NotEmpty { name, vhost: self.name.clone() }.into());
         }
-        let message_count = queue.ready.len() as u32;
+        let message_count = count(queue.backlog.len());
         let durable = queue.is_durable();
         self.remove_queue(id, effects);
         let reply = Reply::QueueDeleteOk { message_count };
@@ -220,17 +222,18 @@ impl VirtualHost {
         }
         self.write_removed(removed, effects);
         let Some(queue) = self.queues.remove(&id) else { return };
+        self.memory.changed(queue.resident_bytes(), 0);
         if queue.is_durable() {
             effects.writes.push(Write::QueueDeleted(id));
+        }
+        if queue.has_spilled {
+            effects.writes.push(Write::QueueDeleted(id.spilled()));
         }
         if let Some(owner) = queue.owner.and_then(|owner| self.sessions.get_mut(&owner)) {
             owner.exclusive_queues.remove(&id);
         }
         for waiting in queue.waiting_gets {
-            let at = (waiting.session, waiting.channel);
-            if self.channel(at).is_some_and(|channel| channel.incarnation == waiting.incarnation) {
-                self.reply(at, Reply::GetEmpty, false, effects);
-            }
+            self.answer_without_queue(waiting, effects);
         }
         for ConsumerKey { session, channel, number } in queue.consumers {
             if let Some(state) = self.channel_mut((session, channel)) {
@@ -250,15 +253,26 @@ impl VirtualHost {
     ) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
         let id = self.accessible_queue(at.0, &name)?;
-        let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
-        let purged = queue.purge();
+        let Some(purged) = self.with_queue(id, Queue::purge) else {
+            return Ok(());
+        };
+        let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let durable = queue.is_durable();
-        let written =
-            purged.len() - usize::from(planted::is(Bug::PurgeNotWritten)).min(purged.len());
-        for entry in purged.iter().take(written).filter(|entry| entry.durable) {
-            effects.settled(id, entry.sequence);
+        let forgotten = usize::from(planted::is(Bug::PurgeNotWritten));
+        let written = purged.head.len().saturating_sub(forgotten);
+        for entry in purged.head.iter().take(written) {
+            if let Some(id) = entry.kept.under(id) {
+                effects.settled(id, entry.sequence);
+            }
         }
-        let reply = Reply::QueuePurgeOk { message_count: purged.len() as u32 };
+        let on_disk = purged.on_disk.filter(|_| !planted::is(Bug::PurgeLeavesRange));
+        if let Some(Waiting { first, last, .. }) = on_disk {
+            let names = [durable.then_some(id), queue.has_spilled.then_some(id.spilled())];
+            for queue in names.into_iter().flatten() {
+                effects.writes.push(Write::Settled { queue, first, last });
+            }
+        }
+        let reply = Reply::QueuePurgeOk { message_count: count(purged.len()) };
         self.reply_unless(no_wait, at, reply, durable, effects);
         Ok(())
     }
@@ -423,6 +437,11 @@ fn exchange_name(destination: &Destination) -> Option<&String> {
         Destination::Exchange(name) => Some(name),
         Destination::Queue(_) => None,
     }
+}
+
+/// A count as replies have it.
+pub(super) fn count(messages: u64) -> u32 {
+    u32::try_from(messages).unwrap_or(u32::MAX)
 }
 
 fn flag(name: &'static str, received: bool, current: bool) -> Option<Difference> {

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::VirtualHost;
 use crate::effect::delivery_weight;
-use crate::queue::{ConsumerKey, Queue};
+use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Delivery, Session};
 use crate::{Effects, Event, QueueId, SessionId};
 
@@ -36,22 +36,32 @@ impl VirtualHost {
     }
 
     fn dispatch(&mut self, id: QueueId, effects: &mut Effects) {
+        let shares = self.shares();
         let Some(queue) = self.queues.get_mut(&id) else { return };
-        Self::deliver(queue, &mut self.sessions, effects);
+        let before = queue.resident_bytes();
+        let delivered = Self::deliver(queue, &mut self.sessions, shares, effects);
+        if delivered {
+            // What comes next is there before it is wanted.
+            effects.loads.extend(queue.backlog.load(id));
+        }
+        self.memory.changed(before, queue.resident_bytes());
         if let Some(through) = queue.take_delivered() {
             effects.delivered(id, through);
         }
     }
 
-    /// Delivers from a queue until it is empty, nobody has credit, or a content is on disk.
+    /// Delivers from a queue until it is empty, nobody has credit, or a content is on disk. True if
+    /// something was delivered or is waited for.
     fn deliver(
         queue: &mut Queue,
         sessions: &mut FxHashMap<SessionId, Session>,
+        shares: Shares,
         effects: &mut Effects,
-    ) {
+    ) -> bool {
         let id = queue.record.id;
-        while !queue.ready.is_empty() {
-            let Some(key) = queue.round.pop_front() else { return };
+        let mut delivered = false;
+        while !queue.backlog.is_empty() {
+            let Some(key) = queue.round.pop_front() else { return delivered };
             let Some(session) = sessions.get_mut(&key.session) else { continue };
             let outbox_is_full = session.outbox_is_full();
             let Some(channel) = session.channels.get_mut(&key.channel) else { continue };
@@ -71,19 +81,24 @@ impl VirtualHost {
             let no_ack = consumer.no_ack;
             queue.round.push_back(key);
             while turn > 0 && session.outbox_bytes < crate::limits::OUTBOX_BYTES {
-                let popped = if no_ack { queue.pop_for_good() } else { queue.pop() };
+                let popped = match no_ack {
+                    true => queue.backlog.pop_for_good(),
+                    false => queue.next_delivery(shares, effects),
+                };
                 let Some((entry, message)) = popped else {
                     // The queue is empty, or the next content is on disk. Then a consumer that got
                     // nothing keeps its turn: it would be passed over at every load otherwise.
                     if turn == whole_turn {
                         queue.round.rotate_right(1);
                     }
-                    effects.loads.extend(queue.load());
-                    return;
+                    return true;
                 };
+                delivered = true;
                 turn -= 1;
                 session.outbox_bytes += delivery_weight(&message);
-                let Some(channel) = session.channels.get_mut(&key.channel) else { return };
+                let Some(channel) = session.channels.get_mut(&key.channel) else {
+                    return delivered;
+                };
                 let delivery_tag = channel.next_delivery_tag();
                 let redelivered = entry.redelivered;
                 if !no_ack {
@@ -91,14 +106,12 @@ impl VirtualHost {
                     if let Some(consumer) = channel.consumers.get_mut(&key.number) {
                         consumer.in_flight += 1;
                     }
-                    queue.unacknowledged += 1;
-                    queue.note_delivered(&entry);
                     let consumer = Some(key.number);
                     let delivery = Delivery { tag: delivery_tag, consumer, queue: id, entry };
                     channel.unacknowledged.push(delivery);
-                } else if entry.durable {
-                    channel.has_settled = true;
-                    effects.settled(id, entry.sequence);
+                } else if let Some(name) = entry.kept.under(id) {
+                    channel.has_settled |= entry.is_durable();
+                    effects.settled(name, entry.sequence);
                 }
                 let event = Event::Deliver {
                     channel: key.channel,
@@ -110,6 +123,7 @@ impl VirtualHost {
                 effects.send(key.session, event);
             }
         }
+        delivered
     }
 
     /// A consumer may have credit again.

@@ -17,41 +17,38 @@ impl VirtualHost {
     }
 
     fn check_queues(&self) -> Result<(), String> {
-        let mut unacknowledged: FxHashMap<QueueId, usize> = FxHashMap::default();
+        let mut unacknowledged: FxHashMap<QueueId, (usize, usize)> = FxHashMap::default();
         for session in self.sessions.values() {
             for channel in session.channels.values() {
                 for delivery in channel.unacknowledged.iter() {
-                    *unacknowledged.entry(delivery.queue).or_default() += 1;
+                    let (count, bytes) = unacknowledged.entry(delivery.queue).or_default();
+                    *count += 1;
+                    *bytes += delivery.entry.resident_bytes();
                 }
             }
         }
+        let mut resident_bytes = 0;
         for (id, queue) in &self.queues {
             let name = &queue.record.name;
             let found = unacknowledged.get(id).copied().unwrap_or_default();
-            if queue.unacknowledged != found {
-                let counted = queue.unacknowledged;
-                return Err(format!("queue {name}: {counted} unacknowledged, {found} on channels"));
-            }
-            let ascending = queue.ready.iter().is_sorted_by(|a, b| a.sequence < b.sequence);
-            if !ascending {
-                return Err(format!("queue {name}: ready messages are out of order"));
-            }
-            let bytes: u64 = queue.ready.iter().map(|entry| u64::from(entry.body_bytes)).sum();
-            if bytes != queue.ready_bytes {
+            let counted = (queue.unacknowledged, queue.unacknowledged_bytes);
+            if counted != found {
                 return Err(format!(
-                    "queue {name}: {} ready bytes, {bytes} found",
-                    queue.ready_bytes
+                    "queue {name}: {counted:?} unacknowledged and their bytes, {found:?} on channels"
                 ));
             }
-            let resident: usize = queue.ready.iter().map(crate::queue::Entry::resident_bytes).sum();
-            if resident != queue.resident_bytes {
-                let counted = queue.resident_bytes;
-                return Err(format!("queue {name}: {counted} resident bytes, {resident} found"));
+            resident_bytes += queue.resident_bytes();
+            if let Err(fault) = queue.backlog.check() {
+                return Err(format!("queue {name}: {fault}"));
             }
             if queue.is_dirty {
                 return Err(format!("queue {name}: still to be dispatched"));
             }
             self.check_consumers(queue)?;
+        }
+        if resident_bytes != self.memory.resident_bytes {
+            let counted = self.memory.resident_bytes;
+            return Err(format!("{counted} resident bytes counted, {resident_bytes} found"));
         }
         if self.topology.queue_ids().count() != self.queues.len() {
             return Err("the topology has other queues than the virtual host".to_owned());
@@ -76,7 +73,7 @@ impl VirtualHost {
                 return Err(format!("queue {name}: consumer {key:?} has {turns} turns"));
             }
             let full = session.is_some_and(crate::session::Session::outbox_is_full);
-            let waits = queue.ready.front().is_some_and(|entry| entry.message.is_some());
+            let waits = queue.backlog.has_next();
             if waits && !full && channel.credit(consumer) > 0 {
                 return Err(format!("queue {name}: a message waits, {key:?} has credit"));
             }

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::VirtualHost;
 use crate::command::PublishBatch;
+use crate::effect::Unfinished;
 use crate::planted::{self, Bug};
 use crate::record::Write;
 use crate::topology::Route;
@@ -47,11 +48,23 @@ impl Confirms {
 
 impl VirtualHost {
     pub(super) fn publish(&mut self, batch: PublishBatch, effects: &mut Effects) {
+        self.publish_from(Unfinished { batch, first: 0 }, effects);
+    }
+
+    /// Publishes the messages of a batch, up to a number of copies in queues.
+    pub(super) fn publish_from(&mut self, unfinished: Unfinished, effects: &mut Effects) {
+        let Unfinished { batch, first } = unfinished;
         let session = batch.session;
+        let mut copies_left = limits::PUBLISH_STEP_COPIES;
         let mut confirms = Confirms::default();
         // Neighbours in a batch mostly have the same address, and so the same route.
         let mut known: Option<(Message, Route)> = None;
-        for (index, (channel, mandatory)) in batch.publishes.into_iter().enumerate() {
+        for (index, &(channel, mandatory)) in batch.publishes.iter().enumerate().skip(first) {
+            if copies_left == 0 {
+                confirms.finish(session, effects);
+                effects.unfinished = Some(Unfinished { batch, first: index });
+                return;
+            }
             let Some(message) = Message::new(&batch.messages, index as u32) else { break };
             let Some(confirm) = self.count_publish(session, channel) else { continue };
             if known.as_ref().is_some_and(|(before, _)| before.address() != message.address()) {
@@ -70,6 +83,7 @@ impl VirtualHost {
                     }
                 },
             };
+            copies_left = copies_left.saturating_sub(route.iter().len());
             let durable = self.enqueue(&message, &route, effects);
             if route.is_empty() && mandatory && !planted::is(Bug::ReturnForgotten) {
                 effects.send(session, Event::Return { channel, message });
@@ -113,32 +127,33 @@ impl VirtualHost {
     /// Puts a message into its queues. True if it must survive a restart in one of them.
     fn enqueue(&mut self, message: &Message, route: &Route, effects: &mut Effects) -> bool {
         let mut written = SmallVec::new();
-        let resident_max = self.resident_max();
+        let mut survives = false;
+        let is_persistent = message.is_persistent();
+        let queues = self.queues.len();
         for id in route.iter() {
             if planted::is(Bug::FanOutLosesCopy) && route.len() > 1 && route.last() == Some(id) {
                 continue;
             }
             let Some(queue) = self.queues.get_mut(id) else { continue };
-            let durable = message.is_persistent() && queue.is_durable();
-            let sequence = queue.enqueue(message.clone(), durable, resident_max);
+            let durable = is_persistent && queue.is_durable();
+            let resident_max = self.memory.queue_max(durable, queues);
+            let before = queue.resident_bytes();
+            let (sequence, stays) = queue.enqueue(message, durable, resident_max);
+            self.memory.changed(before, queue.resident_bytes());
             if durable {
+                survives = true;
                 written.push((*id, sequence));
+            } else if !stays {
+                written.push((id.spilled(), sequence));
             }
             if !queue.is_dirty {
                 queue.is_dirty = true;
                 self.dirty.push(*id);
             }
         }
-        let durable = !written.is_empty();
-        if durable {
+        if !written.is_empty() {
             effects.writes.push(Write::Enqueued { message: message.clone(), queues: written });
         }
-        durable
-    }
-
-    /// A queue's share of the memory for contents, in bytes.
-    pub(super) fn resident_max(&self) -> usize {
-        let share = limits::HOST_RESIDENT_BYTES / self.queues.len().max(1);
-        share.clamp(limits::QUEUE_RESIDENT_BYTES_LEAST, limits::QUEUE_RESIDENT_BYTES)
+        survives
     }
 }

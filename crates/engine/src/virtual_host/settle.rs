@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Refusal, VirtualHost};
+use crate::backlog::{Entry, Kept};
 use crate::command::Acknowledgement;
 use crate::planted::{self, Bug};
-use crate::queue::Entry;
 use crate::session::Delivery;
 use crate::{Effects, Error, Origin, QueueId, Reply, SessionId};
 
@@ -60,7 +60,9 @@ impl VirtualHost {
             self.put_back(at, deliveries);
         } else {
             for mut delivery in deliveries {
-                delivery.entry.durable &= !planted::is(Bug::RejectNotWritten);
+                if planted::is(Bug::RejectNotWritten) {
+                    delivery.entry.kept = Kept::InMemory;
+                }
                 self.settle(at, &delivery, effects);
             }
         }
@@ -92,13 +94,17 @@ impl VirtualHost {
     /// A delivery is done with for good.
     fn settle(&mut self, at: At, delivery: &Delivery, effects: &mut Effects) {
         self.free_credit(at, delivery.consumer);
+        let entry = &delivery.entry;
         if let Some(queue) = self.queues.get_mut(&delivery.queue) {
-            queue.unacknowledged -= 1;
-            if delivery.entry.durable {
-                effects.settled(delivery.queue, delivery.entry.sequence);
-                if let Some(channel) = self.channel_mut(at) {
-                    channel.has_settled = true;
-                }
+            queue.note_returned(entry);
+            self.memory.changed(entry.resident_bytes(), 0);
+            if let Some(name) = entry.kept.under(delivery.queue) {
+                effects.settled(name, entry.sequence);
+            }
+            if entry.is_durable()
+                && let Some(channel) = self.channel_mut(at)
+            {
+                channel.has_settled = true;
             }
         }
     }
@@ -113,15 +119,13 @@ impl VirtualHost {
 
     /// Deliveries go back to their places, those of each queue together.
     pub(super) fn requeue(&mut self, deliveries: Vec<Delivery>) {
-        let resident_max = self.resident_max();
+        let resident_max = self.resident_max(true);
         let mut by_queue: BTreeMap<QueueId, Vec<Entry>> = BTreeMap::new();
         for delivery in deliveries {
             by_queue.entry(delivery.queue).or_default().push(delivery.entry);
         }
         for (id, entries) in by_queue {
-            if let Some(queue) = self.queues.get_mut(&id) {
-                queue.requeue(entries, resident_max);
-            }
+            self.with_queue(id, |queue| queue.requeue(entries, resident_max));
             self.mark_dirty(id);
         }
     }

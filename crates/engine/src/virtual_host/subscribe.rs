@@ -1,7 +1,9 @@
 //! Consumers: made, cancelled, and how much they may have at a time. And `basic.get`.
 
+use super::declare::count;
 use super::{Refusal, VirtualHost};
 use crate::command::ConsumeRequest;
+use crate::effect::delivery_weight;
 use crate::planted::{self, Bug};
 use crate::queue::{ConsumerKey, Queue, WaitingGet};
 use crate::session::{Consumer, Delivery};
@@ -99,31 +101,63 @@ impl VirtualHost {
         queue.remove_consumer(key);
         if queue.consumers.is_empty() {
             queue.exclusively_consumed = false;
-            let stays = planted::is(Bug::AutoDeleteKeepsMessages) && !queue.ready.is_empty();
+            let stays = planted::is(Bug::AutoDeleteKeepsMessages) && !queue.backlog.is_empty();
             if queue.record.auto_delete && !stays {
                 self.remove_queue(id, effects);
             }
         }
     }
 
-    pub(super) fn get(
-        &mut self,
-        at: At,
-        name: String,
-        no_ack: bool,
-        effects: &mut Effects,
-    ) -> Result<(), Refusal> {
+    pub(super) fn get(&mut self, at: At, name: String, no_ack: bool) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
         let id = self.accessible_queue(at.0, &name)?;
         let Some(incarnation) = self.channel(at).map(|channel| channel.incarnation) else {
             return Ok(());
         };
-        let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
         // An exclusive consumer keeps other consumers away, not `basic.get`: so does RabbitMQ.
         let get = WaitingGet { session: at.0, channel: at.1, incarnation, no_ack };
-        queue.waiting_gets.push_back(get);
-        self.serve_waiting_gets(id, effects);
+        if let Some(session) = self.sessions.get_mut(&at.0) {
+            session.gets.push_back((id, get));
+            self.getters.push(at.0);
+        }
         Ok(())
+    }
+
+    /// Gives each session that may have it its next `basic.get`. A session has one at a time, so
+    /// that they are answered in order, and none while its outbox is full: others do not notice.
+    pub(super) fn serve_getters(&mut self, effects: &mut Effects) {
+        while let Some(id) = self.getters.pop() {
+            let Some(session) = self.sessions.get_mut(&id) else { continue };
+            if session.is_getting || session.outbox_is_full() {
+                continue;
+            }
+            let Some((queue, get)) = session.gets.pop_front() else { continue };
+            session.is_getting = true;
+            match self.queues.get_mut(&queue) {
+                Some(found) => {
+                    found.waiting_gets.push_back(get);
+                    self.serve_waiting_gets(queue, effects);
+                }
+                None => self.answer_without_queue(get, effects),
+            }
+        }
+    }
+
+    /// A `basic.get` ends as its queue is gone: as if it were empty.
+    pub(super) fn answer_without_queue(&mut self, get: WaitingGet, effects: &mut Effects) {
+        self.got(get.session);
+        let at = (get.session, get.channel);
+        if self.channel(at).is_some_and(|channel| channel.incarnation == get.incarnation) {
+            self.reply(at, Reply::GetEmpty, false, effects);
+        }
+    }
+
+    /// A session's `basic.get` is answered, or nobody wants the answer any more.
+    fn got(&mut self, session: SessionId) {
+        if let Some(state) = self.sessions.get_mut(&session) {
+            state.is_getting = false;
+            self.getters.push(session);
+        }
     }
 
     /// Answers those who wait with `basic.get`, until one needs a content that is on disk.
@@ -135,43 +169,52 @@ impl VirtualHost {
     }
 
     fn answer_gets(&mut self, id: QueueId, effects: &mut Effects) {
+        let shares = self.shares();
         while let Some(queue) = self.queues.get_mut(&id) {
             let Some(get) = queue.waiting_gets.front().copied() else { return };
             let WaitingGet { session, channel, incarnation, no_ack } = get;
-            let state = self
-                .sessions
-                .get_mut(&session)
-                .and_then(|session| session.channels.get_mut(&channel))
-                .filter(|channel| channel.incarnation == incarnation);
-            let Some(state) = state else {
+            let Some(holder) = self.sessions.get_mut(&session) else {
                 queue.waiting_gets.pop_front();
                 continue;
             };
-            if queue.ready.is_empty() {
+            let state = holder.channels.get_mut(&channel);
+            let Some(state) = state.filter(|channel| channel.incarnation == incarnation) else {
                 queue.waiting_gets.pop_front();
+                self.got(session);
+                continue;
+            };
+            if queue.backlog.is_empty() {
+                queue.waiting_gets.pop_front();
+                self.got(session);
                 let event = Event::Reply { channel, reply: Reply::GetEmpty };
                 effects.send(session, event);
                 continue;
             }
-            let Some((entry, message)) = queue.pop() else {
-                effects.loads.extend(queue.load());
+            let before = queue.resident_bytes();
+            let popped = match no_ack {
+                true => queue.backlog.pop_for_good(),
+                false => queue.next_delivery(shares, effects),
+            };
+            self.memory.changed(before, queue.resident_bytes());
+            let Some((entry, message)) = popped else {
+                effects.loads.extend(queue.backlog.load(id));
                 return;
             };
             queue.waiting_gets.pop_front();
-            let message_count = queue.ready.len() as u32;
+            let message_count = count(queue.backlog.len());
             let delivery_tag = state.next_delivery_tag();
             let redelivered = entry.redelivered;
             if no_ack {
-                if entry.durable {
-                    effects.settled(id, entry.sequence);
-                    state.has_settled = true;
+                if let Some(name) = entry.kept.under(id) {
+                    effects.settled(name, entry.sequence);
+                    state.has_settled |= entry.is_durable();
                 }
             } else {
-                queue.unacknowledged += 1;
-                queue.note_delivered(&entry);
                 let delivery = Delivery { tag: delivery_tag, consumer: None, queue: id, entry };
                 state.unacknowledged.push(delivery);
             }
+            holder.outbox_bytes += delivery_weight(&message);
+            self.got(session);
             let event = Event::GetOk { channel, delivery_tag, redelivered, message_count, message };
             effects.send(session, event);
         }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use warren_engine::{
-    BindingRecord, ExchangeRecord, Load, Message, QueueId, QueueRecord, Recovered,
-    RecoveredMessage, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
+    BindingRecord, ExchangeRecord, Load, Message, QueueId, QueueRecord, Recovered, RecoveredQueue,
+    Sequence, VirtualHostId, Waiting, Write,
 };
 
 #[derive(Default)]
@@ -14,6 +14,10 @@ pub(crate) struct Durable {
     pub(crate) bindings: Vec<BindingRecord>,
     /// Every queue that ever was, so that writes about it can be read.
     names: BTreeMap<QueueId, String>,
+    /// Messages that need not survive a restart, by the name that queues have for these.
+    spilled: BTreeMap<QueueId, BTreeMap<Sequence, Message>>,
+    /// The queue's counter and the range that the last such write told of.
+    settled_last: (u32, Sequence, Sequence),
 }
 
 pub(crate) struct DurableQueue {
@@ -25,11 +29,29 @@ pub(crate) struct DurableQueue {
 
 impl Durable {
     pub(crate) fn name(&self, id: QueueId) -> String {
-        self.names.get(&id).cloned().unwrap_or_else(|| format!("unknown queue {id:?}"))
+        if id.is_spilled() {
+            return format!("spilled-{}", id.counter());
+        }
+        self.names.get(&id).cloned().unwrap_or_else(|| format!("queue-{}", id.counter()))
+    }
+
+    /// How many messages there are that do not survive a restart.
+    pub(crate) fn spilled(&self) -> usize {
+        self.spilled.values().map(BTreeMap::len).sum()
     }
 
     fn queue(&mut self, id: QueueId) -> Option<&mut DurableQueue> {
         self.queues.iter_mut().find(|queue| queue.record.id == id)
+    }
+
+    /// True if a queue has messages in a range, under either name.
+    fn has_any(&self, id: QueueId, first: Sequence, last: Sequence) -> bool {
+        let counter = id.counter();
+        let durable = self.queues.iter().find(|queue| queue.record.id.counter() == counter);
+        let durable = durable.map(|queue| &queue.messages);
+        let spilled = self.spilled.iter().find(|(id, _)| id.counter() == counter);
+        let both = [durable, spilled.map(|(_, messages)| messages)];
+        both.into_iter().flatten().any(|all| all.range(first..=last).next().is_some())
     }
 
     /// Applies a write. One that makes no sense is a fault of the engine.
@@ -59,6 +81,11 @@ impl Durable {
                     messages: BTreeMap::new(),
                 });
             }
+            Write::QueueDeleted(id) if id.is_spilled() => {
+                if self.spilled.remove(id).is_none() {
+                    return fault();
+                }
+            }
             Write::QueueDeleted(id) => {
                 if !take(&mut self.queues, |queue| queue.record.id == *id) {
                     return fault();
@@ -77,6 +104,13 @@ impl Durable {
             }
             Write::Enqueued { message, queues } => {
                 for (id, sequence) in queues {
+                    if id.is_spilled() {
+                        let queue = self.spilled.entry(*id).or_default();
+                        if queue.insert(*sequence, message.clone()).is_some() {
+                            return fault();
+                        }
+                        continue;
+                    }
                     let Some(queue) = self.queue(*id) else { return fault() };
                     if *sequence < queue.next_sequence {
                         return fault();
@@ -86,14 +120,20 @@ impl Durable {
                 }
             }
             Write::Settled { queue, first, last } => {
-                // The range may span places of transient messages, but its ends were settled now.
-                let Some(queue) = self.queue(*queue) else { return fault() };
-                for end in [first, last] {
-                    if !queue.messages.contains_key(end) {
-                        return fault();
-                    }
+                // A purge tells both names of a queue of the same range.
+                let range = (queue.counter(), *first, *last);
+                let known = self.has_any(*queue, *first, *last) || self.settled_last == range;
+                if first > last || !known {
+                    return fault();
                 }
-                queue.messages.retain(|place, _| !(first..=last).contains(&place));
+                self.settled_last = range;
+                let messages = if queue.is_spilled() {
+                    self.spilled.get_mut(queue)
+                } else {
+                    self.queue(*queue).map(|queue| &mut queue.messages)
+                };
+                let Some(messages) = messages else { return fault() };
+                messages.retain(|place, _| !(first..=last).contains(&place));
             }
             Write::Delivered { queue, through } => {
                 // What was delivered last waits for its acknowledgement, and nothing is told twice.
@@ -108,13 +148,14 @@ impl Durable {
         Ok(())
     }
 
-    pub(crate) fn recovered(&self, id: VirtualHostId) -> Recovered {
+    /// What a restart finds. Messages that need not survive it are gone.
+    pub(crate) fn recovered(&mut self, id: VirtualHostId) -> Recovered {
+        self.spilled.clear();
         let queues = self.queues.iter().map(|queue| RecoveredQueue {
             record: queue.record.clone(),
             next_sequence: queue.next_sequence,
             delivered_through: queue.delivered_through,
             waiting: waiting(&queue.messages),
-            messages: queue.messages.iter().map(recovered_message).collect(),
         });
         Recovered {
             exchanges: self.exchanges.iter().map(|record| (id, record.clone())).collect(),
@@ -125,11 +166,15 @@ impl Durable {
 
     /// The contents that a load asks for.
     pub(crate) fn contents(&self, load: Load) -> Vec<(Sequence, Message)> {
-        let queue = self.queues.iter().find(|queue| queue.record.id == load.queue);
-        queue.map_or_else(Vec::new, |queue| {
-            let range = queue.messages.range(load.first..=load.last);
-            range.map(|(place, message)| (*place, message.clone())).collect()
-        })
+        let durable = self.queues.iter().find(|queue| queue.record.id == load.queue);
+        let durable = durable.map(|queue| &queue.messages);
+        let spilled = self.spilled.get(&load.queue.spilled());
+        let mut found = BTreeMap::new();
+        for messages in [durable, spilled].into_iter().flatten() {
+            found.extend(messages.range(load.first..=load.last));
+        }
+        let found = found.into_iter().take(load.messages_max as usize);
+        found.map(|(place, message)| (*place, message.clone())).collect()
     }
 }
 
@@ -140,10 +185,6 @@ fn waiting(messages: &BTreeMap<Sequence, Message>) -> Waiting {
         messages: messages.len() as u64,
         body_bytes: messages.values().map(|message| message.body().len() as u64).sum(),
     }
-}
-
-fn recovered_message((sequence, message): (&Sequence, &Message)) -> RecoveredMessage {
-    RecoveredMessage { sequence: *sequence, body_bytes: message.body().len() as u32 }
 }
 
 /// Removes the one element that is meant. False if there is none.

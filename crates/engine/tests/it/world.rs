@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use warren_engine::{
-    Command, Effects, Event, Load, Outgoing, Reply, Request, SessionId, Summary, VirtualHost,
-    VirtualHostId,
+    Command, Effects, Event, Load, MemoryLimits, Outgoing, Reply, Request, SessionId, Summary,
+    VirtualHost, VirtualHostId,
 };
 
 use crate::durable::Durable;
@@ -27,6 +27,16 @@ pub(crate) struct World {
     /// Check everything after each command. It costs as much as there is, so that the few tests
     /// with tens of thousands of commands do without until the last ones.
     pub(crate) checks: bool,
+    memory: Option<usize>,
+}
+
+fn memory_limits(bytes: usize) -> MemoryLimits {
+    MemoryLimits {
+        queue_bytes: bytes,
+        host_bytes: 2 * bytes,
+        transient_queue_bytes: bytes,
+        transient_host_bytes: 2 * bytes,
+    }
 }
 
 impl World {
@@ -47,6 +57,7 @@ impl World {
             outboxes: BTreeMap::new(),
             loads: vec![],
             checks: true,
+            memory: None,
         }
     }
 
@@ -70,6 +81,9 @@ impl World {
         match words.as_slice() {
             ["restart"] => {
                 self.host = VirtualHost::recover(ID, "/", &self.durable.recovered(ID));
+                if let Some(bytes) = self.memory {
+                    self.host.set_memory_limits(memory_limits(bytes));
+                }
                 self.sessions.clear();
                 self.outboxes.clear();
                 self.loads.clear();
@@ -96,6 +110,13 @@ impl World {
                 vec![Command::Flushed { session, bytes }]
             }
             ["loaded", rest @ ..] => vec![self.answer(rest)],
+            // So many bytes of contents may a queue have in memory, and all queues twice as many.
+            ["memory", bytes] => {
+                let bytes = bytes.parse().unwrap();
+                self.host.set_memory_limits(memory_limits(bytes));
+                self.memory = Some(bytes);
+                vec![]
+            }
             _ => vec![script::parse(line)],
         }
     }
@@ -112,14 +133,24 @@ impl World {
             }
         }
         let mut messages = self.durable.contents(load);
-        messages.retain(|(place, _)| *place <= through && !without.contains(place));
-        Command::Loaded { load, through, messages, damaged: vec![] }
+        if messages.len() == load.messages_max as usize {
+            through = through.min(messages.last().map_or(through, |(place, _)| *place));
+        }
+        messages.retain(|(place, _)| *place <= through);
+        let (unread, messages): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|(place, _)| without.contains(place));
+        let damaged = unread.into_iter();
+        let damaged = damaged.map(|(place, message)| (place, message.body().len() as u32));
+        Command::Loaded { load, through, messages, damaged: damaged.collect() }
     }
 
     /// Carries out a command, keeps what it wrote, and checks what must hold.
     pub(crate) fn apply(&mut self, command: Command, line: &str) -> Effects {
         let mut effects = Effects::default();
         self.host.apply(command, &mut effects);
+        while effects.unfinished.is_some() {
+            self.host.go_on(&mut effects);
+        }
         if self.checks
             && let Err(fault) = self.host.check_invariants()
         {

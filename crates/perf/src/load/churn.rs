@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::connection::{Connection, Declare, Target};
+use crate::connection::{self, Connection, Declare, Target};
 use crate::error::Error;
 use crate::load::{Common, Topology, finish, unique_name};
+use crate::methods;
 use crate::report::{self, Table};
 use crate::run::{Run, per_message};
 
@@ -52,6 +53,10 @@ pub(crate) struct Options {
     /// Clients at a time, one thread each.
     #[arg(long, default_value_t = 4)]
     pub(crate) clients: usize,
+    /// Operations that each client of `queues` and `bindings` has on the way: so many are asked for
+    /// before the answers to the first are awaited.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) in_flight: usize,
     /// Seconds to measure.
     #[arg(long, default_value_t = 3.0)]
     pub(crate) seconds: f64,
@@ -69,13 +74,16 @@ pub(crate) struct ChurnOutcome {
 /// Runs the command.
 pub(crate) fn command(common: &Common, options: &Options) -> Result<(), Error> {
     let outcome = run(common, options)?;
-    let table = Table::new(format!("{}, {} clients", options.what, options.clients))
-        .row("operations", report::rate(outcome.operations_per_second))
-        .optional(
-            "broker CPU an operation",
-            outcome.broker_cpu_us_per_operation.map(report::microseconds),
-        )
-        .optional("broker memory", outcome.broker_resident_bytes.map(report::mebibytes));
+    let table = Table::new(format!(
+        "{}, {} clients, {} in flight",
+        options.what, options.clients, options.in_flight
+    ))
+    .row("operations", report::rate(outcome.operations_per_second))
+    .optional(
+        "broker CPU an operation",
+        outcome.broker_cpu_us_per_operation.map(report::microseconds),
+    )
+    .optional("broker memory", outcome.broker_resident_bytes.map(report::mebibytes));
     report::print(common.json, &outcome, &table)
 }
 
@@ -91,7 +99,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<ChurnOutcome, Er
             let (run, operations) = (&run, &operations);
             let queue = topology.queues.get(client).cloned().unwrap_or_else(unique_name);
             scope.spawn(move || {
-                if let Err(error) = churn(&common.target, options.what, &queue, run, operations) {
+                if let Err(error) = churn(&common.target, options, &queue, run, operations) {
                     run.fail(error);
                 }
             });
@@ -119,29 +127,44 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<ChurnOutcome, Er
 /// One client: asks, waits for the answer, asks again.
 fn churn(
     target: &Target,
-    what: What,
+    options: &Options,
     queue: &str,
     run: &Run,
     operations: &AtomicU64,
 ) -> Result<(), Error> {
     let mut connection = Connection::open(target)?;
+    let in_flight = options.in_flight.max(1);
+    let names: Vec<String> = (0..in_flight).map(|number| format!("{queue}-{number}")).collect();
+    let all = |request: &dyn Fn(&str) -> Vec<u8>| -> Vec<u8> {
+        names.iter().flat_map(|name| request(name)).collect()
+    };
+    let declares = all(&|name| connection::declare_queue(name, Declare::Durable));
+    let deletes = all(&connection::delete_queue);
+    let binds = all(&|name| connection::bind(queue, "amq.topic", name));
+    let unbinds = all(&|name| connection::unbind(queue, "amq.topic", name));
     while !run.stopped() {
-        match what {
-            What::Connections => Connection::log_in(target)?.close()?,
+        let made = match options.what {
+            What::Connections => {
+                Connection::log_in(target)?.close()?;
+                1
+            }
             What::Channels => {
                 connection.open_channel(CHURNED_CHANNEL)?;
                 connection.close_channel(CHURNED_CHANNEL)?;
+                1
             }
             What::Queues => {
-                connection.declare_queue(queue, Declare::Durable)?;
-                connection.delete_queue(queue)?;
+                connection.call_all(&declares, names.len(), methods::QUEUE_DECLARE_OK)?;
+                connection.call_all(&deletes, names.len(), methods::QUEUE_DELETE_OK)?;
+                names.len()
             }
             What::Bindings => {
-                connection.bind(queue, "amq.topic", queue)?;
-                connection.unbind(queue, "amq.topic", queue)?;
+                connection.call_all(&binds, names.len(), methods::QUEUE_BIND_OK)?;
+                connection.call_all(&unbinds, names.len(), methods::QUEUE_UNBIND_OK)?;
+                names.len()
             }
-        }
-        operations.fetch_add(1, Ordering::Relaxed);
+        };
+        operations.fetch_add(made as u64, Ordering::Relaxed);
     }
     connection.close()
 }

@@ -34,6 +34,8 @@ pub(crate) struct FanoutOutcome {
     pub(crate) published_per_second: f64,
     pub(crate) copies_per_second: f64,
     pub(crate) broker_cpu_us_per_copy: Option<f64>,
+    /// What the broker gave to the disk, divided by publishes.
+    pub(crate) written_bytes_per_message: Option<f64>,
     pub(crate) broker_resident_bytes: Option<u64>,
 }
 
@@ -45,6 +47,10 @@ pub(crate) fn command(common: &Common, options: &Options) -> Result<(), Error> {
         .row("published and confirmed", report::rate(outcome.published_per_second))
         .row("copies delivered", report::rate(outcome.copies_per_second))
         .optional("broker CPU a copy", outcome.broker_cpu_us_per_copy.map(report::microseconds))
+        .optional(
+            "written to disk a message",
+            outcome.written_bytes_per_message.map(|bytes| format!("{} B", report::count(bytes))),
+        )
         .optional("broker memory", outcome.broker_resident_bytes.map(report::mebibytes));
     report::print(common.json, &outcome, &table)
 }
@@ -68,6 +74,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<FanoutOutcome, E
         published_per_second: outcome.confirmed_per_second.unwrap_or(0.0),
         copies_per_second: outcome.delivered_per_second,
         broker_cpu_us_per_copy: outcome.broker_cpu_us_per_message,
+        written_bytes_per_message: outcome.written_bytes_per_message,
         broker_resident_bytes: outcome.broker_resident_bytes,
     })
 }

@@ -3,7 +3,7 @@
 //! latency counts from the planned time. A broker that stands still for a moment is so charged for
 //! every message that should have been sent meanwhile.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,8 @@ const SPIN: Duration = Duration::from_micros(15);
 const SIZE_MIN: usize = 8;
 /// Bytes that one write may hold when the publisher is behind its plan.
 const WRITE_BYTES_MAX: usize = 256 * 1024;
+/// What counts as a pause of the broker.
+const PAUSE_NANOSECONDS: u64 = 20_000_000;
 /// Unacknowledged messages at the consumer.
 const PREFETCH: u16 = 1000;
 
@@ -67,6 +69,8 @@ pub(crate) struct LatencyOutcome {
     pub(crate) send_delay_nanoseconds: Percentiles,
     /// Messages that had not come a few seconds after the end.
     pub(crate) missing: u64,
+    /// Deliveries that came more than 20 ms after they were due.
+    pub(crate) pauses_above_20_ms: u64,
     pub(crate) broker_cpu_us_per_message: Option<f64>,
 }
 
@@ -98,6 +102,15 @@ fn percentile_rows(table: Table, name: &str, values: &Percentiles) -> Table {
 
 /// Runs the load and measures it.
 pub(crate) fn run(common: &Common, options: &Options) -> Result<LatencyOutcome, Error> {
+    run_until(common, options, &AtomicBool::new(false))
+}
+
+/// The same, but ends earlier when `done` is set.
+pub(crate) fn run_until(
+    common: &Common,
+    options: &Options,
+    done: &AtomicBool,
+) -> Result<LatencyOutcome, Error> {
     if options.size < SIZE_MIN || options.rate == 0 {
         return Err(Error::Usage(format!("--size must be at least {SIZE_MIN}, --rate 1")));
     }
@@ -105,7 +118,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<LatencyOutcome, 
     let mut control = Connection::open(&common.target)?;
     let topology = Topology::create(&mut control, 1, declare, false)?;
     let run = Run::default();
-    let outcome = drive(common, options, &topology, &run);
+    let outcome = drive(common, options, &topology, &run, done);
     let cleaned = topology.delete(&mut control);
     finish(&run, outcome, cleaned)
 }
@@ -115,6 +128,7 @@ fn drive(
     options: &Options,
     topology: &Topology,
     run: &Run,
+    done: &AtomicBool,
 ) -> Result<LatencyOutcome, Error> {
     let (exchange, routing_key) = topology.destination(0);
     let body = vec![0; options.size];
@@ -142,33 +156,37 @@ fn drive(
         let confirms = scope.spawn(|| note(run, receive_confirms(publisher, &schedule, run)));
         let deliveries =
             scope.spawn(|| note(run, receive_deliveries(subscriber, ack, &schedule, run)));
-        let sending = scope
-            .spawn(move || note(run, publish(&mut stream, &message, frame_max, &schedule, run)));
+        let sending = scope.spawn(move || {
+            note(run, publish(&mut stream, &message, frame_max, &schedule, (run, done)))
+        });
         let delays = sending.join().unwrap_or_default();
         let deadline = Instant::now() + DRAIN;
-        while !run.stopped() && Instant::now() < deadline && waiting(options, &schedule, run) {
+        while !run.stopped() && Instant::now() < deadline && waiting(options, run) {
             thread::sleep(Duration::from_millis(5));
         }
         run.stop();
         (delays, confirms.join().unwrap_or_default(), deliveries.join().unwrap_or_default())
     });
     let after = run.sample(common.pid);
-    let seconds = schedule.due(schedule.messages).as_secs_f64();
+    let seconds = schedule.due(after.published).as_secs_f64().max(1e-9);
+    let late = deliveries.iter().filter(|latency| **latency > PAUSE_NANOSECONDS).count() as u64;
     Ok(LatencyOutcome {
         sent_per_second: after.published as f64 / seconds,
         delivery_nanoseconds: percentiles(deliveries),
         confirm_nanoseconds: options.confirms.then(|| percentiles(confirms)),
         send_delay_nanoseconds: percentiles(delays),
-        missing: schedule.messages.saturating_sub(after.delivered),
+        missing: after.published.saturating_sub(after.delivered),
+        pauses_above_20_ms: late,
         broker_cpu_us_per_message: after
             .broker_cpu_since(&before)
-            .map(|cpu| cpu / schedule.messages as f64),
+            .map(|cpu| cpu / after.published.max(1) as f64),
     })
 }
 
-fn waiting(options: &Options, schedule: &Schedule, run: &Run) -> bool {
-    run.delivered.load(Ordering::Relaxed) < schedule.messages
-        || (options.confirms && run.confirmed.load(Ordering::Relaxed) < schedule.messages)
+fn waiting(options: &Options, run: &Run) -> bool {
+    let sent = run.published.load(Ordering::Relaxed);
+    run.delivered.load(Ordering::Relaxed) < sent
+        || (options.confirms && run.confirmed.load(Ordering::Relaxed) < sent)
 }
 
 /// The latencies of a thread; its error goes to the run.
@@ -185,7 +203,7 @@ fn publish(
     message: &Message<'_>,
     frame_max: usize,
     schedule: &Schedule,
-    run: &Run,
+    (run, done): (&Run, &AtomicBool),
 ) -> Result<Vec<u64>, Error> {
     process::sharpen_sleep();
     let mut template = Vec::new();
@@ -193,7 +211,7 @@ fn publish(
     let mut out = Vec::with_capacity(WRITE_BYTES_MAX + template.len());
     let mut delays = schedule.latencies();
     let mut next = 0;
-    while next < schedule.messages && !run.stopped() {
+    while next < schedule.messages && !run.stopped() && !done.load(Ordering::Relaxed) {
         wait_until(schedule.start + schedule.due(next));
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(schedule.start);

@@ -2,17 +2,20 @@
 
 pub(crate) mod backlog;
 pub(crate) mod churn;
+pub(crate) mod connections;
 pub(crate) mod fanout;
 pub(crate) mod latency;
 mod plan;
+pub(crate) mod queues;
 pub(crate) mod rawlog;
 pub(crate) mod throughput;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::brokers::Peer;
 use crate::connection::{Connection, Declare, Target};
 use crate::error::Error;
-use crate::process::Broker;
 use crate::run::Run;
 
 /// Options of every command that talks to a running broker.
@@ -23,6 +26,9 @@ pub(crate) struct Common {
     /// Process id of the broker: reports its CPU time a message and its memory, children included.
     #[arg(long)]
     pub(crate) pid: Option<u32>,
+    /// Data folder of the broker: reports what is on disk.
+    #[arg(long)]
+    pub(crate) data_dir: Option<PathBuf>,
     /// Print JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -30,8 +36,13 @@ pub(crate) struct Common {
 
 impl Common {
     /// A broker that this program started.
-    pub(crate) fn of(broker: &Broker) -> Self {
-        Self { target: broker.target.clone(), pid: Some(broker.pid()), json: false }
+    pub(crate) fn of(peer: &Peer) -> Self {
+        Self {
+            target: peer.broker.target.clone(),
+            pid: Some(peer.broker.pid()),
+            data_dir: Some(peer.launch.data_dir()),
+            json: false,
+        }
     }
 }
 

@@ -102,6 +102,8 @@ pub(crate) struct Outcome {
     /// Of the broker, user and system, divided by deliveries, or by publishes without consumers.
     pub(crate) broker_cpu_us_per_message: Option<f64>,
     pub(crate) broker_resident_bytes: Option<u64>,
+    /// What the broker gave to the disk, divided by publishes.
+    pub(crate) written_bytes_per_message: Option<f64>,
     pub(crate) producer_cpu_us_per_message: Option<f64>,
     pub(crate) consumer_cpu_us_per_message: Option<f64>,
     /// Messages answered with `basic.nack`.
@@ -131,6 +133,10 @@ pub(crate) fn table(title: String, outcome: &Outcome) -> Table {
         .row("delivered", report::rate(outcome.delivered_per_second))
         .optional("broker CPU a message", us(outcome.broker_cpu_us_per_message))
         .optional("broker memory", outcome.broker_resident_bytes.map(report::mebibytes))
+        .optional(
+            "written to disk a message",
+            outcome.written_bytes_per_message.map(|bytes| format!("{} B", report::count(bytes))),
+        )
         .optional("producer CPU a message", us(outcome.producer_cpu_us_per_message))
         .optional("consumer CPU a message", us(outcome.consumer_cpu_us_per_message))
         .optional("refused", (outcome.refused > 0).then(|| report::count(outcome.refused as f64)))
@@ -144,8 +150,13 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Outcome, Error> 
     let topology = Topology::create(&mut control, options.queues, declare, options.fanout)?;
     let run = Run::default();
     let samples = if options.consume_only {
-        backlog::fill(common, &topology, options.messages, options.size, options.persistent)
-            .and_then(|_| drive(common, options, &topology, &run))
+        let load = backlog::Fill {
+            messages: options.messages,
+            size: options.size,
+            persistent: options.persistent,
+            producers: options.queues,
+        };
+        load.run(common, &topology).and_then(|_| drive(common, options, &topology, &run))
     } else {
         drive(common, options, &topology, &run)
     };
@@ -161,7 +172,7 @@ fn check(options: &Options) -> Result<(), Error> {
     if options.confirms == Some(0) {
         return Err(Error::Usage("--confirms needs a window of at least 1".to_owned()));
     }
-    if let AckMode::Multiple(every) = options.ack
+    if let AckMode::Multiple(every) | AckMode::Shuffled(every) = options.ack
         && options.prefetch > 0
         && u64::from(options.prefetch) < every
     {
@@ -226,11 +237,10 @@ fn wait_drained(common: &Common, options: &Options, run: &Run) -> Sample {
 
 fn limits(options: &Options, consumers: usize) -> Limits {
     let by_bytes = IN_FLIGHT_BYTES_MAX / (options.size as u64 + MESSAGE_OVERHEAD_BYTES);
-    // Of each message as many copies are delivered as there are queues behind a fanout exchange, so
-    // published minus delivered says nothing there; its confirms bound it.
-    let capped = consumers > 0 && !options.fanout;
     let in_flight = options.max_in_flight.unwrap_or(by_bytes.min(IN_FLIGHT_MESSAGES)).max(1);
-    Limits { window: options.confirms, in_flight: capped.then_some(in_flight), messages: None }
+    let copies = if options.fanout { options.queues as u64 } else { 1 };
+    let in_flight = (consumers > 0).then_some(in_flight);
+    Limits { window: options.confirms, in_flight, copies, messages: None }
 }
 
 fn outcome(options: &Options, run: &Run, first: &Sample, last: &Sample) -> Outcome {
@@ -251,6 +261,9 @@ fn outcome(options: &Options, run: &Run, first: &Sample, last: &Sample) -> Outco
             .broker_cpu_since(first)
             .and_then(|cpu| per_message(cpu, messages)),
         broker_resident_bytes: last.resident_bytes(),
+        written_bytes_per_message: last
+            .written_since(first)
+            .and_then(|bytes| per_message(bytes, published)),
         producer_cpu_us_per_message: own(producer_cpu, run.published.load(Ordering::Relaxed)),
         consumer_cpu_us_per_message: own(consumer_cpu, run.delivered.load(Ordering::Relaxed)),
         refused: run.refused.load(Ordering::Relaxed),

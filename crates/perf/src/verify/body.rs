@@ -7,22 +7,22 @@
 //! The checksum covers everything but itself. Numbers are big-endian.
 
 /// Bytes before the padding.
-pub(super) const HEADER_BYTES: usize = 24;
+pub(crate) const HEADER_BYTES: usize = 24;
 const CHECKSUM_AT: usize = 20;
 
 /// What a body says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Body {
-    pub(super) round: u32,
-    pub(super) producer: u32,
-    pub(super) queue: u32,
+pub(crate) struct Body {
+    pub(crate) round: u32,
+    pub(crate) producer: u32,
+    pub(crate) queue: u32,
     /// Counts a producer's messages from 0, over all queues.
-    pub(super) sequence: u64,
+    pub(crate) sequence: u64,
 }
 
 impl Body {
     /// Replaces `out` with this body, padded to `bytes` (at least the header).
-    pub(super) fn encode(&self, bytes: usize, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, bytes: usize, out: &mut Vec<u8>) {
         out.clear();
         out.extend_from_slice(&self.round.to_be_bytes());
         out.extend_from_slice(&self.producer.to_be_bytes());
@@ -36,7 +36,7 @@ impl Body {
     }
 
     /// Reads a body; nothing when it is cut, damaged or somebody else's.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (header, _) = bytes.split_first_chunk::<HEADER_BYTES>()?;
         let long = |at: usize| Some(u32::from_be_bytes(*header.get(at..)?.first_chunk()?));
         let body = Self {

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::body::{Body, HEADER_BYTES};
 use super::checker::{Delivery, Phase};
-use super::random::Random;
 use crate::confirms::ConfirmTracker;
 use crate::connection::{CHANNEL, Connection, Target};
 use crate::consumer::{self, AckMode, Plan};
@@ -13,6 +12,7 @@ use crate::encode::{self, FRAME_BODY, FRAME_HEADER, Message};
 use crate::error::Error;
 use crate::methods;
 use crate::producer::{Confirm, is_timeout, take_frames, write_while_running};
+use crate::random::Random;
 use crate::run::Run;
 
 /// Most messages that one write of a producer carries.
@@ -165,7 +165,7 @@ fn receive(
 }
 
 /// Reads once; false when nothing came for a while.
-fn read(connection: &mut Connection) -> Result<bool, Error> {
+pub(crate) fn read(connection: &mut Connection) -> Result<bool, Error> {
     match connection.reader.fill(&mut connection.stream) {
         Ok(0) => Err(Error::Disconnected { during: "verifying" }),
         Ok(_) => Ok(true),
@@ -176,7 +176,7 @@ fn read(connection: &mut Connection) -> Result<bool, Error> {
 
 /// Puts deliveries together from their frames.
 #[derive(Debug, Default)]
-struct Content {
+pub(crate) struct Content {
     deliver: Option<Deliver>,
     expected: u64,
     body: Vec<u8>,
@@ -184,7 +184,7 @@ struct Content {
 
 impl Content {
     /// Takes a frame; returns the delivery that it completes.
-    fn take(&mut self, frame: &Frame<'_>) -> Result<Option<(Deliver, &[u8])>, Error> {
+    pub(crate) fn take(&mut self, frame: &Frame<'_>) -> Result<Option<(Deliver, &[u8])>, Error> {
         match frame.kind {
             FRAME_HEADER => {
                 // Class and weight, 16 bits each, stand before the size of the body.

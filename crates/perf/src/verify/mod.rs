@@ -1,10 +1,9 @@
 //! `perf verify`: starts a broker, loads it with confirmed persistent messages, kills it with
 //! SIGKILL at a random moment, starts it again, drains every queue, and checks what came.
 
-mod body;
+pub(crate) mod body;
 mod checker;
-mod clients;
-mod random;
+pub(crate) mod clients;
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,11 +16,11 @@ use crate::connection::{Connection, Declare, Target};
 use crate::error::Error;
 use crate::load::unique_name;
 use crate::process::Broker;
+use crate::random::Random;
 use crate::report::{self, Table};
 use crate::run::Run;
 use checker::{Evidence, Phase, Verdict};
 use clients::Shared;
-use random::Random;
 
 /// Nothing may arrive for so long before the queues count as drained.
 const QUIET: Duration = Duration::from_millis(500);
@@ -151,7 +150,7 @@ fn table(title: String, verdict: &Verdict) -> Table {
         .row("  not marked redelivered", count(verdict.duplicates_unmarked))
 }
 
-fn seed_from_clock() -> u64 {
+pub(crate) fn seed_from_clock() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos() & u128::from(u32::MAX)).unwrap_or(1)
 }

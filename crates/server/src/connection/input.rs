@@ -35,6 +35,7 @@ impl Connection {
     pub(super) fn take_input(&mut self, input: &[u8]) -> usize {
         let now = self.shared.now();
         let mut at = 0;
+        let mut has_published = false;
         while let Some(rest) = input.get(at..) {
             let step = self.amqp.next(now, rest);
             at += step.consumed;
@@ -45,6 +46,7 @@ impl Connection {
                 }
                 Event::Publish(publish) => {
                     self.requests.publish(&publish, input.len().saturating_sub(at));
+                    has_published = true;
                 }
                 Event::Login { mechanism, username, password } => {
                     self.log_in(&mechanism, &username, &password);
@@ -85,6 +87,9 @@ impl Connection {
                 }
                 Event::Method { channel, method } => self.method(channel, method),
             }
+        }
+        if has_published {
+            self.note_publish();
         }
         at
     }

@@ -3,6 +3,8 @@
 use warren_amqp::Publish;
 use warren_engine::{Acknowledgement, Command, MessageBatch, PublishBatch, Request, SessionId};
 
+use crate::limits;
+
 /// Commands of one session in the making. Publishes that follow each other become one command, and
 /// so do acknowledgements; anything else ends both, so that the order stays.
 #[derive(Debug, Default)]
@@ -27,8 +29,12 @@ impl Requests {
         if !self.acknowledgements.is_empty() {
             self.end_acknowledgements();
         }
+        let own = publish.properties.len() + publish.body.len() + 64;
+        if self.messages.bytes_len() + own > limits::MESSAGE_BATCH_BYTES {
+            self.end_publishes();
+        }
         if self.publishes.is_empty() {
-            let bytes = rest + publish.properties.len() + publish.body.len() + 64;
+            let bytes = own.max((rest + own).min(limits::MESSAGE_BATCH_BYTES));
             self.messages = MessageBatch::with_capacity(0, bytes);
         }
         let Publish { exchange, routing_key, properties, body, .. } = *publish;

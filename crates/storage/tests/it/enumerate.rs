@@ -42,7 +42,9 @@ impl Cuts {
                 Err(error) => Err(error.to_string()),
             };
             match checked {
-                Ok(state) => self.found_more += usize::from(state != self.history.base),
+                Ok(state) => {
+                    self.found_more += usize::from(state != self.history.base.clone().restarted())
+                }
                 Err(text) if self.faults.len() < 5 => {
                     let (number, name) = (moment.number(), moment.name);
                     let what = format!("{number} ({:?} of {name}), {survival:?}", moment.operation);

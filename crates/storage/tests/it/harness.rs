@@ -14,6 +14,7 @@ pub(crate) fn options() -> Options {
     Options {
         segment_bytes: 16 << 10,
         spare_segments: 1,
+        reserve_bytes: 16 << 10,
         cache_bytes: 1 << 20,
         checkpoint_bytes: 24 << 10,
         log_key: 0x5eed,
@@ -42,6 +43,13 @@ impl History {
                 record.iter().for_each(|write| model.apply(write));
             }
         }
+        model.restarted()
+    }
+
+    /// What a running store should hold.
+    pub(crate) fn running(&self) -> Model {
+        let mut model = self.base.clone();
+        self.records.iter().flatten().for_each(|write| model.apply(write));
         model
     }
 
@@ -75,11 +83,17 @@ pub(crate) fn check_contents(reader: &Reader, model: &Model) -> Result<(), Strin
     for (id, queue) in &model.queues {
         let mut found = Vec::new();
         let mut first = 1;
-        while first < queue.next_sequence {
-            let load = Load { queue: *id, first, last: Sequence::MAX, messages_max: u32::MAX };
+        let expected = model.messages(*id);
+        let last = expected.keys().next_back().copied().unwrap_or_default();
+        while first < queue.next_sequence.max(last + 1) {
+            let messages_max = if first % 3 == 0 { 4 } else { u32::MAX };
+            let load = Load { queue: *id, first, last: Sequence::MAX, messages_max };
             let loaded = reader.load(load, 2_500).map_err(|error| error.to_string())?;
-            if !loaded.damaged.is_empty() {
-                return Err(format!("damaged: {:?}", loaded.damaged));
+            if !loaded.damaged.is_empty() || !loaded.damaged_rows.is_empty() {
+                return Err(format!("damaged: {:?} {:?}", loaded.damaged, loaded.damaged_rows));
+            }
+            if loaded.messages.len() > messages_max as usize {
+                return Err(format!("{} messages are too many", loaded.messages.len()));
             }
             let next = loaded.through.saturating_add(1);
             if next <= first {
@@ -89,8 +103,7 @@ pub(crate) fn check_contents(reader: &Reader, model: &Model) -> Result<(), Strin
             found.extend(loaded.messages);
         }
         let found: Vec<_> = found.iter().map(|(at, message)| (*at, message.encoded())).collect();
-        let expected: Vec<_> =
-            queue.messages.iter().map(|(at, bytes)| (*at, bytes.as_slice())).collect();
+        let expected: Vec<_> = expected.iter().map(|(at, bytes)| (*at, bytes.as_slice())).collect();
         if found != expected {
             let places: Vec<_> = found.iter().map(|(at, _)| at).collect();
             return Err(format!("queue {id:?} holds other messages: {places:?}"));
@@ -107,7 +120,7 @@ pub(crate) fn drive(
     steps: usize,
 ) -> Result<Opened, Error> {
     let mut opened = opened;
-    let mut model = history.state_with(|_| true);
+    let mut model = history.running();
     let mut running = None;
     for _ in 0..steps {
         let mut record = Vec::new();
@@ -122,7 +135,7 @@ pub(crate) fn drive(
         // At most a few records wait for a sync, as the check tries all subsets of them.
         let unsynced = history.records.len() - history.synced;
         let sync = unsynced > 3 || generator.random.below(3) > 0;
-        opened.log.flush(sync)?;
+        flush_when_there_is_room(&mut opened, sync)?;
         if sync {
             history.synced = history.records.len();
         }
@@ -132,12 +145,44 @@ pub(crate) fn drive(
                 history.synced = history.records.len();
             }
         } else if let Some(delta) = running.take_if(|_| generator.random.below(2) == 0) {
-            let outcome = opened.checkpointer.run(&delta)?;
-            opened.log.finish_checkpoint(outcome)?;
+            match opened.checkpointer.run(&delta) {
+                Ok(outcome) => opened.log.finish_checkpoint(outcome)?,
+                Err(error) if error.is_full() => running = Some(delta),
+                Err(error) => return Err(error),
+            }
         }
         if generator.random.below(4) == 0 {
-            opened.checkpointer.prepare_spare()?;
+            opened.checkpointer.prepare_spare().map(drop).or_else(unless_full)?;
+        }
+    }
+    // A checkpoint that waits for room is made when there is some; so long nobody may read.
+    for attempt in 0.. {
+        let Some(delta) = &running else { break };
+        match opened.checkpointer.run(delta) {
+            Ok(outcome) => {
+                opened.log.finish_checkpoint(outcome)?;
+                running = None;
+            }
+            Err(error) if error.is_full() && attempt < ATTEMPTS => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(opened)
+}
+
+/// A disk that is full during some operations has room again after so many attempts.
+const ATTEMPTS: usize = 1_000;
+
+fn flush_when_there_is_room(opened: &mut Opened, sync: bool) -> Result<(), Error> {
+    for _ in 0..ATTEMPTS {
+        opened.log.flush(sync).or_else(unless_full)?;
+        if opened.log.pending_bytes() == 0 {
+            break;
+        }
+    }
+    opened.log.flush(sync)
+}
+
+fn unless_full(error: Error) -> Result<(), Error> {
+    if error.is_full() { Ok(()) } else { Err(error) }
 }

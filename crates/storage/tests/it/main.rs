@@ -4,7 +4,9 @@
 
 mod damage;
 mod enumerate;
+mod flips;
 mod format;
+mod full;
 mod harness;
 mod model;
 mod power;

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, Message, MessageBatch, QueueId,
-    QueueRecord, Recovered, Sequence, VirtualHostId, Write,
+    QueueRecord, Recovered, Sequence, VirtualHostId, Waiting, Write,
 };
 
 pub(crate) const HOST: VirtualHostId = VirtualHostId(1);
@@ -28,9 +28,39 @@ pub(crate) struct Model {
     pub(crate) exchanges: BTreeMap<String, ExchangeRecord>,
     pub(crate) queues: BTreeMap<QueueId, ModelQueue>,
     pub(crate) bindings: Vec<BindingRecord>,
+    /// Encoded messages that no restart survives, by queue and place.
+    pub(crate) spilled: BTreeMap<QueueId, BTreeMap<Sequence, Vec<u8>>>,
+}
+
+/// The length of the body of an encoded message.
+fn body_bytes(encoded: &[u8]) -> u64 {
+    let exchange = 1 + usize::from(encoded[0]);
+    let key = exchange + 1 + usize::from(encoded[exchange]);
+    let properties = encoded[key..key + 4].try_into().expect("four bytes");
+    (encoded.len() - key - 4 - u32::from_be_bytes(properties) as usize) as u64
 }
 
 impl Model {
+    /// The next place of a queue.
+    fn next(&self, queue: QueueId) -> Sequence {
+        let spilled = self.spilled.get(&queue.spilled());
+        let last = spilled.and_then(|spilled| spilled.keys().next_back().copied());
+        self.queues[&queue].next_sequence.max(last.unwrap_or_default() + 1)
+    }
+
+    /// All messages of a queue.
+    pub(crate) fn messages(&self, queue: QueueId) -> BTreeMap<Sequence, Vec<u8>> {
+        let mut messages = self.queues[&queue].messages.clone();
+        messages.extend(self.spilled.get(&queue.spilled()).cloned().unwrap_or_default());
+        messages
+    }
+
+    /// What is left after a restart.
+    pub(crate) fn restarted(mut self) -> Self {
+        self.spilled.clear();
+        self
+    }
+
     pub(crate) fn apply(&mut self, write: &Write) {
         match write {
             Write::ExchangeDeclared(_, record) => {
@@ -49,6 +79,7 @@ impl Model {
             }
             Write::QueueDeleted(queue) => {
                 self.queues.remove(queue);
+                self.spilled.remove(queue);
             }
             Write::Bound(_, record) => {
                 if !self.bindings.contains(record) {
@@ -59,6 +90,10 @@ impl Model {
             Write::Unbound(_, record) => self.bindings.retain(|binding| binding != record),
             Write::Enqueued { message, queues } => {
                 for (queue, sequence) in queues {
+                    if queue.is_spilled() {
+                        let spilled = self.spilled.entry(*queue).or_default();
+                        spilled.insert(*sequence, message.encoded().to_vec());
+                    }
                     if let Some(queue) = self.queues.get_mut(queue) {
                         queue.messages.insert(*sequence, message.encoded().to_vec());
                         queue.next_sequence = queue.next_sequence.max(sequence + 1);
@@ -66,6 +101,9 @@ impl Model {
                 }
             }
             Write::Settled { queue, first, last } => {
+                if let Some(spilled) = self.spilled.get_mut(queue) {
+                    spilled.retain(|sequence, _| !(first..=last).contains(&sequence));
+                }
                 if let Some(queue) = self.queues.get_mut(queue) {
                     queue.messages.retain(|sequence, _| !(first..=last).contains(&sequence));
                 }
@@ -92,8 +130,14 @@ impl Model {
         same("queues", &found, &self.queues.values().map(|queue| &queue.record).collect())?;
         for (found, queue) in recovered.queues.iter().zip(self.queues.values()) {
             let what = format!("messages of queue {:?}", queue.record.id);
-            let messages: Vec<_> = found.messages.iter().map(|m| m.sequence).collect();
-            same(&what, &messages, &queue.messages.keys().copied().collect())?;
+            let bytes = queue.messages.values().map(|encoded| body_bytes(encoded));
+            let expected = Waiting {
+                first: queue.messages.keys().next().copied().unwrap_or_default(),
+                last: queue.messages.keys().next_back().copied().unwrap_or_default(),
+                messages: queue.messages.len() as u64,
+                body_bytes: bytes.sum(),
+            };
+            same(&what, &found.waiting, &expected)?;
             let places = (found.next_sequence, found.delivered_through);
             same(&what, &places, &(queue.next_sequence, queue.delivered_through))?;
         }
@@ -184,10 +228,14 @@ impl Generator {
         let writes = match self.random.below(100) {
             _ if queues.len() < 2 => vec![self.declare()],
             0..3 if queues.len() < 6 => vec![self.declare()],
-            3..5 => vec![Write::QueueDeleted(self.random.pick(&queues).expect("a queue"))],
+            3..5 => {
+                let queue = self.random.pick(&queues).expect("a queue");
+                vec![Write::QueueDeleted(queue), Write::QueueDeleted(queue.spilled())]
+            }
             5..10 => vec![self.topology(model)],
             10..60 => self.publish(model, &queues),
             60..70 => self.deliver(model, &queues),
+            70..75 => self.settle_spilled(model),
             _ => self.settle(model, &queues),
         };
         writes.iter().for_each(|write| model.apply(write));
@@ -230,23 +278,33 @@ impl Generator {
 
     fn publish(&mut self, model: &Model, queues: &[QueueId]) -> Vec<Write> {
         let mut next: BTreeMap<QueueId, Sequence> =
-            model.queues.iter().map(|(queue, state)| (*queue, state.next_sequence)).collect();
+            model.queues.keys().map(|queue| (*queue, model.next(*queue))).collect();
         (0..=self.random.below(4))
             .map(|_| {
                 let mut places: Vec<(QueueId, Sequence)> = Vec::new();
                 for _ in 0..=self.random.below(3) {
                     let queue = self.random.pick(queues).expect("a queue");
-                    if places.iter().all(|(other, _)| *other != queue) {
+                    if places.iter().all(|(other, _)| other.spilled() != queue.spilled()) {
                         // Messages that need not survive leave gaps.
                         let gap = if self.random.below(10) == 0 { self.random.below(9) } else { 0 };
                         let sequence = next.get_mut(&queue).expect("a queue");
                         *sequence += gap + 1;
-                        places.push((queue, *sequence - 1));
+                        let spilled = self.random.below(6) == 0;
+                        let name = if spilled { queue.spilled() } else { queue };
+                        places.push((name, *sequence - 1));
                     }
                 }
                 enqueued(&self.body(), &places)
             })
             .collect()
+    }
+
+    fn settle_spilled(&mut self, model: &Model) -> Vec<Write> {
+        let queues: Vec<QueueId> = model.spilled.keys().copied().collect();
+        let Some(queue) = self.random.pick(&queues) else { return Vec::new() };
+        let places: Vec<Sequence> = model.spilled[&queue].keys().copied().collect();
+        let any = self.random.pick(&places);
+        any.map(|last| settled(queue, places[0], last)).into_iter().collect()
     }
 
     fn body(&mut self) -> Vec<u8> {

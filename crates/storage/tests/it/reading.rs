@@ -154,3 +154,48 @@ fn a_reader_beside_checkpoints_and_recycling_never_sees_other_bytes() {
     });
     assert!(read > 0, "something was read");
 }
+
+#[test]
+fn a_load_of_a_huge_range_finds_the_few_messages_that_are_left() {
+    let mut opened = open(&SimulatedDisk::new()).expect("the store opens");
+    opened.log.append(&[declared(1)]).expect("no fault");
+    let last = 30_000;
+    for first in (1..last).step_by(1_000) {
+        publish(&mut opened, first, first + 999);
+    }
+    checkpoint(&mut opened);
+    let left = [5_000, 15_001, 29_999];
+    // Every other message first, so that many ranges wait for the checkpoint.
+    let single = |at: &Sequence| !left.contains(at);
+    let writes: Vec<Write> =
+        (1..last).step_by(2).filter(single).map(|at| settled(queue(), at, at)).collect();
+    opened.log.append(&writes).expect("no fault");
+    let rest: Vec<Write> =
+        (2..=last).step_by(2).filter(single).map(|at| settled(queue(), at, at)).collect();
+    opened.log.append(&rest).expect("no fault");
+    opened.log.flush(false).expect("no fault");
+    let wish = |messages_max| Load { queue: queue(), first: 1, last: 10_000_000, messages_max };
+    for _ in 0..2 {
+        let all = opened.reader.load(wish(10), usize::MAX).expect("no fault");
+        assert_eq!((places(&all), all.through), (left.to_vec(), 10_000_000));
+        let one = opened.reader.load(wish(1), usize::MAX).expect("no fault");
+        assert_eq!((places(&one), one.through), (vec![5_000], 5_000));
+        checkpoint(&mut opened);
+    }
+}
+
+#[test]
+fn a_load_brings_no_more_messages_than_it_wants() {
+    let mut opened = open(&SimulatedDisk::new()).expect("the store opens");
+    opened.log.append(&[declared(1)]).expect("no fault");
+    publish(&mut opened, 1, 30);
+    checkpoint(&mut opened);
+    publish(&mut opened, 31, 60);
+    for (first, messages_max) in [(1, 1), (20, 25), (50, 5)] {
+        let load = Load { queue: queue(), first, last: 100, messages_max };
+        let loaded = opened.reader.load(load, usize::MAX).expect("no fault");
+        let last = first + u64::from(messages_max) - 1;
+        assert_eq!(places(&loaded), (first..=last).collect::<Vec<_>>());
+        assert_eq!(loaded.through, last);
+    }
+}

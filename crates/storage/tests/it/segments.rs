@@ -1,7 +1,7 @@
 //! The life of segment files: made, filled, freed, recycled.
 
 use warren_engine::{QueueId, Write};
-use warren_storage::fault::{Operation, SimulatedDisk};
+use warren_storage::fault::{Operation, SimulatedDisk, Survival};
 use warren_storage::{Opened, open};
 
 use crate::harness::{self, check_contents, options};
@@ -192,6 +192,58 @@ fn a_real_folder_works_like_the_simulated_one() {
     assert_eq!(opened.report.damaged, vec![]);
     model.compare(&opened.recovered).expect("the same state");
     check_contents(&opened.reader, &model).expect("the same messages");
+}
+
+#[test]
+fn spilled_messages_wait_while_the_store_is_open_and_keep_no_segment_after_a_restart() {
+    let disk = SimulatedDisk::new();
+    let mut opened = harness::open(&disk).expect("the store opens");
+    let mut model = Model::default();
+    write(&mut opened, &mut model, &[declared(1)]);
+    for sequence in 1..=100 {
+        // Not synced: nobody waits for these.
+        let spilled = enqueued(&[7; 900], &[(queue().spilled(), sequence)]);
+        model.apply(&spilled);
+        opened.log.append(&[spilled]).expect("no fault");
+        opened.log.flush(false).expect("no fault");
+        if sequence % 40 == 0 {
+            checkpoint(&mut opened);
+            check_contents(&opened.reader, &model).expect("they wait");
+        }
+    }
+    check_contents(&opened.reader, &model).expect("they wait");
+    assert!(segments(&disk) > 5, "they stand in the log");
+    write(&mut opened, &mut model, &[settled(queue().spilled(), 1, 50)]);
+    checkpoint(&mut opened);
+    check_contents(&opened.reader, &model).expect("the others wait");
+    for survival in [Survival::Nothing, Survival::Everything] {
+        let disk = disk.after_power_cut(survival, 1);
+        let mut opened = harness::open(&disk).expect("the store opens");
+        let model = model.clone().restarted();
+        model.compare(&opened.recovered).expect("only the queue is left");
+        check_contents(&opened.reader, &model).expect("no message is left");
+        while opened.checkpointer.prepare_spare().expect("no fault") {}
+        assert!(segments(&disk) <= 1, "no segment is kept");
+    }
+}
+
+#[test]
+fn a_deleted_queue_frees_the_segments_of_its_spilled_messages() {
+    let disk = SimulatedDisk::new();
+    let mut opened = harness::open(&disk).expect("the store opens");
+    let mut model = Model::default();
+    write(&mut opened, &mut model, &[declared(1)]);
+    for sequence in 1..=60 {
+        let name = queue().spilled();
+        write(&mut opened, &mut model, &[enqueued(&[7; 900], &[(name, sequence)])]);
+        if sequence == 30 {
+            checkpoint(&mut opened);
+        }
+    }
+    let deleted = [Write::QueueDeleted(queue()), Write::QueueDeleted(queue().spilled())];
+    write(&mut opened, &mut model, &deleted);
+    checkpoint(&mut opened);
+    assert_eq!(segments(&disk), 1, "only the active one is left");
 }
 
 #[test]

@@ -55,12 +55,28 @@ fn a_channel_opens_only_once() {
 }
 
 #[test]
-fn channels_above_the_agreed_maximum_are_refused() {
-    let mut peer = Peer::open_with(Settings { channel_max: 10, ..Settings::default() }, 0, 0);
-    assert_eq!(peer.feed(&channel_open(10)), ["ChannelOpen { channel: 10 }"]);
+fn more_channels_than_agreed_are_refused_whatever_their_numbers() {
+    let settings = Settings { channel_max: 3, ..Settings::default() };
+    let mut peer = Peer::open_with(settings, 0, 0);
+    for number in [65_535, 2_048, 7] {
+        assert_eq!(
+            peer.feed(&channel_open(number)),
+            [format!("ChannelOpen {{ channel: {number} }}")]
+        );
+    }
+    // One that was closed makes room for another one, and not before close-ok.
+    peer.connection.close_channel(2_048, ReplyCode::NotFound, "x", 0, 0);
+    assert_eq!(peer.feed(&close_ok(2_048)), [""; 0]);
+    assert_eq!(peer.feed(&channel_open(2_047)), ["ChannelOpen { channel: 2047 }"]);
+    peer.connection.close_channel(7, ReplyCode::NotFound, "x", 0, 0);
+    // The client's own close crossed ours; the number may be opened again.
+    assert_eq!(peer.feed(&close(7)), [""; 0]);
+    assert_eq!(peer.feed(&channel_open(7)), ["ChannelOpen { channel: 7 }"]);
+    peer.connection.close_channel(65_535, ReplyCode::NotFound, "x", 0, 0);
     peer.answers();
-    let text = "CHANNEL_ERROR - channel 11 is above channel_max (10)";
-    peer.breaks(&channel_open(11), &format!("connection.close 504 '{text}' 20.10"));
+    let text =
+        "NOT_ALLOWED - number of channels opened (3) has reached the negotiated channel_max (3)";
+    peer.breaks(&channel_open(4), &format!("connection.close 530 '{text}' 0.0"));
 }
 
 #[test]

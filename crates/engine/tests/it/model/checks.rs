@@ -36,8 +36,7 @@ impl Model {
             return Err(format!("delivered {message:?} where {expected:?} is first"));
         }
         self.check_order(queue, &entry)?;
-        let (_, outbox) = self.sessions.iter_mut().find(|(id, _)| *id == session).unwrap();
-        *outbox += event.weight();
+        self.fill_outbox(session, event.weight());
         let channel = self.channel(who.0);
         channel.last_tag += 1;
         if channel.last_tag != *delivery_tag {
@@ -50,6 +49,20 @@ impl Model {
             channel.unacknowledged.push(Delivery { tag: *delivery_tag, consumer, queue, entry });
         }
         Ok(())
+    }
+
+    /// A message is on its way to a session.
+    pub(crate) fn fill_outbox(&mut self, session: SessionId, bytes: usize) {
+        let found = self.sessions.iter_mut().find(|(id, _)| *id == session);
+        // It may have been closed by the same command.
+        if let Some((_, outbox)) = found {
+            *outbox += bytes;
+        }
+    }
+
+    pub(crate) fn outbox_is_full(&self, session: SessionId) -> bool {
+        let found = self.sessions.iter().find(|(id, _)| *id == session);
+        found.is_some_and(|(_, outbox)| *outbox >= limits::OUTBOX_BYTES)
     }
 
     /// First deliveries of a queue are in the order of publishing.
@@ -119,6 +132,8 @@ impl Model {
             queues: self.queues.len(),
             consumers: self.consumers.len(),
             messages_ready: self.queues.iter().map(|queue| queue.ready.len()).sum(),
+            // The model keeps bodies as texts; `Backlog::check` counts these bytes.
+            message_bytes_ready: summary.message_bytes_ready,
             messages_unacknowledged: self
                 .channels
                 .iter()

@@ -350,15 +350,58 @@ fn a_full_outbox_stops_deliveries_and_flushing_goes_on() {
 }
 
 #[test]
-fn a_full_outbox_does_not_stop_get() {
+fn a_get_waits_for_room_in_the_outbox_and_keeps_nobody_else_waiting() {
     scenario(
         "
-        given declare queue q; consume q c no_ack; publish '' q *2100000 | '' q 1
-        get q
-          > s1.1 get-ok 2 1, 0 left
+        given declare queue q; declare queue r; open s2.1
+        given consume q c no_ack; publish '' q *2100000; publish '' r 1 | '' r 2 | '' r 3 | '' r 4
+        get r
+        get r no_ack
+        get r on s2.1
+          > s2.1 get-ok 1 1, 3 left
         flushed s1
-        publish '' q 2
-          > s1.1 deliver c 3 2
+          > s1.1 get-ok 2 2, 2 left
+          > s1.1 get-ok 3 3, 1 left
+        get r
+          > s1.1 get-ok 4 4, 0 left
+        ",
+    );
+}
+
+#[test]
+fn gets_are_answered_as_far_as_the_outbox_has_room() {
+    scenario(
+        "
+        given declare queue q; open s1.2
+        given publish '' q *1500000 | '' q *1600000 | '' q *1700000 | '' q 4
+        get q
+          > s1.1 get-ok 1 *1500000, 3 left
+        get q
+          > s1.1 get-ok 2 *1600000, 2 left
+        get q
+        get q on s1.2
+        get q
+        flushed s1 2000000
+          > s1.1 get-ok 3 *1700000, 1 left
+        close s1.1
+          > s1.1 close-ok
+        flushed s1
+          > s1.2 get-ok 1 *1500000 again, 3 left
+        ",
+    );
+}
+
+#[test]
+fn a_get_that_waited_for_a_queue_that_is_gone_finds_nothing() {
+    scenario(
+        "
+        given declare queue q; declare queue r; open s2.1
+        given consume q c no_ack; publish '' q *2100000; publish '' r 1
+        get r
+        delete queue r on s2.1
+          > s2.1 delete-ok 1
+        flushed s1
+          > s1.1 get-empty
         ",
     );
 }

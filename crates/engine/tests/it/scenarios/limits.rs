@@ -1,6 +1,10 @@
 //! The named limits of the engine, reached. These need loops, so they are no scenarios of text.
 
-use warren_engine::limits;
+use warren_amqp::FieldTable;
+use warren_engine::{
+    Command, Declaration, Destination, Effects, Event, MessageBatch, Outgoing, PublishBatch,
+    Request, SessionId, VirtualHost, VirtualHostId, limits,
+};
 
 use crate::world::World;
 
@@ -19,7 +23,7 @@ fn a_long_backlog_is_read_back_in_parts() {
     world.run("restart");
     world.run("open s1.1");
     let asked = world.run("consume q c no_ack");
-    assert_eq!(asked, ["s1.1 consume-ok c", &format!("load q:1..{}", limits::LOAD_MESSAGES)]);
+    assert_eq!(asked, ["s1.1 consume-ok c", &format!("load q:1..{count}")]);
     let first = world.run("loaded");
     let deliveries = first.iter().filter(|line| line.contains("deliver")).count();
     assert_eq!(deliveries, limits::LOAD_MESSAGES);
@@ -82,15 +86,152 @@ fn contents_beyond_the_share_of_a_queue_wait_on_disk() {
         let got = world.run("get q");
         let expected = format!("s1.1 get-ok {tag} *1000000, {left} left");
         assert_eq!(got, [expected, format!("write delivered q:{tag}")]);
+        world.run("flushed s1");
     }
     let far = stay + 1;
-    assert_eq!(world.run("get q"), [format!("load q:{far}")]);
+    assert_eq!(world.run("get q"), [format!("load q:{far}..{}", far + 1)]);
     let expected = format!("s1.1 get-ok {far} far, 1 left");
     assert_eq!(world.run("loaded"), [expected, format!("write delivered q:{far}")]);
-    // What came back needs the disk no more, and a transient message was never there.
+    // So many are unacknowledged that one more content is not kept for its return.
     world.run(&format!("reject {far} requeue"));
+    assert_eq!(world.run("get q"), [format!("load q:{far}")]);
     let tag = far + 1;
-    assert_eq!(world.run("get q"), [format!("s1.1 get-ok {tag} far again, 1 left")]);
+    assert_eq!(world.run("loaded"), [format!("s1.1 get-ok {tag} far again, 1 left")]);
     let tag = tag + 1;
     assert_eq!(world.run("get q"), [format!("s1.1 get-ok {tag} light, 0 left")]);
+}
+
+#[test]
+fn transient_messages_that_pile_up_leave_memory() {
+    let mut world = World::new();
+    world.run("memory 250");
+    world.run("declare queue q");
+    let written = world.run("publish '' q 1 | '' q 2 | '' q 3 | '' q 4 | '' q 5");
+    assert_eq!(written, ["write 4 -> spilled-1:4", "write 5 -> spilled-1:5"]);
+    assert_eq!(world.durable.spilled(), 2);
+    assert_eq!(
+        world.run("consume q c no_ack"),
+        [
+            "s1.1 consume-ok c",
+            "s1.1 deliver c 1 1",
+            "s1.1 deliver c 2 2",
+            "s1.1 deliver c 3 3",
+            "load queue-1:4..5"
+        ]
+    );
+    // What comes meanwhile does not overtake.
+    assert_eq!(world.run("publish '' q 6"), ["write 6 -> spilled-1:6"]);
+    assert_eq!(
+        world.run("loaded"),
+        [
+            "s1.1 deliver c 4 4",
+            "s1.1 deliver c 5 5",
+            "write settled spilled-1:4..5",
+            "load queue-1:6"
+        ]
+    );
+    assert_eq!(world.run("loaded"), ["s1.1 deliver c 6 6", "write settled spilled-1:6"]);
+    assert_eq!(world.durable.spilled(), 0);
+    assert_eq!(world.run("publish '' q 7"), ["s1.1 deliver c 7 7"]);
+    world.run("restart");
+    assert_eq!(world.summary().queues, 0);
+}
+
+#[test]
+fn unacknowledged_contents_beyond_the_share_wait_on_disk() {
+    let mut world = World::new();
+    world.run("declare queue q durable");
+    world.run("consume q c");
+    world.run("memory 150");
+    assert_eq!(world.run("publish '' q 1"), ["s1.1 deliver c 1 1"]);
+    assert_eq!(world.run("publish '' q 2"), ["s1.1 deliver c 2 2"]);
+    assert_eq!(
+        world.run("publish '' q 3 persistent"),
+        ["s1.1 deliver c 3 3", "write 3 -> q:3", "write delivered q:3"]
+    );
+    assert_eq!(world.run("publish '' q 4"), ["s1.1 deliver c 4 4", "write 4 -> spilled-1:4"]);
+    assert_eq!(world.run("ack 3"), ["write settled q:3"]);
+    assert_eq!(world.run("cancel c"), ["s1.1 cancel-ok c"]);
+    world.run("recover");
+    assert_eq!(world.run("get q no_ack"), ["s1.1 get-ok 5 1 again, 2 left"]);
+    assert_eq!(world.run("get q no_ack"), ["s1.1 get-ok 6 2 again, 1 left"]);
+    assert_eq!(world.run("get q no_ack"), ["load q:4"]);
+    assert_eq!(world.run("loaded"), ["s1.1 get-ok 7 4 again, 0 left", "write settled spilled-1:4"]);
+}
+
+#[test]
+fn a_purge_forgets_what_is_on_disk_too() {
+    let mut world = World::new();
+    world.run("memory 150");
+    world.run("declare queue q durable");
+    world.run("publish '' q 1 | '' q 2 | '' q 3 persistent | '' q 4");
+    assert_eq!(
+        world.run("purge q"),
+        ["once written: s1.1 purge-ok 4", "write settled q:3..4", "write settled spilled-1:3..4"]
+    );
+    assert_eq!(world.durable.spilled(), 0);
+    world.run("publish '' q 5 | '' q 6 | '' q 7");
+    assert_eq!(
+        world.run("delete queue q"),
+        ["once written: s1.1 delete-ok 3", "write no queue q", "write no queue spilled-1"]
+    );
+}
+
+#[test]
+fn a_batch_for_very_many_queues_is_published_in_steps_and_in_order() {
+    const QUEUES: u32 = 300;
+    const MESSAGES: u32 = 200;
+    let session = SessionId(1);
+    let mut host = VirtualHost::new(VirtualHostId(1), "/");
+    let mut effects = Effects::default();
+    host.apply(Command::OpenSession(session), &mut effects);
+    let mut request = |host: &mut VirtualHost, request| {
+        host.apply(Command::Request { session, channel: 1, request }, &mut effects);
+    };
+    request(&mut host, Request::ChannelOpen);
+    request(&mut host, Request::ConfirmSelect { no_wait: true });
+    for number in 0..QUEUES {
+        let declaration = Declaration { no_wait: true, ..Declaration::default() };
+        let (name, arguments) = (format!("q{number}"), FieldTable::default());
+        let name = Request::QueueDeclare { name, generated: false, declaration, arguments };
+        request(&mut host, name);
+        request(
+            &mut host,
+            Request::Bind {
+                source: "amq.fanout".to_owned(),
+                destination: Destination::Queue(format!("q{number}")),
+                routing_key: String::new(),
+                arguments: FieldTable::default(),
+                no_wait: true,
+            },
+        );
+    }
+    effects.clear();
+    let mut messages = MessageBatch::default();
+    for _ in 0..MESSAGES {
+        messages.push("amq.fanout", "", &[0, 0], b"body");
+    }
+    messages.finish();
+    let publishes = vec![(1, false); MESSAGES as usize];
+    let batch = PublishBatch { session, messages: messages.into(), publishes };
+    host.apply(Command::Publish(batch), &mut effects);
+    let mut next = 1;
+    let mut steps = 0;
+    loop {
+        for Outgoing { event, .. } in effects.events.drain(..) {
+            let Event::Confirm { first, last, .. } = event else { panic!("{event:?}") };
+            assert_eq!(first, next, "confirms are in order");
+            next = last + 1;
+        }
+        steps += 1;
+        let ready = host.summary().messages_ready;
+        assert!(ready <= steps * (limits::PUBLISH_STEP_COPIES + QUEUES as usize), "{ready}");
+        if effects.unfinished.is_none() {
+            break;
+        }
+        host.go_on(&mut effects);
+    }
+    assert!(steps > 2, "{steps} steps");
+    assert_eq!(next, u64::from(MESSAGES) + 1, "all are confirmed");
+    assert_eq!(host.summary().messages_ready, (QUEUES * MESSAGES) as usize);
 }

@@ -112,7 +112,7 @@ fn what_was_delivered_before_a_restart_comes_again_as_redelivered() {
           > write 4 -> q:5
         consume q c
           > s1.1 consume-ok c
-          > load q:1..4
+          > load q:1..5
         loaded
           > s1.1 deliver c 1 1 again
           > s1.1 deliver c 2 2 again
@@ -171,6 +171,9 @@ fn a_consumer_waits_for_the_disk() {
         loaded
           > s1.1 deliver c 1 1
           > s1.1 deliver c 2 2
+          > write delivered q:2
+          > load q:3
+        loaded
           > s1.1 deliver c 3 3
           > write delivered q:3
         ack 3 multiple
@@ -186,14 +189,19 @@ fn new_messages_do_not_overtake_those_on_disk() {
         given declare queue q durable; publish '' q 1 persistent; restart; open s1.1
         publish '' q 2 persistent | '' q 3
           > write 2 -> q:2
+          > write 3 -> spilled-1:3
         consume q c no_ack
           > s1.1 consume-ok c
-          > load q:1
+          > load q:1..3
         loaded
           > s1.1 deliver c 1 1
           > s1.1 deliver c 2 2
           > s1.1 deliver c 3 3
           > write settled q:1..2
+          > write settled spilled-1:3
+        # With nothing left on disk, memory is enough.
+        publish '' q 4
+          > s1.1 deliver c 4 4
         ",
     );
 }
@@ -457,6 +465,7 @@ fn a_message_that_came_back_is_delivered_while_the_rest_is_on_disk() {
         loaded through 1
           > s1.1 deliver c 1 1
           > write delivered q:1
+          > load q:2
         reject 1 requeue
           > s1.1 deliver c 2 1 again
         ",

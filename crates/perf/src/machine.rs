@@ -5,20 +5,22 @@ use std::path::Path;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+
 /// The machine and the moment, in words for the document.
-#[derive(Debug, Clone)]
-pub(super) struct Machine {
-    pub(super) cores: usize,
-    pub(super) processor: String,
-    pub(super) memory: String,
-    pub(super) kernel: String,
-    pub(super) file_system: String,
-    pub(super) date: String,
-    pub(super) command: String,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) cores: usize,
+    pub(crate) processor: String,
+    pub(crate) memory: String,
+    pub(crate) kernel: String,
+    pub(crate) file_system: String,
+    pub(crate) date: String,
+    pub(crate) command: String,
 }
 
 /// Describes this machine; `dir` is where the brokers keep their data.
-pub(super) fn describe(dir: &Path) -> Machine {
+pub(crate) fn describe(dir: &Path) -> Machine {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());

@@ -1,0 +1,519 @@
+//! What is ready in a queue: its head in memory, the rest on disk.
+//!
+//! ```text
+//! head: entries, most of them with contents     on disk: only the range of places, and counts
+//! [ 3 ][ 4 ][ 7 ][ 8 ]                           9 ......................................... 1,000,000
+//!   ^ taken from here                            ^ read next                  new ones come here ^
+//! ```
+//!
+//! A message goes to the head as long as nothing is on disk and the head is small enough. Then the
+//! rest goes to disk alone, where messages that survive a restart are written anyway, and the
+//! others are written for this reason (spilled). What is on disk costs no memory a message. It
+//! comes back in order, as the head runs out, and when all of it has come the head is the queue
+//! again. Places in the head are always below those on disk; what is requeued was in the head, and
+//! so returns to it.
+
+use std::collections::VecDeque;
+
+use crate::planted::{self, Bug};
+use crate::record::{Sequence, Waiting};
+use crate::{Load, Message, QueueId, limits};
+
+/// So many messages are put back among others one by one; more are merged in one go.
+const ONE_BY_ONE: usize = 16;
+
+/// Whether the store has a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// No: it is in memory alone.
+    InMemory,
+    /// Yes, until the next restart.
+    Spilled,
+    /// Yes, for good.
+    Durable,
+}
+
+impl Kept {
+    /// The name under which the store has a message of `queue`, so that its end must be written.
+    pub(crate) fn under(self, queue: QueueId) -> Option<QueueId> {
+        match self {
+            Self::InMemory => None,
+            Self::Spilled if planted::is(Bug::SpilledSettledAsDurable) => Some(queue),
+            Self::Spilled => Some(queue.spilled()),
+            Self::Durable => Some(queue),
+        }
+    }
+}
+
+/// A message in a queue or on a channel.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) sequence: Sequence,
+    /// The content; `None` while it is only on disk.
+    pub(crate) message: Option<Message>,
+    /// The length of the body.
+    pub(crate) body_bytes: u32,
+    /// What the entry takes in memory while it has its content. The first message of a batch bears
+    /// the whole of it, as it stays until the last of its messages goes; the others weigh nothing
+    /// but themselves.
+    weight: u32,
+    /// Delivered before.
+    pub(crate) redelivered: bool,
+    pub(crate) kept: Kept,
+}
+
+impl Entry {
+    /// An entry that follows `before` in its queue.
+    fn new(sequence: Sequence, message: Message, kept: Kept, before: Option<&Self>) -> Self {
+        let body_bytes = message.body_bytes();
+        let shares = |before: &Message| before.is_of_same_batch(&message);
+        let batch = match before.and_then(|before| before.message.as_ref()) {
+            Some(before) if shares(before) => 0,
+            _ => message.batch_bytes(),
+        };
+        let weight = u32::try_from(batch + limits::ENTRY_BYTES).unwrap_or(u32::MAX);
+        let redelivered = false;
+        Self { sequence, message: Some(message), body_bytes, weight, redelivered, kept }
+    }
+
+    /// What the content takes in memory, if it is there.
+    pub(crate) fn resident_bytes(&self) -> usize {
+        if self.message.is_some() { self.weight as usize } else { 0 }
+    }
+
+    /// Survives a restart.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.kept == Kept::Durable
+    }
+}
+
+/// The ready messages of a queue, in the order of their places.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    head: VecDeque<Entry>,
+    /// The bodies of the head.
+    head_bytes: u64,
+    /// What the contents in the head take in memory.
+    resident_bytes: usize,
+    on_disk: Option<Waiting>,
+    /// What comes from disk up to this place was delivered before the last restart.
+    redelivered_through: Sequence,
+    /// An answer from disk is on its way.
+    loading: bool,
+}
+
+/// The answer to a [`Load`].
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) load: Load,
+    /// The last place that was looked at.
+    pub(crate) through: Sequence,
+    /// What was read, in order.
+    pub(crate) messages: Vec<(Sequence, Message)>,
+    /// What cannot be read, with the lengths of the bodies.
+    pub(crate) damaged: Vec<(Sequence, u32)>,
+}
+
+/// What an answer from disk came to, beside the messages that it brought.
+#[derive(Debug, Default)]
+pub(crate) struct Missing {
+    /// Messages that could not be read: they are gone.
+    pub(crate) lost: Vec<Sequence>,
+    /// Messages of which the disk knows nothing any more, not even their places.
+    pub(crate) unknown: u64,
+}
+
+/// What was taken out by a purge.
+#[derive(Debug, Default)]
+pub(crate) struct Purged {
+    pub(crate) head: VecDeque<Entry>,
+    pub(crate) on_disk: Option<Waiting>,
+}
+
+impl Purged {
+    pub(crate) fn len(&self) -> u64 {
+        self.head.len() as u64 + self.on_disk.map_or(0, |on_disk| on_disk.messages)
+    }
+}
+
+impl Backlog {
+    /// What a restart found: all of it on disk.
+    pub(crate) fn recovered(waiting: Waiting, delivered_through: Sequence) -> Self {
+        Self {
+            on_disk: (waiting.messages > 0).then_some(waiting),
+            redelivered_through: delivered_through,
+            ..Self::default()
+        }
+    }
+
+    /// How many messages are ready.
+    pub(crate) fn len(&self) -> u64 {
+        self.head.len() as u64 + self.on_disk.map_or(0, |on_disk| on_disk.messages)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.is_empty() && self.on_disk.is_none()
+    }
+
+    /// What the bodies of all ready messages take, in bytes.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.head_bytes + self.on_disk.map_or(0, |on_disk| on_disk.body_bytes)
+    }
+
+    /// What the contents in memory take, in bytes.
+    pub(crate) fn resident_bytes(&self) -> usize {
+        self.resident_bytes
+    }
+
+    /// True if the next message can be taken at once.
+    pub(crate) fn has_next(&self) -> bool {
+        self.head.front().is_some_and(|entry| entry.message.is_some())
+    }
+
+    /// Puts a new message at the end. It stays in memory if nothing before it is on disk and
+    /// contents take less than `resident_max` bytes; gives whether it does. Otherwise it must be
+    /// written, also if it is not durable.
+    pub(crate) fn push(
+        &mut self,
+        sequence: Sequence,
+        message: &Message,
+        durable: bool,
+        resident_max: usize,
+    ) -> bool {
+        let is_behind = self.on_disk.is_some() && !planted::is(Bug::NewOvertakesDisk);
+        if !is_behind && self.resident_bytes < resident_max {
+            let kept = if durable { Kept::Durable } else { Kept::InMemory };
+            let entry = Entry::new(sequence, message.clone(), kept, self.head.back());
+            self.head_bytes += u64::from(entry.body_bytes);
+            self.resident_bytes += entry.resident_bytes();
+            self.head.push_back(entry);
+            return true;
+        }
+        let none = Waiting { first: sequence, ..Waiting::default() };
+        let on_disk = self.on_disk.get_or_insert(none);
+        on_disk.last = sequence;
+        on_disk.messages += 1;
+        on_disk.body_bytes += u64::from(message.body_bytes());
+        false
+    }
+
+    /// Puts messages back to their places. Contents that the store has are dropped if those in
+    /// memory take `resident_max` bytes.
+    pub(crate) fn requeue(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
+        // The order of the tags, which is mostly that of the places already.
+        entries.sort_by_key(|entry| entry.sequence);
+        if planted::is(Bug::RequeueForgetsOne) {
+            entries.pop();
+        }
+        for entry in &mut entries {
+            entry.redelivered = !planted::is(Bug::RequeueForgetsFlag);
+            self.head_bytes += u64::from(entry.body_bytes);
+            if entry.kept != Kept::InMemory && self.resident_bytes >= resident_max {
+                entry.message = None;
+            }
+            self.resident_bytes += entry.resident_bytes();
+        }
+        self.head.reserve(entries.len());
+        if planted::is(Bug::RequeueAtEnd) {
+            self.head.extend(entries.drain(..));
+        }
+        let mut waiting = None;
+        while let Some(entry) = entries.pop() {
+            match self.head.front() {
+                Some(front) if front.sequence < entry.sequence => {
+                    waiting = Some(entry);
+                    break;
+                }
+                // Mostly they were taken from the front and nothing before them came back.
+                _ => self.head.push_front(entry),
+            }
+        }
+        let Some(entry) = waiting else { return };
+        entries.push(entry);
+        if entries.len() <= ONE_BY_ONE {
+            for entry in entries {
+                let at = self.head.partition_point(|other| other.sequence < entry.sequence);
+                self.head.insert(at, entry);
+            }
+        } else {
+            // Each on its own would move the rest of the queue each time.
+            self.head.extend(entries);
+            self.head.make_contiguous().sort_by_key(|entry| entry.sequence);
+        }
+    }
+
+    /// Takes the first message, if its content is there. The entry keeps a reference to it.
+    pub(crate) fn pop(&mut self) -> Option<(Entry, Message)> {
+        let message = self.head.front()?.message.clone()?;
+        Some((self.pop_front()?, message))
+    }
+
+    /// Takes the first message, if its content is there. Nobody will want it back.
+    pub(crate) fn pop_for_good(&mut self) -> Option<(Entry, Message)> {
+        self.head.front()?.message.as_ref()?;
+        let mut entry = self.pop_front()?;
+        let message = entry.message.take()?;
+        Some((entry, message))
+    }
+
+    fn pop_front(&mut self) -> Option<Entry> {
+        let entry = self.head.pop_front()?;
+        self.head_bytes -= u64::from(entry.body_bytes);
+        self.resident_bytes -= entry.resident_bytes();
+        if self.head.is_empty() && self.head.capacity() > limits::HEAD_KEPT {
+            self.head = VecDeque::new();
+        }
+        Some(entry)
+    }
+
+    /// What is to be read from disk so that the next messages are there when they are wanted:
+    /// contents that the head is without, or what follows the head when little is left of it.
+    /// Nothing while an answer is on its way.
+    pub(crate) fn load(&mut self, queue: QueueId) -> Option<Load> {
+        if self.loading {
+            return None;
+        }
+        let messages_max = limits::LOAD_MESSAGES as u32;
+        let without = self.head.iter().take(limits::LOAD_MESSAGES);
+        let without = without.take_while(|entry| entry.message.is_none()).last();
+        let (first, last) = match (self.head.front(), without) {
+            (Some(first), Some(last)) => (first.sequence, last.sequence),
+            _ => {
+                let is_low = self.head.len() < limits::LOAD_AHEAD_MESSAGES
+                    && self.resident_bytes < limits::LOAD_AHEAD_BYTES;
+                let on_disk = self.on_disk.filter(|_| is_low)?;
+                (on_disk.first, on_disk.last)
+            }
+        };
+        self.loading = true;
+        Some(Load { queue, first, last, messages_max })
+    }
+
+    /// Takes an answer from disk; `durable` is whether the queue is.
+    pub(crate) fn loaded(&mut self, mut answer: Answer, durable: bool) -> Missing {
+        self.loading = false;
+        answer.through = answer.through.min(answer.load.last);
+        match self.on_disk {
+            Some(on_disk) if on_disk.first == answer.load.first => {
+                self.page_in(on_disk, answer, durable)
+            }
+            // A purge may have taken what was asked for: then nothing is left to be filled.
+            _ => Missing { lost: self.fill_in(answer), unknown: 0 },
+        }
+    }
+
+    fn page_in(&mut self, mut on_disk: Waiting, answer: Answer, durable: bool) -> Missing {
+        let Answer { through, mut messages, damaged, .. } = answer;
+        let mut gone = messages.len() as u64;
+        if planted::is(Bug::PageInForgetsLast) {
+            messages.pop();
+        }
+        for (sequence, message) in messages {
+            // What is not durable in a durable queue is spilled under another name.
+            let kept = match durable && message.is_persistent() {
+                true => Kept::Durable,
+                false => Kept::Spilled,
+            };
+            let mut entry = Entry::new(sequence, message, kept, self.head.back());
+            entry.redelivered = sequence <= self.redelivered_through;
+            let bytes = u64::from(entry.body_bytes);
+            on_disk.body_bytes = on_disk.body_bytes.saturating_sub(bytes);
+            self.head_bytes += bytes;
+            self.resident_bytes += entry.resident_bytes();
+            self.head.push_back(entry);
+        }
+        let mut missing = Missing::default();
+        for (sequence, body_bytes) in damaged {
+            on_disk.body_bytes = on_disk.body_bytes.saturating_sub(u64::from(body_bytes));
+            missing.lost.push(sequence);
+            gone += 1;
+        }
+        on_disk.messages = on_disk.messages.saturating_sub(gone);
+        on_disk.first = through.saturating_add(1);
+        let is_done = on_disk.first > on_disk.last;
+        if is_done {
+            missing.unknown = on_disk.messages;
+        }
+        // What came while the answer was on its way is still there, so the range may be longer.
+        self.on_disk = (!is_done).then_some(on_disk);
+        missing
+    }
+
+    /// Fills contents into the head. Gives what was asked for and is not there: it is lost.
+    fn fill_in(&mut self, answer: Answer) -> Vec<Sequence> {
+        let Answer { load, through, messages, .. } = answer;
+        if planted::is(Bug::LoadBringsBack) {
+            self.bring_back(&messages);
+        }
+        let mut messages = messages.into_iter().peekable();
+        let start = self.head.partition_point(|entry| entry.sequence < load.first);
+        let mut lost = vec![];
+        for (at, entry) in self.head.iter_mut().enumerate().skip(start) {
+            if entry.sequence > through {
+                break;
+            }
+            while messages.next_if(|(sequence, _)| *sequence < entry.sequence).is_some() {}
+            let found = messages.next_if(|(sequence, _)| *sequence == entry.sequence);
+            if entry.message.is_none() {
+                match found {
+                    Some((_, message)) => {
+                        entry.message = Some(message);
+                        self.resident_bytes += entry.resident_bytes();
+                    }
+                    None => lost.push(at),
+                }
+            }
+        }
+        let mut gone: Vec<Sequence> = vec![];
+        for at in lost.into_iter().rev() {
+            if let Some(entry) = self.head.remove(at) {
+                self.head_bytes -= u64::from(entry.body_bytes);
+                gone.push(entry.sequence);
+            }
+        }
+        gone.reverse();
+        gone
+    }
+
+    /// The bug [`Bug::LoadBringsBack`].
+    fn bring_back(&mut self, messages: &[(Sequence, Message)]) {
+        for (sequence, message) in messages {
+            let at = self.head.partition_point(|entry| entry.sequence < *sequence);
+            if self.head.get(at).is_none_or(|entry| entry.sequence != *sequence) {
+                let entry = Entry::new(*sequence, message.clone(), Kept::Durable, None);
+                self.head_bytes += u64::from(entry.body_bytes);
+                self.resident_bytes += entry.resident_bytes();
+                self.head.insert(at, entry);
+            }
+        }
+    }
+
+    /// Takes everything out.
+    pub(crate) fn purge(&mut self) -> Purged {
+        self.head_bytes = 0;
+        self.resident_bytes = 0;
+        Purged { head: std::mem::take(&mut self.head), on_disk: self.on_disk.take() }
+    }
+
+    /// Checks that the counts agree with what is there.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if !self.head.iter().is_sorted_by(|a, b| a.sequence < b.sequence) {
+            return Err("ready messages are out of order".to_owned());
+        }
+        let bytes: u64 = self.head.iter().map(|entry| u64::from(entry.body_bytes)).sum();
+        if bytes != self.head_bytes {
+            return Err(format!("{} ready bytes, {bytes} found", self.head_bytes));
+        }
+        let resident: usize = self.head.iter().map(Entry::resident_bytes).sum();
+        if resident != self.resident_bytes {
+            return Err(format!("{} resident bytes, {resident} found", self.resident_bytes));
+        }
+        if let (Some(on_disk), Some(last)) = (self.on_disk, self.head.back()) {
+            if on_disk.first <= last.sequence {
+                return Err("a message of the head stands behind the first one on disk".to_owned());
+            }
+        }
+        if let Some(on_disk) = self.on_disk
+            && on_disk.first > on_disk.last
+        {
+            return Err(format!("an empty range on disk: {on_disk:?}"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::MessageBatch;
+
+    fn message() -> Message {
+        let mut batch = MessageBatch::with_capacity(0, 0);
+        batch.push("", "q", &[], b"body");
+        Message::new(&Arc::new(batch), 0).unwrap()
+    }
+
+    /// A backlog of `count` messages, all of them taken out: the entries by their places.
+    fn taken(count: u64) -> (Backlog, Vec<Entry>) {
+        let mut backlog = Backlog::default();
+        for sequence in 1..=count {
+            assert!(backlog.push(sequence, &message(), true, usize::MAX));
+        }
+        let entries = std::iter::from_fn(|| backlog.pop()).map(|(entry, _)| entry).collect();
+        (backlog, entries)
+    }
+
+    fn places(backlog: &Backlog) -> Vec<Sequence> {
+        backlog.head.iter().map(|entry| entry.sequence).collect()
+    }
+
+    #[test]
+    fn many_messages_come_back_among_others_in_order() {
+        for few in [3, 5, 40] {
+            let (mut backlog, entries) = taken(200);
+            let (some, others): (Vec<_>, Vec<_>) =
+                entries.into_iter().partition(|entry| entry.sequence % few == 0);
+            backlog.requeue(some, usize::MAX);
+            backlog.requeue(others, usize::MAX);
+            assert_eq!(places(&backlog), (1..=200).collect::<Vec<_>>());
+            assert_eq!(backlog.body_bytes(), 800);
+            backlog.check().unwrap();
+        }
+    }
+
+    #[test]
+    fn contents_that_come_back_beyond_the_share_stay_on_disk() {
+        let (mut backlog, entries) = taken(100);
+        let one = entries[0].resident_bytes();
+        backlog.requeue(entries, 10 * one);
+        assert_eq!(backlog.resident_bytes, 10 * one);
+        assert_eq!(backlog.head.iter().filter(|entry| entry.message.is_some()).count(), 10);
+        assert!(backlog.has_next(), "the first ones are wanted first");
+    }
+
+    #[test]
+    fn what_is_on_disk_takes_no_memory_a_message() {
+        let mut backlog = Backlog::default();
+        let one = message().encoded_bytes() + limits::ENTRY_BYTES;
+        for sequence in 1..=1_000 {
+            assert_eq!(backlog.push(sequence, &message(), true, 10 * one), sequence <= 10);
+        }
+        assert_eq!((backlog.len(), backlog.head.len()), (1_000, 10));
+        assert_eq!(backlog.resident_bytes(), 10 * one);
+        assert_eq!(backlog.body_bytes(), 4_000);
+    }
+
+    #[test]
+    fn the_next_messages_are_asked_for_before_the_head_runs_out() {
+        let mut backlog = Backlog::default();
+        let one = message().encoded_bytes() + limits::ENTRY_BYTES;
+        let id = QueueId(1);
+        for sequence in 1..=10_000 {
+            backlog.push(sequence, &message(), true, 3_000 * one);
+        }
+        assert!(backlog.load(id).is_none(), "there is enough in memory");
+        while backlog.head.len() >= limits::LOAD_AHEAD_MESSAGES {
+            backlog.pop_for_good().unwrap();
+        }
+        let load = backlog.load(id).unwrap();
+        assert_eq!((load.first, load.last), (3_001, 10_000));
+        assert!(backlog.load(id).is_none(), "an answer is on its way");
+    }
+
+    #[test]
+    fn messages_of_which_the_disk_knows_nothing_are_counted_when_the_range_ends() {
+        let waiting = Waiting { first: 5, last: 9, messages: 4, body_bytes: 16 };
+        let mut backlog = Backlog::recovered(waiting, 5);
+        let load = backlog.load(QueueId(1)).unwrap();
+        let messages = vec![(5, message()), (9, message())];
+        let answer = Answer { load, through: 9, messages, damaged: vec![(7, 4)] };
+        let missing = backlog.loaded(answer, true);
+        assert_eq!((missing.lost, missing.unknown), (vec![7], 1));
+        assert_eq!((backlog.len(), backlog.is_empty()), (2, false));
+        let redelivered: Vec<_> = backlog.head.iter().map(|entry| entry.redelivered).collect();
+        assert_eq!(redelivered, [true, false]);
+        backlog.check().unwrap();
+    }
+}
