@@ -147,11 +147,16 @@ impl Alarms {
 
     /// Looks at disk and memory again and again, for as long as the broker is there.
     pub(crate) async fn watch(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(limits::ALARM_LOOK);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut disk = tokio::time::interval(limits::DISK_LOOK);
+        let mut memory = tokio::time::interval(limits::MEMORY_LOOK);
+        for ticks in [&mut disk, &mut memory] {
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        }
         loop {
-            ticks.tick().await;
-            self.look();
+            tokio::select! {
+                _ = disk.tick() => self.look_at_disk(),
+                _ = memory.tick() => self.look_at_memory(),
+            }
         }
     }
 }

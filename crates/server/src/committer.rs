@@ -405,12 +405,18 @@ mod tests {
         orders: mpsc::UnboundedSender<ToCommitter>,
         checkpoints: threads::Receiver<ToCheckpointer>,
         health: Arc<Health>,
-        thread: std::thread::JoinHandle<()>,
+        thread: Option<std::thread::JoinHandle<()>>,
         _loads: threads::Receiver<Load>,
         _folder: tempfile::TempDir,
     }
 
     fn scene() -> Scene {
+        let (work, mut scene) = unstarted();
+        scene.thread = Some(std::thread::spawn(move || work.run()));
+        scene
+    }
+
+    fn unstarted() -> (Committer, Scene) {
         let folder = tempfile::tempdir().unwrap();
         let options = warren_storage::Options {
             segment_bytes: 1 << 20,
@@ -432,8 +438,8 @@ mod tests {
             alarms: Arc::new(Alarms::new(news, log.room(), 0, 0)),
         };
         let work = Committer::new(log, inbox, ordered, others, Duration::from_millis(1));
-        let thread = std::thread::spawn(move || work.run());
-        Scene { groups, orders, checkpoints, health, thread, _loads: loads, _folder: folder }
+        let (thread, _loads, _folder) = (None, loads, folder);
+        (work, Scene { groups, orders, checkpoints, health, thread, _loads, _folder })
     }
 
     fn group() -> Group {
@@ -462,6 +468,25 @@ mod tests {
         assert!(matches!(order, ToCheckpointer::Run(_)), "{order:?}");
         scene.health.fail("the thread checkpoint has failed");
         tokio::time::timeout(Duration::from_secs(20), stopped).await.unwrap().unwrap();
-        scene.thread.join().unwrap();
+        scene.thread.unwrap().join().unwrap();
+    }
+
+    #[test]
+    fn the_wait_ends_with_work_or_an_order_or_after_its_time_or_with_the_last_sender() {
+        let (mut committer, scene) = unstarted();
+        committer.waker = Waker::from(Arc::new(Unpark(thread::current())));
+        assert!(matches!(committer.receive(Some(Duration::from_millis(1))), Received::Nothing));
+        // Far longer than it takes, so that a wake-up that is missed fails instead of hanging.
+        let long = Some(Duration::from_secs(60));
+        let (groups, orders) = (scene.groups, scene.orders);
+        let other = thread::spawn(move || groups.blocking_send(group()).map(|()| groups));
+        assert!(matches!(committer.receive(long), Received::Group(_)));
+        let groups = other.join().unwrap().unwrap();
+        let other = thread::spawn(move || orders.send(ToCommitter::Hurry).map(|()| orders));
+        assert!(matches!(committer.receive(long), Received::Order(ToCommitter::Hurry)));
+        let _orders = other.join().unwrap().unwrap();
+        assert!(committer.receive_order(Duration::from_millis(1)).is_none());
+        drop(groups);
+        assert!(matches!(committer.receive(long), Received::Closed));
     }
 }

@@ -235,7 +235,10 @@ impl Connection {
                 (false, _) => Interest::WRITABLE,
             };
             tokio::select! {
-                Some(batch) = self.outbox.recv() => self.take_events(batch),
+                // While something waits for the shard, what comes from it gathers, for larger writes.
+                Some(batch) = self.outbox.recv(), if self.handing.is_none() => {
+                    self.take_events(batch);
+                }
                 ready = self.stream.ready(interest), if may_read || may_write => {
                     let ready = ready.map_err(|error| Ended::Socket(Some(error)))?;
                     if ready.is_readable() && may_read {

@@ -69,9 +69,13 @@ pub(crate) const LAST_CHECKPOINT_LOOK: Duration = Duration::from_millis(50);
 /// How long the broker waits for its peers to answer `connection.close` when it stops.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(3);
 
-/// How often disk and memory are looked at. A disk that takes 500 MB a second then fills by as much
+/// How often the free space is looked at. A disk that takes 500 MB a second then fills by as much
 /// between two looks, hence the look after each new segment as well.
-pub(crate) const ALARM_LOOK: Duration = Duration::from_secs(1);
+pub(crate) const DISK_LOOK: Duration = Duration::from_secs(1);
+
+/// How often the memory is looked at: transient messages can come with more than a gigabyte a
+/// second, and a look takes some microseconds.
+pub(crate) const MEMORY_LOOK: Duration = Duration::from_millis(100);
 
 /// An alarm is over when the limit is kept by the limit divided by this: without the step it would
 /// go on and off with every message.
