@@ -30,7 +30,8 @@ pub(crate) struct ClientChannel {
     pub(crate) tags: Vec<u64>,
     /// Tags of consumers that want no acknowledgements.
     pub(crate) no_ack: BTreeSet<String>,
-    pub(crate) get: Option<bool>,
+    /// Gets that are not answered: whether they want no acknowledgement.
+    pub(crate) gets: VecDeque<bool>,
     /// Messages published since `confirm.select`, in order.
     pub(crate) published: Option<Vec<MessageId>>,
     confirmed: BTreeSet<MessageId>,
@@ -67,7 +68,7 @@ impl Client {
             }
             Event::GetOk { delivery_tag, .. } => {
                 channel.answered("get")?;
-                let no_ack = channel.get.take().unwrap_or_default();
+                let no_ack = channel.gets.pop_front().unwrap_or_default();
                 channel.take_tag(*delivery_tag, no_ack)?;
             }
             Event::Return { message, .. } => {
@@ -133,9 +134,9 @@ impl ClientChannel {
     }
 
     fn answered(&mut self, name: &'static str) -> Result<(), Violation> {
-        if name == "close" {
-            // What was still to be got is not answered any more.
-            self.awaited.pop_front_if(|awaited| *awaited == "get");
+        if name == "close" && self.awaited.front() == Some(&"get") {
+            // What was still to be got is not answered any more, nor what came after it.
+            while self.awaited.pop_front_if(|awaited| *awaited != "close").is_some() {}
         }
         match self.awaited.pop_front() {
             Some(awaited) if awaited == name => Ok(()),
@@ -151,7 +152,7 @@ impl ClientChannel {
             Reply::CancelOk { consumer: Some(consumer), .. } => {
                 self.consumers.remove(consumer);
             }
-            Reply::GetEmpty => self.get = None,
+            Reply::GetEmpty => drop(self.gets.pop_front()),
             _ => {}
         }
     }

@@ -37,10 +37,10 @@ pub(crate) struct Unsynced {
 }
 
 impl Unsynced {
-    /// A power cut may have kept a later record and lost an earlier one. The recovery says so, as
-    /// it cannot tell this from damage.
+    /// A power cut may have kept a later record and lost an earlier one, or the header of the
+    /// segment. The recovery says so, as it cannot tell this from damage.
     pub(crate) fn may_have_holes(&self) -> bool {
-        self.power_cut && self.written.len() + usize::from(self.in_flight.is_some()) > 1
+        self.power_cut && !(self.written.is_empty() && self.in_flight.is_none())
     }
 }
 

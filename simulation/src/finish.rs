@@ -32,7 +32,10 @@ impl World {
             self.die(slot);
         }
         self.rest()?;
-        if self.random.percent(60) {
+        if self.random.percent(20) {
+            self.rot()?;
+            self.disk.heal();
+        } else if self.random.percent(60) {
             let ends = [End::PowerCut, End::Kill, End::Stop];
             let end = self.random.pick(&ends).unwrap_or(End::Kill);
             self.end(end)?;
@@ -99,6 +102,10 @@ impl World {
         }
         self.rest()?;
         self.settle_all(session)?;
+        if self.model.damaged > 0 {
+            let text = format!("{} damaged messages are not told of", self.model.damaged);
+            return Err(Violation::new("P1", text));
+        }
         let left = self.model.waiting();
         if left > 0 {
             return Err(Violation::new("P1", format!("{left} messages are never delivered")));
@@ -139,7 +146,7 @@ impl World {
             // What was replayed at the start needs a checkpoint too.
             node.changed = true;
         }
-        for _ in 0..6 {
+        for _ in 0..limits::LAST_CHECKPOINT_STEPS {
             if self.node.as_ref().is_some_and(|node| node.may_checkpoint()) {
                 self.checkpoint();
             }

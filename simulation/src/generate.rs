@@ -177,11 +177,16 @@ impl Asking<'_> {
             let any = || random.pick(&QUEUES).unwrap_or_default().to_owned();
             (String::new(), there.unwrap_or_else(any))
         } else {
-            let known = EXCHANGES.map(|(name, _)| name);
-            let known = [&known[..5], &["amq.topic", "amq.fanout", "amq.direct"]].concat();
-            let rare = random.percent(1).then_some("nowhere");
-            let exchange = rare.or_else(|| random.pick(&known)).unwrap_or_default();
-            (exchange.to_owned(), random.pick(&KEYS).unwrap_or_default().to_owned())
+            // Mostly one that is there: another closes the channel.
+            let there = random.pick(&self.model.exchange_names());
+            let any = || EXCHANGES.map(|(name, _)| name.to_owned());
+            let exchange = match random.below(400) {
+                0 => Some("nowhere".to_owned()),
+                1 => random.pick(&any()),
+                _ => there,
+            };
+            let key = random.pick(&KEYS).unwrap_or_default().to_owned();
+            (exchange.unwrap_or_default(), key)
         };
         let large = if random.percent(2) { 20 } else { 1 };
         Publication {
@@ -196,11 +201,6 @@ impl Asking<'_> {
 
     fn request(&mut self, wish: Wish, channel: &mut ClientChannel) -> Option<Request> {
         let no_wait = false;
-        // Clients wait for the answer to `basic.get` before they ask something else that is
-        // answered: a content that comes from disk is late, and other answers would pass it.
-        if channel.get.is_some() && !matches!(wish, Wish::CloseChannel | Wish::Nack) {
-            return None;
-        }
         let (name, request) = match wish {
             Wish::CloseChannel => {
                 channel.closing = true;
@@ -240,7 +240,7 @@ impl Asking<'_> {
             }
             Wish::Get => {
                 let no_ack = self.random.percent(30);
-                channel.get = Some(no_ack);
+                channel.gets.push_back(no_ack);
                 ("get", Request::Get { queue: self.queue(), no_ack })
             }
             Wish::ConfirmSelect => {

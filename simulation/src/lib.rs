@@ -9,8 +9,8 @@
 //! node.rs, committer.rs    the shard, committer, loader and checkpoint of the server, as steps
 //!     |                    around the real VirtualHost, Log, Checkpointer and Reader
 //! model/                   what must be true: checked after every command and every restart
-//! world.rs, faults.rs      which step is next; power cuts, failing operations, restarts
-//! finish.rs                the end of each run: heal, come to rest, restart, drain, look at disk
+//! world.rs, faults.rs      which step is next; power cuts, failing operations, full disks, restarts
+//! finish.rs, damage.rs     the end of each run: heal, come to rest, restart, drain, look at disk
 //! ```
 //!
 //! A feature of the broker that is added later becomes a request in `generate.rs`, and in `model`
@@ -18,6 +18,7 @@
 
 mod client;
 mod committer;
+mod damage;
 mod faults;
 mod finish;
 mod generate;
@@ -95,6 +96,8 @@ pub struct Counts {
     pub failures: u64,
     /// Times that the log or a checkpoint found the disk full.
     pub waits: u64,
+    /// Copies of messages that were damaged and told to be lost.
+    pub lost: u64,
     /// Checkpoints that were finished.
     pub checkpoints: u64,
 }
@@ -113,6 +116,7 @@ impl Counts {
         self.restarts += other.restarts;
         self.failures += other.failures;
         self.waits += other.waits;
+        self.lost += other.lost;
         self.checkpoints += other.checkpoints;
     }
 }

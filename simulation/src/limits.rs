@@ -47,5 +47,11 @@ pub(crate) const EMPTY_LOG_FILES: usize = 6;
 /// What the database may take when nothing waits. It does not shrink, and no run fills it.
 pub(crate) const DATABASE_BYTES: u64 = 8 << 20;
 
+/// Steps in which two checkpoints begin, run and are finished.
+pub(crate) const LAST_CHECKPOINT_STEPS: usize = 6;
+
+/// A body so long stands in one place of the log: it begins with its message's number.
+pub(crate) const LONG_BODY_BYTES: usize = 24;
+
 /// Attempts to open the store, while faults go on.
 pub(crate) const OPEN_ATTEMPTS: usize = 6;

@@ -75,13 +75,45 @@ struct Delivery {
 struct Channel {
     last_tag: u64,
     unacknowledged: BTreeMap<u64, Delivery>,
-    /// Queue and `no_ack` by number.
-    consumers: BTreeMap<u32, (QueueNumber, bool)>,
-    /// A `basic.get` that is not answered.
-    get: Option<(QueueNumber, bool)>,
+    consumers: BTreeMap<u32, Consumer>,
+    /// Gets that are not answered.
+    gets: VecDeque<Get>,
     confirms: Option<u64>,
     /// The last command that settled a durable message here.
     settled_op: u64,
+}
+
+#[derive(Debug)]
+struct Get {
+    queue: QueueNumber,
+    no_ack: bool,
+    /// The number of the last message that the channel had published: no later one is confirmed
+    /// before the answer.
+    published: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Consumer {
+    tag: String,
+    queue: QueueNumber,
+    no_ack: bool,
+}
+
+/// The reply that a request must have: where a get is not answered, it comes later.
+#[derive(Debug)]
+struct Expected {
+    /// The command whose change it promises; 0 if none.
+    promise: u64,
+    /// What it says.
+    told: Told,
+}
+
+/// The part of a reply that can be wrong.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Counts(Vec<usize>),
+    Consumer(Option<u32>),
+    Nothing,
 }
 
 /// What a client was told, and after which command it is to be true for good.
@@ -110,6 +142,9 @@ pub(crate) struct Model {
     changes: VecDeque<(u64, Change)>,
     /// Broken if a restart finds less than their commands.
     promises: Vec<Promise>,
+    /// Replies that the engine owes.
+    expected: BTreeMap<At, VecDeque<Expected>>,
+    consumers_made: u32,
     /// For each reply on its way the command whose change it promises.
     replies: BTreeMap<At, VecDeque<u64>>,
     closes: BTreeMap<SessionId, u64>,
@@ -134,6 +169,8 @@ impl Model {
             durable: Durable::default(),
             changes: VecDeque::new(),
             promises: vec![],
+            expected: BTreeMap::new(),
+            consumers_made: 0,
             replies: BTreeMap::new(),
             closes: BTreeMap::new(),
             damaged: 0,
@@ -155,8 +192,6 @@ impl Model {
     ) -> Result<(), Violation> {
         self.op += 1;
         self.errors.clear();
-        let mut promise = 0;
-        let mut asking = None;
         match command {
             Command::OpenSession(session) => {
                 self.sessions.insert(*session);
@@ -176,12 +211,11 @@ impl Model {
             }
             Command::Request { session, channel, request } => {
                 let at = (*session, *channel);
-                asking = Some(at);
-                promise = self.request(at, request, events)?;
+                self.request(at, request, events)?;
             }
             Command::Flushed { .. } | Command::Loaded { .. } => {}
         }
-        self.observe(asking, promise, events)
+        self.observe(events)
     }
 
     /// The sums of the engine and of the model are the same: no message is in two places or none.
@@ -205,6 +239,25 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// The durable messages that wait, if all that was done is durable.
+    pub(crate) fn durable_messages(&self) -> Vec<MessageId> {
+        if !self.changes.is_empty() {
+            return vec![];
+        }
+        let queues = self.durable.queues.values();
+        queues.flat_map(|queue| queue.messages.values().copied()).collect()
+    }
+
+    /// A message is damaged on disk, in all queues. Gives how many copies that are.
+    pub(crate) fn rots(&mut self, id: MessageId) -> usize {
+        for queue in self.durable.queues.values_mut() {
+            let before = queue.messages.len();
+            queue.messages.retain(|_, message| *message != id);
+            self.damaged += before - queue.messages.len();
+        }
+        self.damaged
     }
 
     /// The broker says that a message cannot be read.
@@ -270,6 +323,12 @@ impl Model {
     pub(crate) fn queue_names(&self) -> Vec<String> {
         let open = self.queues.values().filter(|queue| queue.owner.is_none());
         open.map(|queue| queue.name.clone()).collect()
+    }
+
+    /// Exchanges that clients may publish to.
+    pub(crate) fn exchange_names(&self) -> Vec<String> {
+        let open = self.topology.exchanges.iter().filter(|(_, (exchange, _))| !exchange.internal);
+        open.map(|(name, _)| name.clone()).collect()
     }
 
     /// Messages that wait or are held, over all queues.

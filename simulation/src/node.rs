@@ -97,7 +97,7 @@ impl Node {
         let Opened { log, checkpointer, reader, recovered, report } = opened;
         let mut found = Found::default();
         for queue in &recovered.queues {
-            let messages = read_all(&reader, queue)?;
+            let messages = read_all(&reader, queue, &mut found.rotten)?;
             found.queues.push((queue.record.clone(), messages));
         }
         found.exchanges = recovered.exchanges.iter().map(|(_, record)| record.clone()).collect();
@@ -202,6 +202,7 @@ impl Node {
             return Err(Violation::new("P1", text));
         }
         for (queue, sequence) in self.effects.lost.drain(..) {
+            notes.counts.lost += 1;
             model.told_lost(&format!("message {sequence} of queue {}", queue.counter()))?;
         }
         let checked = self.host.check_invariants();
@@ -282,6 +283,7 @@ fn is_held(held: &BTreeMap<(SessionId, u16), u64>, session: SessionId, event: &E
 fn read_all(
     reader: &Reader,
     queue: &RecoveredQueue,
+    rotten: &mut usize,
 ) -> Result<Vec<(MessageId, bool)>, warren_storage::Error> {
     let delivered = queue.delivered_through;
     let queue = queue.record.id;
@@ -290,6 +292,7 @@ fn read_all(
     loop {
         let load = Load { queue, first, last: u64::MAX, messages_max: u32::MAX };
         let loaded = reader.load(load, 64 << 10)?;
+        *rotten += loaded.damaged.len();
         found.extend(loaded.messages.iter().filter_map(|(sequence, message)| {
             let id = id_of(message)?;
             Some((id, *sequence <= delivered))

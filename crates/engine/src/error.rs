@@ -159,6 +159,12 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// More than so many bytes of answers wait for that of a `basic.get`.
+    #[error("more than {limit} bytes of answers wait for that of a basic.get")]
+    TooMuchBehindGet {
+        /// The limit.
+        limit: usize,
+    },
     /// More consumers on one channel than [`crate::limits::CONSUMERS_PER_CHANNEL`].
     #[error("reached maximum ({limit}) of consumers per channel")]
     TooManyConsumers {

@@ -11,6 +11,7 @@ mod backlog;
 mod command;
 mod effect;
 mod error;
+mod held;
 pub mod limits;
 mod message;
 #[cfg(feature = "planted")]

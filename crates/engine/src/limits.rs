@@ -51,5 +51,9 @@ pub const HEAD_KEPT: usize = 8 * 1024;
 /// client that makes up keys must not fill the broker's memory.
 pub const CACHED_ROUTES_PER_EXCHANGE: usize = 16 * 1024;
 
+/// Bytes of answers that a channel may have waiting behind a `basic.get` whose message is not there
+/// yet. A client that asks for more without waiting has lost count.
+pub const HELD_BYTES: usize = OUTBOX_BYTES;
+
 /// Consumers on one channel. More than a client has a use for.
 pub const CONSUMERS_PER_CHANNEL: usize = 10_000;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::backlog::Entry;
+use crate::held::Held;
 use crate::planted::{self, Bug};
 use crate::queue::WaitingGet;
 use crate::{Error, QueueId, limits};
@@ -52,6 +53,8 @@ pub(crate) struct Channel {
     pub(crate) last_queue: Option<String>,
     /// A durable message was settled here, so that closing must wait for the disk.
     pub(crate) has_settled: bool,
+    /// What waits for the answer of a `basic.get`.
+    pub(crate) held: Held,
     /// Tells channels apart that have the same number one after the other.
     pub(crate) incarnation: u64,
 }
@@ -101,8 +104,12 @@ impl Channel {
         Some(consumer)
     }
 
-    /// How many more deliveries the channel and the consumer's prefetch allow.
+    /// How many more deliveries the channel and the consumer's prefetch allow: none while a
+    /// `basic.get` of the channel waits, as they come after its answer.
     pub(crate) fn credit(&self, consumer: &Consumer) -> u32 {
+        if !self.held.is_empty() {
+            return 0;
+        }
         if consumer.no_ack {
             return u32::MAX;
         }

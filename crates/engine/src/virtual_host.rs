@@ -3,17 +3,18 @@
 //! This file holds the state, the one `match` over commands, and sessions and channels coming and
 //! going. The rest is in files by subject: `declare` (exchanges, queues, bindings), `publish`,
 //! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
-//! consumers), `invariants` (what tests check after every command).
+//! consumers), `order` (what waits for a `basic.get`), `invariants` (what tests check after every command).
 
 mod declare;
 mod dispatch;
 mod invariants;
 mod memory;
+mod order;
 mod publish;
 mod settle;
 mod subscribe;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::planted::{self, Bug};
 use memory::Memory;
@@ -57,6 +58,8 @@ pub struct VirtualHost {
     dirty: Vec<QueueId>,
     /// Sessions whose next `basic.get` may have its turn.
     getters: Vec<SessionId>,
+    /// Channels with a `basic.get` that is not answered.
+    holding: FxHashSet<(SessionId, u16)>,
     /// Gives each consumer a number of its own, so that a turn left behind in a round is nobody's.
     consumers_made: u32,
     channels_opened: u64,
@@ -99,6 +102,7 @@ impl VirtualHost {
             sessions: FxHashMap::default(),
             dirty: Vec::new(),
             getters: Vec::new(),
+            holding: FxHashSet::default(),
             consumers_made: 0,
             channels_opened: 0,
         }
@@ -162,6 +166,7 @@ impl VirtualHost {
         while effects.unfinished.is_some() {
             self.go_on(effects);
         }
+        let first = effects.events.len();
         match command {
             Command::OpenSession(session) => {
                 self.sessions.insert(session, Session::default());
@@ -180,13 +185,16 @@ impl VirtualHost {
             }
         }
         self.serve_getters(effects);
+        self.keep_order(first, effects);
         self.dispatch_dirty(effects);
     }
 
     /// Goes on with a command that [`Effects::unfinished`] tells of.
     pub fn go_on(&mut self, effects: &mut Effects) {
         if let Some(unfinished) = effects.unfinished.take() {
+            let first = effects.events.len();
             self.publish_from(unfinished, effects);
+            self.keep_order(first, effects);
             self.dispatch_dirty(effects);
         }
     }
@@ -334,6 +342,7 @@ impl VirtualHost {
     fn close_channel(&mut self, at: (SessionId, u16), effects: &mut Effects) -> bool {
         let Some(session) = self.sessions.get_mut(&at.0) else { return false };
         let Some(mut channel) = session.channels.remove(&at.1) else { return false };
+        self.holding.remove(&at);
         // Requeue before consumers go: an auto-delete queue takes its messages with it.
         self.requeue(channel.unacknowledged.take_all());
         for (number, consumer) in std::mem::take(&mut channel.consumers) {

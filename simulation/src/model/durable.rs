@@ -46,6 +46,8 @@ pub(crate) struct Found {
     pub(crate) bindings: Vec<BindingRecord>,
     /// What the recovery says it could not read.
     pub(crate) damaged: Vec<String>,
+    /// Messages that could not be read.
+    pub(crate) rotten: usize,
     /// With each message whether it is known as delivered.
     pub(crate) queues: Vec<(QueueRecord, Vec<(MessageId, bool)>)>,
 }

@@ -1,8 +1,10 @@
 //! What the engine sends, held against what must be true at that moment.
 
+use std::collections::VecDeque;
+
 use warren_engine::{Event, Message, Outgoing, Reply};
 
-use super::{At, Change, Delivery, Model, QueueNumber};
+use super::{At, Change, Consumer, Delivery, Expected, Get, Model, QueueNumber, Told};
 use crate::Violation;
 use crate::messages::{hash_of, id_of};
 
@@ -17,21 +19,19 @@ struct HandedOut<'a> {
 }
 
 impl Model {
-    /// Goes through the events of a command. A reply to `asking` promises what command `promise`
-    /// made durable.
-    pub(super) fn observe(
-        &mut self,
-        asking: Option<At>,
-        promise: u64,
-        events: &[Outgoing],
-    ) -> Result<(), Violation> {
+    /// Goes through the events of a command.
+    pub(super) fn observe(&mut self, events: &[Outgoing]) -> Result<(), Violation> {
         for Outgoing { session, event, .. } in events {
             match event {
                 Event::Deliver { channel, consumer, delivery_tag, redelivered, message } => {
                     let at = (*session, *channel);
-                    let consumers = self.channels.get(&at).map(|channel| &channel.consumers);
-                    let found = consumers.and_then(|consumers| consumers.get(consumer));
-                    let Some((queue, no_ack)) = found.copied() else {
+                    let channel = self.channels.get(&at);
+                    if channel.is_some_and(|channel| !channel.gets.is_empty()) {
+                        let text = format!("a delivery to {at:?}, who waits for a get");
+                        return Err(Violation::new("order", text));
+                    }
+                    let found = channel.and_then(|channel| channel.consumers.get(consumer));
+                    let Some(Consumer { queue, no_ack, .. }) = found.cloned() else {
                         let text = format!("a delivery to {at:?}, who has no consumer {consumer}");
                         return Err(Violation::new("P6", text));
                     };
@@ -40,8 +40,9 @@ impl Model {
                 }
                 Event::GetOk { channel, delivery_tag, redelivered, message, message_count } => {
                     let at = (*session, *channel);
-                    let get = self.channels.get_mut(&at).and_then(|channel| channel.get.take());
-                    let Some((queue, no_ack)) = get else {
+                    let channel = self.channels.get_mut(&at);
+                    let get = channel.and_then(|channel| channel.gets.pop_front());
+                    let Some(Get { queue, no_ack, .. }) = get else {
                         let text = format!("a message for {at:?}, who did not ask for one");
                         return Err(Violation::new("P6", text));
                     };
@@ -58,12 +59,11 @@ impl Model {
                 }
                 Event::Reply { channel, reply } => {
                     let at = (*session, *channel);
-                    if matches!(reply, Reply::GetEmpty) {
-                        self.get_empty(at)?;
-                    }
-                    let own = asking == Some(at) && !matches!(reply, Reply::GetEmpty);
-                    let promise = if own { promise } else { 0 };
-                    self.replies.entry(at).or_default().push_back(promise);
+                    let promise = match reply {
+                        Reply::GetEmpty => self.get_empty(at).map(|()| 0),
+                        reply => self.replied(at, reply),
+                    };
+                    self.replies.entry(at).or_default().push_back(promise?);
                 }
                 Event::ChannelError { channel, error, .. } => {
                     let at = (*session, *channel);
@@ -77,13 +77,50 @@ impl Model {
                     let text = format!("session {} was closed for no reason: {error}", session.0);
                     return Err(Violation::new("refusal", text));
                 }
-                Event::Confirm { .. } | Event::ConsumerCancelled { .. } | Event::SessionClosed => {}
+                Event::Confirm { channel, last, .. } => {
+                    self.confirmed((*session, *channel), *last)?;
+                }
+                Event::ConsumerCancelled { .. } | Event::SessionClosed => {}
             }
         }
         match self.errors.first() {
             Some(at) => Err(Violation::new("refusal", format!("{at:?} was not told of its error"))),
             None => Ok(()),
         }
+    }
+
+    /// What a channel published after a get is confirmed after its answer.
+    fn confirmed(&self, at: At, last: u64) -> Result<(), Violation> {
+        let get = self.channels.get(&at).and_then(|channel| channel.gets.front());
+        if get.is_none_or(|get| last <= get.published) {
+            return Ok(());
+        }
+        let text = format!("{at:?} gets the confirm of {last} before the answer of a get");
+        Err(Violation::new("order", text))
+    }
+
+    /// A reply came: it must be the next one that is owed. Gives the command that it promises.
+    fn replied(&mut self, at: At, reply: &Reply) -> Result<u64, Violation> {
+        let expected = self.expected.get_mut(&at).and_then(VecDeque::pop_front);
+        let Some(Expected { promise, told }) = expected else {
+            return Err(Violation::new("order", format!("{at:?} gets {reply:?} for nothing")));
+        };
+        let count = |count: &u32| *count as usize;
+        let found = match reply {
+            Reply::QueueDeclareOk { message_count, consumer_count, .. } => {
+                Told::Counts(vec![count(message_count), count(consumer_count)])
+            }
+            Reply::QueueDeleteOk { message_count } | Reply::QueuePurgeOk { message_count } => {
+                Told::Counts(vec![count(message_count)])
+            }
+            Reply::ConsumeOk { consumer, .. } => Told::Consumer(Some(*consumer)),
+            Reply::CancelOk { consumer, .. } => Told::Consumer(*consumer),
+            _ => Told::Nothing,
+        };
+        if found == told {
+            return Ok(promise);
+        }
+        Err(Violation::new("P10", format!("{at:?} gets {reply:?}, but it must be {told:?}")))
     }
 
     fn handed_out(&mut self, out: &HandedOut<'_>) -> Result<(), Violation> {
@@ -174,8 +211,8 @@ impl Model {
     }
 
     fn get_empty(&mut self, at: At) -> Result<(), Violation> {
-        let get = self.channels.get_mut(&at).and_then(|channel| channel.get.take());
-        let Some((queue, _)) = get else {
+        let get = self.channels.get_mut(&at).and_then(|channel| channel.gets.pop_front());
+        let Some(Get { queue, .. }) = get else {
             if !self.sessions.contains(&at.0) {
                 // The session has just ended, and with one of its channels the queue.
                 return Ok(());

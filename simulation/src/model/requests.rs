@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use warren_amqp::FieldTable;
 use warren_engine::{
-    BindingRecord, Declaration, Destination, Event, ExchangeRecord, ExchangeType, Message,
-    Outgoing, PublishBatch, Reply, Request, SessionId,
+    BindingRecord, ConsumeRequest, Declaration, Destination, Event, ExchangeRecord, ExchangeType,
+    Message, Outgoing, PublishBatch, Request, SessionId,
 };
 
-use super::{At, Change, Channel, Copy, Delivery, Model, Queue, QueueNumber, Topology};
+use super::{
+    At, Change, Channel, Consumer, Copy, Delivery, Expected, Get, Model, Queue, QueueNumber, Told,
+    Topology,
+};
 use crate::Violation;
 use crate::messages::id_of;
 
@@ -35,8 +38,10 @@ impl Model {
         for delivery in channel.unacknowledged.values() {
             self.put_back(delivery);
         }
-        for (number, (queue, _)) in &channel.consumers {
-            self.leave_queue(*queue, (at, *number));
+        // What waited for the answer of a get is not told any more.
+        self.expected.remove(&at);
+        for (number, consumer) in &channel.consumers {
+            self.leave_queue(consumer.queue, (at, *number));
         }
         channel.settled_op
     }
@@ -161,25 +166,25 @@ impl Model {
         }
     }
 
-    /// Carries out a request; gives the command that its reply promises, 0 if none.
+    /// Carries out a request, and notes the reply that must come.
     pub(super) fn request(
         &mut self,
         at: At,
         request: &Request,
         events: &[Outgoing],
-    ) -> Result<u64, Violation> {
+    ) -> Result<(), Violation> {
         if matches!(request, Request::ChannelOpen) {
             if self.sessions.contains(&at.0) {
                 self.channels.entry(at).or_default();
             }
-            return Ok(0);
+            return Ok(());
         }
         if !self.channels.contains_key(&at) {
-            return Ok(0);
+            return Ok(());
         }
         if let Request::Nack { delivery_tag, multiple, requeue, .. } = request {
             self.settle(at, *delivery_tag, *multiple, *requeue);
-            return Ok(0);
+            return Ok(());
         }
         let refused = events.iter().any(|outgoing| {
             outgoing.session == at.0
@@ -188,21 +193,47 @@ impl Model {
         if refused {
             self.close_channel(at);
             self.errors.push(at);
-            return Ok(0);
+            return Ok(());
         }
-        let reply = events.iter().find_map(|outgoing| match &outgoing.event {
-            Event::Reply { channel, reply } if (outgoing.session, *channel) == at => Some(reply),
-            _ => None,
-        });
-        self.carry_out(at, request, reply)
+        if let Request::Get { queue, no_ack } = request {
+            let number = self.names.get(queue).copied();
+            let channel = self.channels.get_mut(&at);
+            if let (Some(channel), Some(queue)) = (channel, number) {
+                let (no_ack, published) = (*no_ack, channel.confirms.unwrap_or_default());
+                channel.gets.push_back(Get { queue, no_ack, published });
+            }
+            return Ok(());
+        }
+        let told = self.counts(at, request);
+        let promise = self.carry_out(at, request)?;
+        self.expected.entry(at).or_default().push_back(Expected { promise, told });
+        Ok(())
     }
 
-    fn carry_out(
-        &mut self,
-        at: At,
-        request: &Request,
-        reply: Option<&Reply>,
-    ) -> Result<u64, Violation> {
+    /// What the reply to a request must tell, before it is carried out.
+    fn counts(&self, at: At, request: &Request) -> Told {
+        let found = |name: &str| self.queues.get(self.names.get(name)?);
+        match request {
+            Request::QueueDeclare { name, .. } => {
+                let queue = found(name);
+                let counts = queue.map(|queue| (queue.ready.len(), queue.consumers.len()));
+                let (ready, consumers) = counts.unwrap_or_default();
+                Told::Counts(vec![ready, consumers])
+            }
+            Request::QueueDelete { name, .. } | Request::QueuePurge { name, .. } => {
+                Told::Counts(vec![found(name).map_or(0, |queue| queue.ready.len())])
+            }
+            Request::Consume(_) => Told::Consumer(Some(self.consumers_made + 1)),
+            Request::Cancel { consumer_tag, .. } => {
+                let channel = self.channels.get(&at);
+                Told::Consumer(channel.and_then(|channel| channel.consumer(consumer_tag)))
+            }
+            _ => Told::Nothing,
+        }
+    }
+
+    /// Gives the command that the reply promises, 0 if none.
+    fn carry_out(&mut self, at: At, request: &Request) -> Result<u64, Violation> {
         let durable_queue = |name: &str| is_durable(&self.queues, &self.names, name);
         let mut changes = vec![];
         let promise = match request {
@@ -215,10 +246,10 @@ impl Model {
                 if changes.is_empty() { 0 } else { self.op }
             }
             Request::QueueDeclare { name, declaration, .. } => {
-                self.declare_queue(at, name, *declaration, reply)?
+                self.declare_queue(at, name, *declaration)?
             }
-            Request::QueueDelete { name, .. } => self.delete_queue(name, reply)?,
-            Request::QueuePurge { name, .. } => self.purge(name, reply)?,
+            Request::QueueDelete { name, .. } => self.delete_queue(name),
+            Request::QueuePurge { name, .. } => self.purge(name),
             Request::Bind { source, destination, routing_key, arguments, .. } => {
                 self.bind(binding(source, destination, routing_key, arguments), &mut changes)
             }
@@ -228,18 +259,11 @@ impl Model {
                 if changes.is_empty() { 0 } else { self.op }
             }
             Request::Consume(consume) => {
-                self.consume(at, &consume.queue, consume.no_ack, reply);
+                self.consume(at, consume);
                 0
             }
-            Request::Cancel { .. } => {
-                self.cancel(at, reply);
-                0
-            }
-            Request::Get { queue, no_ack } => {
-                let number = self.names.get(queue).copied();
-                if let Some(channel) = self.channels.get_mut(&at) {
-                    channel.get = number.map(|number| (number, *no_ack));
-                }
+            Request::Cancel { consumer_tag, .. } => {
+                self.cancel(at, consumer_tag);
                 0
             }
             Request::Recover { .. } => {
@@ -255,6 +279,7 @@ impl Model {
                 0
             }
             Request::Qos { .. }
+            | Request::Get { .. }
             | Request::ChannelOpen
             | Request::ChannelFail(_)
             | Request::Nack { .. } => 0,
@@ -298,7 +323,6 @@ impl Model {
         at: At,
         name: &str,
         declaration: Declaration,
-        reply: Option<&Reply>,
     ) -> Result<u64, Violation> {
         if !self.names.contains_key(name) && !declaration.passive {
             self.last_queue += 1;
@@ -322,63 +346,49 @@ impl Model {
         let Some(queue) = queue else {
             return Err(Violation::new("P10", format!("queue {name} is there, but must not be")));
         };
-        if let Some(Reply::QueueDeclareOk { message_count, consumer_count, .. }) = reply {
-            count("ready messages are told of", *message_count, queue.ready.len())?;
-            count("consumers are told of", *consumer_count, queue.consumers.len())?;
-        }
         // A passive one tells what is there now, not that it will be.
         let promises = queue.durable && !declaration.passive;
         Ok(if promises { queue.declared_op } else { 0 })
     }
 
-    fn delete_queue(&mut self, name: &str, reply: Option<&Reply>) -> Result<u64, Violation> {
-        let number = self.names.get(name).copied();
-        let queue = number.and_then(|number| Some((number, self.queues.get(&number)?)));
-        let ready = queue.map_or(0, |(_, queue)| queue.ready.len());
-        if let Some(Reply::QueueDeleteOk { message_count }) = reply {
-            count("deleted messages are told of", *message_count, ready)?;
-        }
-        let Some((number, durable)) = queue.map(|(number, queue)| (number, queue.durable)) else {
-            return Ok(0);
-        };
+    fn delete_queue(&mut self, name: &str) -> u64 {
+        let Some(number) = self.names.get(name).copied() else { return 0 };
+        let durable = self.queues.get(&number).is_some_and(|queue| queue.durable);
         self.remove_queue(number);
-        Ok(if durable { self.op } else { 0 })
+        if durable { self.op } else { 0 }
     }
 
-    fn purge(&mut self, name: &str, reply: Option<&Reply>) -> Result<u64, Violation> {
-        let Some(number) = self.names.get(name).copied() else { return Ok(0) };
-        let Some(queue) = self.queues.get_mut(&number) else { return Ok(0) };
-        let purged = std::mem::take(&mut queue.ready);
-        if let Some(Reply::QueuePurgeOk { message_count }) = reply {
-            count("purged messages are told of", *message_count, purged.len())?;
-        }
+    fn purge(&mut self, name: &str) -> u64 {
+        let Some(number) = self.names.get(name).copied() else { return 0 };
+        let Some(queue) = self.queues.get_mut(&number) else { return 0 };
         let mut changes = vec![];
-        for place in purged {
+        for place in std::mem::take(&mut queue.ready) {
             if queue.copies.remove(&place).is_some_and(|copy| copy.durable) {
                 changes.push(Change::Settled(number, place));
             }
         }
         let promise = if changes.is_empty() { 0 } else { self.op };
         self.change_all(changes);
-        Ok(promise)
+        promise
     }
 
-    fn consume(&mut self, at: At, queue: &str, no_ack: bool, reply: Option<&Reply>) {
-        let Some(Reply::ConsumeOk { consumer, .. }) = reply else { return };
-        let Some(number) = self.names.get(queue).copied() else { return };
-        if let Some(queue) = self.queues.get_mut(&number) {
-            queue.consumers.insert((at, *consumer));
+    fn consume(&mut self, at: At, request: &ConsumeRequest) {
+        self.consumers_made += 1;
+        let Some(queue) = self.names.get(&request.queue).copied() else { return };
+        if let Some(queue) = self.queues.get_mut(&queue) {
+            queue.consumers.insert((at, self.consumers_made));
         }
         if let Some(channel) = self.channels.get_mut(&at) {
-            channel.consumers.insert(*consumer, (number, no_ack));
+            let (tag, no_ack) = (request.consumer_tag.clone(), request.no_ack);
+            channel.consumers.insert(self.consumers_made, Consumer { tag, queue, no_ack });
         }
     }
 
-    fn cancel(&mut self, at: At, reply: Option<&Reply>) {
-        let Some(Reply::CancelOk { consumer: Some(consumer), .. }) = reply else { return };
-        let channel = self.channels.get_mut(&at);
-        if let Some((queue, _)) = channel.and_then(|channel| channel.consumers.remove(consumer)) {
-            self.leave_queue(queue, (at, *consumer));
+    fn cancel(&mut self, at: At, tag: &str) {
+        let Some(channel) = self.channels.get_mut(&at) else { return };
+        let Some(number) = channel.consumer(tag) else { return };
+        if let Some(consumer) = channel.consumers.remove(&number) {
+            self.leave_queue(consumer.queue, (at, number));
         }
     }
 }
@@ -405,14 +415,12 @@ fn is_durable(
     names.get(name).and_then(|number| queues.get(number)).is_some_and(|queue| queue.durable)
 }
 
-fn count(what: &str, found: u32, expected: usize) -> Result<(), Violation> {
-    if found as usize == expected {
-        return Ok(());
-    }
-    Err(Violation::new("P10", format!("{found} {what}, {expected} there are")))
-}
-
 impl Channel {
+    fn consumer(&self, tag: &str) -> Option<u32> {
+        let mut all = self.consumers.iter();
+        all.find(|(_, consumer)| consumer.tag == tag).map(|(number, _)| *number)
+    }
+
     pub(super) fn hold(&mut self, tag: u64, delivery: Delivery) {
         self.unacknowledged.insert(tag, delivery);
     }

@@ -15,6 +15,10 @@ impl Model {
         found: &Found,
         unsynced: &Unsynced,
     ) -> Result<(), Violation> {
+        if found.rotten != self.damaged {
+            let text = format!("{} messages are damaged, not {}", found.rotten, self.damaged);
+            return Err(Violation::new("P2", text));
+        }
         let (mut matched, mut reason) = (None, None);
         for records in self.candidates(unsynced) {
             let mut state = self.durable.clone();
@@ -103,6 +107,8 @@ impl Model {
         self.queues = queues;
         self.sessions.clear();
         self.channels.clear();
+        self.expected.clear();
+        self.consumers_made = 0;
         self.replies.clear();
         self.closes.clear();
         self.promises.clear();

@@ -13,7 +13,7 @@ enum Bug {
     Store(InStore),
 }
 
-const BUGS: [Bug; 37] = [
+const BUGS: [Bug; 38] = [
     Bug::Engine(InEngine::ConfirmBeforeSync),
     Bug::Engine(InEngine::CloseBeforeSync),
     Bug::Engine(InEngine::DeclareBeforeSync),
@@ -36,6 +36,7 @@ const BUGS: [Bug; 37] = [
     Bug::Engine(InEngine::PageInForgetsLast),
     Bug::Engine(InEngine::NewOvertakesDisk),
     Bug::Engine(InEngine::SpilledSettledAsDurable),
+    Bug::Engine(InEngine::GetPassed),
     Bug::Engine(InEngine::PurgeLeavesRange),
     Bug::Store(InStore::SyncSkipped),
     Bug::Store(InStore::CoveredTooFar),

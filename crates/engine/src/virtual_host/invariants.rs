@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::VirtualHost;
 use crate::QueueId;
+use crate::queue::WaitingGet;
 
 impl VirtualHost {
     /// Checks that the state agrees with itself.
@@ -85,7 +86,37 @@ impl VirtualHost {
         Ok(())
     }
 
+    /// What is held is held behind a get that is on its way.
+    fn check_held(&self) -> Result<(), String> {
+        let mut found = 0;
+        for (id, session) in &self.sessions {
+            for (number, channel) in &session.channels {
+                let own = |get: &WaitingGet| {
+                    (get.session, get.channel, get.incarnation)
+                        == (*id, *number, channel.incarnation)
+                };
+                let asked = session.gets.iter().filter(|(_, get)| own(get)).count();
+                let gets = self.queues.values().flat_map(|queue| &queue.waiting_gets);
+                let gets = gets.filter(|get| own(get)).count() + asked;
+                let at = format!("session {} channel {number}", id.0);
+                if gets != channel.held.gets() {
+                    let held = channel.held.gets();
+                    return Err(format!("{at}: {gets} gets wait, {held} are waited for"));
+                }
+                if self.holding.contains(&(*id, *number)) == channel.held.is_empty() {
+                    return Err(format!("{at}: it is not known that it holds something"));
+                }
+                found += usize::from(!channel.held.is_empty());
+            }
+        }
+        if found != self.holding.len() {
+            return Err(format!("{} channels hold something, not {found}", self.holding.len()));
+        }
+        Ok(())
+    }
+
     fn check_sessions(&self) -> Result<(), String> {
+        self.check_held()?;
         for (id, session) in &self.sessions {
             for (number, channel) in &session.channels {
                 let at = format!("session {} channel {number}", id.0);

@@ -119,6 +119,7 @@ impl VirtualHost {
         if let Some(session) = self.sessions.get_mut(&at.0) {
             session.gets.push_back((id, get));
             self.getters.push(at.0);
+            self.hold_behind_get(at);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod delete;
 mod exchanges;
 mod exclusive;
 mod limits;
+mod order;
 mod publish;
 mod restart;
 mod settle;

@@ -311,9 +311,9 @@ fn a_waiting_get_comes_before_consumers() {
         get q
           > load q:1..2
         consume q c
-          > s1.1 consume-ok c
         loaded
           > s1.1 get-ok 1 1, 1 left
+          > s1.1 consume-ok c
           > s1.1 deliver c 2 2
           > write delivered q:2
         ",
