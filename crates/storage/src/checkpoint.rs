@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::delta::{Freed, Layer};
 use crate::index::{Applied, Meta};
 use crate::limits::{RECYCLED_PER_SPARE, ZERO_BYTES};
+use crate::relocate::Relocator;
 use crate::shared::{Position, Shared};
 use crate::{Damage, Error, segment};
 
@@ -38,8 +39,9 @@ impl Checkpointed {
 /// Moves deltas into redb and looks after segment files; the checkpoint thread owns it.
 #[derive(Debug)]
 pub struct Checkpointer {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     zeros: Zeros,
+    pub(crate) relocator: Relocator,
 }
 
 /// The spare file that is being written ahead.
@@ -57,7 +59,7 @@ pub(crate) const NEW_SPARE: &str = "log/spare.new";
 
 impl Checkpointer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, zeros: Zeros::default() }
+        Self { shared, zeros: Zeros::default(), relocator: Relocator::default() }
     }
 
     /// Commits a delta to redb, durably, together with the place in the log that it covers.
