@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error};
 use warren_engine::{Event, Load, Write};
-use warren_storage::{Checkpointed, Checkpointer, Damage, Delta, Error, Log};
+use warren_storage::{Checkpointed, Checkpointer, Damage, Delta, Error, Log, Moves, Relocation};
 
 use crate::health::Health;
 use crate::limits;
@@ -40,6 +40,8 @@ pub(crate) enum ToCommitter {
     Group(Group),
     /// A checkpoint has ended.
     Checkpointed(Result<Checkpointed, Error>),
+    /// Write messages of sparse segments anew; nobody waits for it.
+    Move(Moves),
     /// Make everything durable, make a last checkpoint and end.
     Stop(oneshot::Sender<()>),
 }
@@ -52,6 +54,8 @@ pub(crate) struct Committer {
     checkpoint_interval: Duration,
     /// A checkpoint is under way.
     checkpointing: bool,
+    /// Messages were moved, which is news for a checkpoint.
+    moved: bool,
     health: Arc<Health>,
 }
 
@@ -70,7 +74,16 @@ impl Committer {
         checkpoint_interval: Duration,
         health: Arc<Health>,
     ) -> Self {
-        Self { log, inbox, checkpoints, loader, checkpoint_interval, checkpointing: false, health }
+        Self {
+            log,
+            inbox,
+            checkpoints,
+            loader,
+            checkpoint_interval,
+            checkpointing: false,
+            moved: false,
+            health,
+        }
     }
 
     /// Runs until it is told to stop or nobody is left to tell it.
@@ -105,6 +118,7 @@ impl Committer {
                 }
             }
             changed |= groups.iter().any(|group| !group.writes.is_empty());
+            changed |= std::mem::take(&mut self.moved);
             let late = unwritten.is_some_and(|since| since.elapsed() >= limits::IDLE_FLUSH);
             if late || !groups.is_empty() {
                 unwritten = match self.commit(&mut groups, late) {
@@ -132,6 +146,7 @@ impl Committer {
                     groups.push(group);
                 }
                 ToCommitter::Checkpointed(outcome) => self.finish_checkpoint(outcome),
+                ToCommitter::Move(moves) => self.move_messages(moves),
                 ToCommitter::Stop(done) => return Turn::Stop(done),
             }
             if self.log.pending_bytes() >= limits::COMMIT_BYTES {
@@ -146,6 +161,16 @@ impl Committer {
         if !self.health.has_failed() {
             let appended = self.log.append(writes);
             self.check(appended);
+        }
+    }
+
+    /// A part of a sparse segment goes on in the active one. The next checkpoint syncs it and lets
+    /// the old segment go.
+    fn move_messages(&mut self, moves: Moves) {
+        if !self.health.has_failed() {
+            let appended = self.log.append_moves(moves);
+            self.check(appended);
+            self.moved = true;
         }
     }
 
@@ -280,19 +305,33 @@ fn receive(
     }
 }
 
+/// What the checkpoint thread does when no delta is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// There is housekeeping left.
+    Not,
+    /// A pause between two pieces of messages that are moved.
+    Pause,
+    /// Until a delta comes.
+    Idle,
+}
+
 /// The checkpoint thread: moves what the committer froze into the database, and keeps segment
-/// files ready, beside the committer's work.
+/// files ready and sparse ones empty, beside the committer's work.
 pub(crate) fn run_checkpoints(
     mut checkpointer: Checkpointer,
     deltas: &threads::Receiver<Delta>,
     committer: &mpsc::Sender<ToCommitter>,
 ) {
-    let mut idle = false;
+    let mut rest = Rest::Not;
     loop {
-        let delta = if idle {
-            deltas.recv().map_err(|_| threads::TryRecvError::Disconnected)
-        } else {
-            deltas.try_recv()
+        let delta = match rest {
+            Rest::Not => deltas.try_recv(),
+            Rest::Pause => deltas.recv_timeout(limits::MOVE_PAUSE).map_err(|error| match error {
+                threads::RecvTimeoutError::Timeout => threads::TryRecvError::Empty,
+                threads::RecvTimeoutError::Disconnected => threads::TryRecvError::Disconnected,
+            }),
+            Rest::Idle => deltas.recv().map_err(|_| threads::TryRecvError::Disconnected),
         };
         match delta {
             Ok(delta) => {
@@ -303,19 +342,39 @@ pub(crate) fn run_checkpoints(
                 if committer.blocking_send(ToCommitter::Checkpointed(outcome)).is_err() {
                     return;
                 }
-                idle = false;
+                rest = Rest::Not;
             }
             Err(threads::TryRecvError::Disconnected) => return,
-            Err(threads::TryRecvError::Empty) => match checkpointer.prepare_spare() {
-                Ok(more) => idle = !more,
-                Err(error) => {
+            Err(threads::TryRecvError::Empty) => {
+                let prepared = checkpointer.prepare_spare().unwrap_or_else(|error| {
                     // Nothing is lost by it: the log makes its segments itself if it must.
                     error!(%error, "cannot prepare the next segment of the message log");
-                    idle = true;
-                }
-            },
+                    false
+                });
+                rest = if prepared { Rest::Not } else { relocate(&mut checkpointer, committer) };
+            }
         }
     }
+}
+
+/// One step of moving messages out of sparse segments.
+fn relocate(checkpointer: &mut Checkpointer, committer: &mpsc::Sender<ToCommitter>) -> Rest {
+    let Relocation { moves, damaged, more } = match checkpointer.relocate() {
+        Ok(step) => step,
+        Err(error) => {
+            // Nothing is lost by it either: the segment stays.
+            error!(%error, "cannot move messages out of a segment of the message log");
+            return Rest::Idle;
+        }
+    };
+    for Damage { file, message, offset } in damaged {
+        error!(file = %file.display(), offset, reason = message, "damaged data");
+    }
+    if let Some(moves) = moves {
+        // If the committer is gone, the next delta does not come either.
+        let _ = committer.blocking_send(ToCommitter::Move(moves));
+    }
+    if more { Rest::Pause } else { Rest::Idle }
 }
 
 #[cfg(test)]

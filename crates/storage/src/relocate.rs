@@ -192,7 +192,10 @@ impl Checkpointer {
                 // redb may be ahead of what is known to be covered.
                 return Ok(later);
             }
-            relocator.walk.take_if(|walk| state.is_dead(walk.number));
+            if relocator.walk.take_if(|walk| state.is_dead(walk.number)).is_some() {
+                // Its file can go now that nobody reads from it.
+                return Ok(later);
+            }
             let chosen = if relocator.walk.is_none() { relocator.choose(&state) } else { None };
             (state.covered, chosen)
         };

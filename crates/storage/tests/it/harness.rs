@@ -32,6 +32,8 @@ pub(crate) struct History {
     pub(crate) records: Vec<Vec<Write>>,
     /// So many of them a sync has covered.
     pub(crate) synced: usize,
+    /// Pieces of sparse segments that were moved.
+    pub(crate) moved: usize,
 }
 
 impl History {
@@ -122,6 +124,7 @@ pub(crate) fn drive(
     let mut opened = opened;
     let mut model = history.running();
     let mut running = None;
+    let mut moves = None;
     for _ in 0..steps {
         let mut record = Vec::new();
         for _ in 0..=generator.random.below(3) {
@@ -147,6 +150,14 @@ pub(crate) fn drive(
         } else if let Some(delta) = running.take_if(|_| generator.random.below(2) == 0) {
             let outcome = opened.checkpointer.run(&delta)?;
             opened.log.finish_checkpoint(outcome)?;
+        }
+        if let Some(piece) = moves.take_if(|_| generator.random.below(3) > 0) {
+            opened.log.append_moves(piece)?;
+            history.moved += 1;
+            // A record that changes nothing that the model knows of.
+            history.records.push(Vec::new());
+        } else if moves.is_none() {
+            moves = opened.checkpointer.relocate()?.moves;
         }
         if generator.random.below(4) == 0 {
             opened.checkpointer.prepare_spare()?;
