@@ -39,18 +39,21 @@ const MOVED: u8 = 10;
 /// Length and checksum in front of a message, in bytes.
 pub(crate) const MESSAGE_HEADER_BYTES: usize = 8;
 
+/// The queues of a message, with its place in each.
+pub(crate) type InQueues = SmallVec<[(QueueId, Sequence); 1]>;
+
 /// A write as it is read back; a message is a place in the payload.
 #[derive(Debug)]
 pub(crate) enum Replayed<'a> {
     Enqueued {
         message: StoredMessage<'a>,
-        queues: SmallVec<[(QueueId, Sequence); 1]>,
+        queues: InQueues,
     },
     /// The message stood at `from`, and counts here for those queues in which it still did.
     Moved {
         from: Spot,
         message: StoredMessage<'a>,
-        queues: SmallVec<[(QueueId, Sequence); 1]>,
+        queues: InQueues,
     },
     Settled {
         queue: QueueId,
@@ -249,7 +252,7 @@ impl<'a> Writes<'a> {
         })
     }
 
-    fn stored(&mut self) -> Option<(StoredMessage<'a>, SmallVec<[(QueueId, Sequence); 1]>)> {
+    fn stored(&mut self) -> Option<(StoredMessage<'a>, InQueues)> {
         let cursor = &mut self.cursor;
         let mut queues = SmallVec::new();
         for _ in 0..cursor.number()? {
