@@ -8,7 +8,7 @@
 //! | `queues` | queue id | record |
 //! | `standings` | queue id | how far its places have come; what its rows hold |
 //! | `bindings` | virtual host, record | nothing |
-//! | `segments` | segment | how many messages of rows in `messages` stand in it |
+//! | `segments` | segment | what messages of rows in `messages` have of it |
 //! | `messages` | queue id, first place | a row of entries, see `rows.rs` |
 //! | `spilled` | the same | the same, for messages that no restart survives |
 //!
@@ -17,6 +17,7 @@
 
 mod apply;
 mod count;
+mod lookup;
 mod messages;
 mod records;
 mod seal;

@@ -98,7 +98,7 @@ pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, Error> {
         .keys()
         .map(|queue| (*queue, counts.standings.get(queue).copied().unwrap_or_default().places))
         .collect();
-    let mut replay = Replay::new(disk.as_ref(), log_key, &mut state, &mut topology);
+    let mut replay = Replay::new(disk.as_ref(), log_key, &index, &mut state, &mut topology);
     let end = replay.run(covered)?;
     let mut report = replay.into_report();
     let recovered = recovered(&index, &state, topology, &counts, &mut damaged)?;
@@ -203,8 +203,8 @@ impl LogFiles {
 
     fn state(&self, covered: Position, counts: &Counts) -> State {
         let segments = self.segments.iter().map(|(number, bytes)| {
-            let messages = counts.segments.get(number).copied().unwrap_or_default();
-            (*number, Segment { messages, ..Segment::new(*bytes) })
+            let waiting = counts.segments.get(number).copied().unwrap_or_default();
+            (*number, Segment { waiting, ..Segment::new(*bytes) })
         });
         State {
             segments: segments.collect(),
@@ -221,11 +221,11 @@ fn missing_segments(disk: &dyn Disk, state: &State, counts: &Counts) -> Vec<Dama
     let missing = counts
         .segments
         .iter()
-        .filter(|(number, messages)| **messages > 0 && !state.segments.contains_key(number));
-    let damage = missing.map(|(number, messages)| Damage {
+        .filter(|(number, share)| share.messages > 0 && !state.segments.contains_key(number));
+    let damage = missing.map(|(number, share)| Damage {
         file: disk.path(&segment::name(*number)),
         offset: 0,
-        message: format!("the segment is missing, and {messages} messages stood in it"),
+        message: format!("the segment is missing, and {} messages stood in it", share.messages),
     });
     damage.collect()
 }

@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use warren_engine::Write;
+use warren_engine::{QueueId, Sequence, Write};
 
 use crate::bytes::Cursor;
-use crate::delta::Entry;
+use crate::delta::{Entry, Spot};
+use crate::index::Index;
 use crate::limits::REPLAY_WINDOW_BYTES;
 use crate::log::Active;
-use crate::record::{Replayed, Writes, body_bytes};
+use crate::record::{Replayed, StoredMessage, Writes, body_bytes};
 use crate::recovery::{Damage, Report};
 use crate::segment::{
     self, Found, HEADER_BYTES, Header, RECORD_ALIGNMENT, RECORD_HEADER_BYTES, SegmentScan,
@@ -25,6 +26,7 @@ use crate::{Disk, DiskFile, Error};
 pub(crate) struct Replay<'a> {
     disk: &'a dyn Disk,
     log_key: u64,
+    index: &'a Index,
     state: &'a mut State,
     topology: &'a mut Topology,
     report: Report,
@@ -45,10 +47,11 @@ impl<'a> Replay<'a> {
     pub(crate) fn new(
         disk: &'a dyn Disk,
         log_key: u64,
+        index: &'a Index,
         state: &'a mut State,
         topology: &'a mut Topology,
     ) -> Self {
-        Self { disk, log_key, state, topology, report: Report::default(), next_record: 1 }
+        Self { disk, log_key, index, state, topology, report: Report::default(), next_record: 1 }
     }
 
     pub(crate) fn into_report(self) -> Report {
@@ -92,7 +95,7 @@ impl<'a> Replay<'a> {
             self.next_record = header.first_record;
         }
         let records_before = self.report.replayed_records;
-        let end = self.records(&mut scan, number, from).map_err(io)?;
+        let end = self.records(&mut scan, number, from)?;
         let is_empty = self.report.replayed_records == records_before;
         if header.is_none() {
             if is_empty && from == HEADER_BYTES {
@@ -113,18 +116,15 @@ impl<'a> Replay<'a> {
     }
 
     /// Applies records from `from` on; gives where they end.
-    fn records(
-        &mut self,
-        scan: &mut SegmentScan,
-        number: u32,
-        from: u32,
-    ) -> Result<u32, std::io::Error> {
+    fn records(&mut self, scan: &mut SegmentScan, number: u32, from: u32) -> Result<u32, Error> {
+        let path = self.disk.path(&segment::name(number));
+        let io = |error: std::io::Error| Error::io("read", &path, &error);
         let mut offset = from;
         loop {
             let next = self.next_record;
-            let found = match scan.record_at(offset, next..=next)? {
+            let found = match scan.record_at(offset, next..=next).map_err(io)? {
                 Some(found) => found,
-                None => match later_record(scan, offset, next)? {
+                None => match later_record(scan, offset, next).map_err(io)? {
                     Some(found) => {
                         let bytes = found.payload - RECORD_HEADER_BYTES as u32 - offset;
                         let text = format!("{bytes} bytes of the log are unreadable");
@@ -134,7 +134,8 @@ impl<'a> Replay<'a> {
                     None => return Ok(offset),
                 },
             };
-            self.apply(scan.slice(found.payload, found.payload_bytes)?, number, found);
+            let payload = scan.slice(found.payload, found.payload_bytes).map_err(io)?;
+            self.apply(payload, number, found)?;
             self.report.replayed_records += 1;
             self.report.replayed_bytes += u64::from(found.end - offset);
             self.next_record = found.number + 1;
@@ -143,7 +144,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Applies the writes of a record.
-    fn apply(&mut self, payload: &[u8], segment: u32, found: Found) {
+    fn apply(&mut self, payload: &[u8], segment: u32, found: Found) -> Result<(), Error> {
         for write in Writes::new(payload) {
             match write {
                 // Messages that no restart survives.
@@ -151,17 +152,17 @@ impl<'a> Replay<'a> {
                     if queue.is_spilled() => {}
                 Some(Replayed::Topology(Write::QueueDeleted(queue))) if queue.is_spilled() => {}
                 Some(Replayed::Enqueued { message, queues }) => {
-                    let entry = |sequence| Entry {
-                        sequence,
-                        segment,
-                        offset: found.payload + message.offset,
-                        length: message.encoded.len() as u32,
-                        body_bytes: body_bytes(message.encoded),
-                    };
                     let lasting = queues.into_iter().filter(|(queue, _)| !queue.is_spilled());
                     for (queue, sequence) in lasting {
-                        self.state.enqueue(queue, entry(sequence));
+                        let entry = entry(sequence, segment, found, &message);
+                        self.state.enqueue(queue, entry);
                     }
+                }
+                Some(Replayed::Moved { from, message, mut queues }) => {
+                    queues.retain(|(queue, _)| !queue.is_spilled());
+                    self.relocate(from, &queues, |sequence| {
+                        entry(sequence, segment, found, &message)
+                    })?;
                 }
                 Some(Replayed::Settled { queue, first, last }) => {
                     self.state.settle(queue, first, last);
@@ -177,6 +178,23 @@ impl<'a> Replay<'a> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// A message goes on at another place, for the queues in which it waits at its old one.
+    fn relocate(
+        &mut self,
+        from: Spot,
+        queues: &[(QueueId, Sequence)],
+        entry: impl Fn(Sequence) -> Entry,
+    ) -> Result<(), Error> {
+        let old = self.index.entries_at(queues)?;
+        for ((queue, sequence), old) in queues.iter().zip(old) {
+            if old.is_some_and(|old| old.spot() == from) {
+                self.state.relocate(*queue, entry(*sequence));
+            }
+        }
+        Ok(())
     }
 
     /// The bytes of a record that begins at `end` but is not whole.
@@ -209,8 +227,18 @@ impl<'a> Replay<'a> {
     }
 }
 
+fn entry(sequence: Sequence, segment: u32, found: Found, message: &StoredMessage<'_>) -> Entry {
+    Entry {
+        sequence,
+        segment,
+        offset: found.payload + message.offset,
+        length: message.encoded.len() as u32,
+        body_bytes: body_bytes(message.encoded),
+    }
+}
+
 /// The first whole record behind `offset` whose number is `next` or a little higher.
-fn later_record(
+pub(crate) fn later_record(
     scan: &mut SegmentScan,
     offset: u32,
     next: u64,

@@ -9,6 +9,7 @@ mod clients;
 mod consume;
 mod declare;
 mod disk_full;
+mod disk_space;
 mod docs;
 mod durability;
 mod examples;

@@ -11,4 +11,5 @@ mod model;
 mod power;
 mod random;
 mod reading;
+mod relocation;
 mod segments;
