@@ -60,6 +60,12 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// There is no store in the folder.
+    #[error("{} holds no data of Warren", path.display())]
+    NoStore {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A message is larger than the log can hold.
     #[error("a message of {bytes} bytes is above the limit of {bytes_max}")]
     MessageTooLarge {

@@ -21,6 +21,7 @@ mod messages;
 mod records;
 mod seal;
 mod upgrade;
+mod walk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -32,9 +33,10 @@ use redb::{
 use warren_engine::{QueueId, Sequence, Waiting};
 
 pub(crate) use self::apply::Applied;
-pub(crate) use self::count::Counts;
+pub(crate) use self::count::{BadCounts, Counts};
 use self::messages::{Rows, opened};
 use self::seal::sealed_log;
+pub(crate) use self::walk::Walked;
 use crate::delta::{Entry, Standing};
 use crate::disk::RedbFile;
 use crate::limits::FORMAT_VERSION;
@@ -95,8 +97,8 @@ pub(crate) struct Window {
 }
 
 impl Index {
-    /// Makes an empty database under its temporary name and closes it.
-    pub(crate) fn create(disk: &dyn Disk, cache_bytes: usize, meta: Meta) -> Result<(), Error> {
+    /// Makes an empty database under its temporary name.
+    pub(crate) fn create(disk: &dyn Disk, cache_bytes: usize, meta: Meta) -> Result<Self, Error> {
         let path = disk.path(NEW_FILE);
         let file = disk.create(NEW_FILE).map_err(|error| Error::io("make", &path, &error))?;
         let database = Database::builder()
@@ -106,7 +108,8 @@ impl Index {
         let index = Self { database, path };
         let transaction = index.begin_write()?;
         fill(&transaction, meta).map_err(|error| index.error("make", error))?;
-        transaction.commit().map_err(|error| index.error("make", error))
+        transaction.commit().map_err(|error| index.error("make", error))?;
+        Ok(index)
     }
 
     /// Opens the database; one of an older format is brought to the present one.

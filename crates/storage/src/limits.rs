@@ -95,3 +95,16 @@ pub(crate) const LOAD_WINDOW_ENTRIES: usize = 4_096;
 
 /// The rows of the index that one step of a load reads at most.
 pub(crate) const LOAD_WINDOW_ROWS: usize = 16;
+
+/// A check lists this much damage and counts the rest: nobody reads more, and each takes memory.
+pub(crate) const FINDINGS_MAX: usize = 10_000;
+
+/// How many salvage folders may stand beside each other.
+pub(crate) const SALVAGES_MAX: u32 = 10_000;
+
+/// The log key is recovered from this many records at most, and holds when so many agree.
+pub(crate) const KEY_RECORDS_MAX: usize = 64;
+pub(crate) const KEY_RECORDS_AGREEING: usize = 4;
+
+/// A record longer than this is not used to recover the log key: that takes steps for every bit.
+pub(crate) const KEY_RECORD_BYTES_MAX: u32 = 4 << 20;

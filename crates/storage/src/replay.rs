@@ -4,9 +4,10 @@
 //! it should, the rest of the segment is searched for a later one: if there is one, the place in
 //! between is damaged, is reported and left out; if there is none, this is where the log ends.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use warren_engine::Write;
+use warren_engine::{QueueId, QueueRecord, Write};
 
 use crate::bytes::Cursor;
 use crate::delta::Entry;
@@ -19,7 +20,7 @@ use crate::segment::{
 };
 use crate::shared::{Position, State};
 use crate::topology::Topology;
-use crate::{Disk, DiskFile, Error};
+use crate::{Disk, DiskFile, Error, flip};
 
 /// A replay under way.
 pub(crate) struct Replay<'a> {
@@ -30,6 +31,16 @@ pub(crate) struct Replay<'a> {
     report: Report,
     /// The number of the next record.
     next_record: u64,
+    /// What to do with messages of queues that nothing is known of; without it they are left out.
+    adopting: Option<Adopting>,
+}
+
+/// Declares queues whose messages are found but no record of them.
+pub(crate) struct Adopting {
+    /// The record that such a queue gets.
+    pub(crate) record: fn(QueueId) -> QueueRecord,
+    /// What comes late for a deleted queue does not bring it back.
+    pub(crate) deleted: BTreeSet<QueueId>,
 }
 
 /// Where the log ends.
@@ -48,7 +59,21 @@ impl<'a> Replay<'a> {
         state: &'a mut State,
         topology: &'a mut Topology,
     ) -> Self {
-        Self { disk, log_key, state, topology, report: Report::default(), next_record: 1 }
+        Self {
+            disk,
+            log_key,
+            state,
+            topology,
+            report: Report::default(),
+            next_record: 1,
+            adopting: None,
+        }
+    }
+
+    /// Declares queues that messages are found for, but no record.
+    pub(crate) fn adopting(mut self, adopting: Adopting) -> Self {
+        self.adopting = Some(adopting);
+        self
     }
 
     pub(crate) fn into_report(self) -> Report {
@@ -57,6 +82,15 @@ impl<'a> Replay<'a> {
 
     /// Applies every record after `covered`.
     pub(crate) fn run(&mut self, covered: Position) -> Result<End, Error> {
+        self.run_with(covered, &mut |_| Ok(()))
+    }
+
+    /// Applies every record after `covered`; `each` may look at the state behind each segment.
+    pub(crate) fn run_with(
+        &mut self,
+        covered: Position,
+        each: &mut dyn FnMut(&mut State) -> Result<(), Error>,
+    ) -> Result<End, Error> {
         self.next_record = covered.record + 1;
         let numbers: Vec<u32> =
             self.state.segments.range(covered.segment..).map(|(number, _)| *number).collect();
@@ -68,6 +102,7 @@ impl<'a> Replay<'a> {
             let is_last = at == numbers.len();
             let from = if *number == covered.segment { covered.offset } else { HEADER_BYTES };
             active = self.segment(*number, from, is_last)?;
+            each(self.state)?;
         }
         Ok(End { active, record: self.next_record - 1 })
     }
@@ -108,6 +143,13 @@ impl<'a> Replay<'a> {
         }
         if is_last {
             self.report.cut_tail_bytes = self.torn_bytes(&mut scan, end).map_err(io)?;
+            if let Some(offset) =
+                flip::flipped_byte(&mut scan, end, self.next_record).map_err(io)?
+            {
+                // No power cut leaves a record whole but for one bit.
+                let text = "a bit of the last record is flipped, and the record is lost";
+                self.damage(number, offset, text);
+            }
         }
         Ok(usable(file, number, header, &scan, end))
     }
@@ -160,6 +202,7 @@ impl<'a> Replay<'a> {
                     };
                     let lasting = queues.into_iter().filter(|(queue, _)| !queue.is_spilled());
                     for (queue, sequence) in lasting {
+                        self.adopt(queue);
                         self.state.enqueue(queue, entry(sequence));
                     }
                 }
@@ -168,6 +211,11 @@ impl<'a> Replay<'a> {
                 }
                 Some(Replayed::Delivered { queue, through }) => self.state.deliver(queue, through),
                 Some(Replayed::Topology(write)) => {
+                    if let (Some(adopting), Write::QueueDeleted(queue)) =
+                        (&mut self.adopting, &write)
+                    {
+                        adopting.deleted.insert(*queue);
+                    }
                     self.topology.apply(&write);
                     self.state.change_topology(write);
                 }
@@ -176,6 +224,15 @@ impl<'a> Replay<'a> {
                     self.damage(segment, offset, "a write in this record is of an unknown kind");
                 }
             }
+        }
+    }
+
+    fn adopt(&mut self, queue: QueueId) {
+        let Some(adopting) = &self.adopting else { return };
+        if !self.state.queues.contains_key(&queue) && !adopting.deleted.contains(&queue) {
+            let write = Write::QueueDeclared((adopting.record)(queue));
+            self.topology.apply(&write);
+            self.state.change_topology(write);
         }
     }
 
