@@ -1,7 +1,7 @@
 //! Goes through a database that may be damaged: everything that can be reached is given, and what
 //! cannot is named.
 
-use redb::{ReadableDatabase, ReadableTable};
+use redb::ReadableDatabase;
 use warren_engine::{QueueId, Sequence};
 
 use super::messages::opened;
