@@ -107,6 +107,9 @@ impl Error {
             redb::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Self::damaged(path, format!("cannot {operation} it: it is cut off"))
             }
+            redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Self::damaged(path, format!("cannot {operation} it: {error}"))
+            }
             redb::Error::Io(error) => Self::io(operation, path, &error),
             redb::Error::Corrupted(message) => {
                 Self::damaged(path, format!("cannot {operation} it: {message}"))

@@ -17,6 +17,7 @@
 
 mod apply;
 mod count;
+mod held;
 mod messages;
 mod records;
 mod seal;
@@ -27,13 +28,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use redb::{
-    Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTableMetadata, Table,
-    TableDefinition, WriteTransaction,
+    Database, Durability, ReadOnlyTable, ReadableTableMetadata, Table, TableDefinition,
+    WriteTransaction,
 };
 use warren_engine::{QueueId, Sequence, Waiting};
 
 pub(crate) use self::apply::Applied;
 pub(crate) use self::count::{BadCounts, Counts};
+use self::held::Held;
 use self::messages::{Rows, opened};
 use self::seal::sealed_log;
 pub(crate) use self::walk::Walked;
@@ -75,7 +77,7 @@ const RECOUNT: &str = "recount";
 /// The open database.
 #[derive(Debug)]
 pub(crate) struct Index {
-    database: Database,
+    database: Held,
     path: PathBuf,
 }
 
@@ -105,7 +107,7 @@ impl Index {
             .set_cache_size(cache_bytes)
             .create_with_backend(RedbFile(file))
             .map_err(|error| Error::database("make", &path, error))?;
-        let index = Self { database, path };
+        let index = Self { database: Held::new(database), path };
         let transaction = index.begin_write()?;
         fill(&transaction, meta).map_err(|error| index.error("make", error))?;
         transaction.commit().map_err(|error| index.error("make", error))?;
@@ -125,7 +127,7 @@ impl Index {
             Ok(builder.create_with_backend(RedbFile(file))?)
         });
         let database = database.map_err(|error| Error::database("open", &path, error))?;
-        let index = Self { database, path };
+        let index = Self { database: Held::new(database), path };
         match index.format()? {
             FORMAT_VERSION => Ok(index),
             1 => index.write("upgrade", upgrade::from_format_1).map(|()| index),

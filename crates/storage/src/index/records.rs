@@ -1,6 +1,6 @@
 //! The records of the topology in the database.
 
-use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{ReadableTable, WriteTransaction};
 use warren_engine::{QueueId, VirtualHostId, Write};
 
 use super::seal::{Key, seal, unseal};

@@ -1,7 +1,6 @@
 //! Goes through a database that may be damaged: everything that can be reached is given, and what
 //! cannot is named.
 
-use redb::ReadableDatabase;
 use warren_engine::{QueueId, Sequence};
 
 use super::messages::opened;
@@ -31,7 +30,7 @@ impl Index {
     /// `Damaged` if a page does not match.
     pub(crate) fn check_pages(&mut self) -> Result<(), Error> {
         let path = self.path.clone();
-        let sound = super::guarded(|| Ok(self.database.check_integrity()?));
+        let sound = super::guarded(|| self.database.check_integrity());
         match sound.map_err(|error| Error::database("check", &path, error))? {
             true => Ok(()),
             false => Err(Error::damaged(&path, "redb found its bookkeeping of pages wrong")),
