@@ -150,6 +150,9 @@ fn examine(
         ..findings.into_report()
     };
     let (has_index, changes) = (index.is_some(), known.changes);
+    if let Some(index) = index {
+        index.leave();
+    }
     Ok(Examined { report, files, has_index, meta, bad_headers, changes })
 }
 

@@ -4,6 +4,7 @@
 mod acknowledge;
 mod architecture;
 mod bad_input;
+mod check;
 mod clients;
 mod consume;
 mod declare;

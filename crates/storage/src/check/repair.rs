@@ -18,10 +18,10 @@ use crate::delta::{Entry, Places};
 use crate::index::{self, Index, Meta, Walked};
 use crate::limits::{LAYER_ENTRIES_MAX, SALVAGES_MAX, ZERO_BYTES};
 use crate::replay::{Adopting, End, Replay};
-use crate::segment::{self, HEADER_BYTES, Header, SegmentScan};
+use crate::segment::{self, HEADER_BYTES, Header, RECORD_HEADER_BYTES, SegmentScan};
 use crate::shared::{Position, Segment, State};
 use crate::topology::Topology;
-use crate::{Disk, Error, Options};
+use crate::{Disk, Error, Options, flip};
 
 /// What a repair came to.
 #[derive(Debug, Default)]
@@ -194,15 +194,20 @@ impl Repair<'_> {
             delivered = known.bad.standings.clone();
             topology = self.feed(&new, meta, old, known)?;
         }
-        let end = self.replay(&new, meta, &mut topology, old.is_none())?;
+        let index_is_lost = old.is_none();
+        if let Some(old) = old {
+            old.leave();
+        }
+        let end = self.replay(&new, meta, &mut topology, index_is_lost)?;
         for (host, binding) in dangling(&topology) {
             self.state.change_topology(Write::Unbound(host, binding));
         }
         flush(&new, &mut self.state, meta)?;
-        self.deliver(old.is_none(), &delivered);
+        self.deliver(index_is_lost, &delivered);
         meta.covered = self.end_of_log(&end)?;
         flush(&new, &mut self.state, meta)?;
         drop(new);
+        self.clear_damaged_end(&end, log_key)?;
         for (name, header) in headers {
             let written = self.disk.open(&name).and_then(|file| {
                 file.write_at(0, &header)?;
@@ -428,6 +433,24 @@ impl Repair<'_> {
                 self.state.deliver(queue, places.next_sequence.saturating_sub(1));
             }
         }
+    }
+
+    /// Takes the frame of a damaged last record away: what is behind the end of the log must not
+    /// pass for a record.
+    fn clear_damaged_end(&self, end: &End, log_key: u64) -> Result<(), Error> {
+        let Some(active) = &end.active else { return Ok(()) };
+        let name = segment::name(active.number);
+        let cleared = || {
+            let mut scan = SegmentScan::new(Arc::clone(&active.file), active.number, log_key)?;
+            let next = end.record.saturating_add(1);
+            if flip::flipped_byte(&mut scan, active.offset, next)?.is_some() {
+                let file = self.disk.open(&name)?;
+                file.write_at(u64::from(active.offset), &[0; RECORD_HEADER_BYTES])?;
+                file.sync_data()?;
+            }
+            Ok(())
+        };
+        cleared().map_err(|error| Error::io("write", &self.disk.path(&name), &error))
     }
 
     /// The end of the log, in a segment that is there: an empty one is made if there is none.

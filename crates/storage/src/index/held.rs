@@ -25,6 +25,12 @@ impl Held {
     pub(super) fn check_integrity(&mut self) -> Result<bool, redb::Error> {
         Ok(self.0.as_mut().ok_or_else(closed)?.check_integrity()?)
     }
+
+    /// Leaves the database unclosed, and its memory taken: on a damaged page of redb's own
+    /// bookkeeping, closing panics twice, which ends the process.
+    pub(super) fn leave(&mut self) {
+        std::mem::forget(self.0.take());
+    }
 }
 
 fn closed() -> redb::Error {

@@ -24,6 +24,11 @@ pub(crate) enum Walked {
 }
 
 impl Index {
+    /// Ends without closing the database, which may be damaged: only where nothing is written.
+    pub(crate) fn leave(mut self) {
+        self.database.leave();
+    }
+
     /// Lets redb check the checksums of all its pages.
     ///
     /// # Errors
