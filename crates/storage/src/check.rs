@@ -173,12 +173,27 @@ fn open_index(
     }
     match Index::open(overlay, options.cache_bytes) {
         Ok(index) => Ok(Some(index)),
-        Err(error @ (Error::Damaged { .. } | Error::Database { .. })) => {
+        Err(
+            error @ (Error::Damaged { .. } | Error::Database { .. } | Error::NewerFormat { .. }),
+        ) => {
+            let index = open_with_damaged_format(overlay, options.cache_bytes);
+            if index.is_none() && matches!(error, Error::NewerFormat { .. }) {
+                return Err(error);
+            }
             findings.error(overlay, &error);
-            Ok(None)
+            Ok(index)
         }
         Err(error) => Err(error),
     }
+}
+
+/// The database if nothing but the number of its format keeps it from being opened. That has no
+/// checksum of its own, so that a flipped bit passes for another version; redb's page has one.
+fn open_with_damaged_format(overlay: &OverlayDisk, cache_bytes: usize) -> Option<Index> {
+    let mut index = Index::open_as_it_is(overlay, cache_bytes).ok()?;
+    let is_damaged = index.check_pages().is_err() && index.meta().is_ok();
+    index.leave();
+    if is_damaged { Index::open_as_it_is(overlay, cache_bytes).ok() } else { None }
 }
 
 fn read_known(overlay: &OverlayDisk, index: &Index, findings: &mut Findings) -> Known {

@@ -119,15 +119,7 @@ impl Index {
     /// # Errors
     /// `NewerFormat` if a newer program wrote it, `Damaged` if it is unreadable.
     pub(crate) fn open(disk: &dyn Disk, cache_bytes: usize) -> Result<Self, Error> {
-        let path = disk.path(FILE);
-        let file = disk.open(FILE).map_err(|error| Error::io("open", &path, &error))?;
-        let database = guarded(|| {
-            let mut builder = Database::builder();
-            builder.set_cache_size(cache_bytes);
-            Ok(builder.create_with_backend(RedbFile(file))?)
-        });
-        let database = database.map_err(|error| Error::database("open", &path, error))?;
-        let index = Self { database: Held::new(database), path };
+        let index = Self::open_as_it_is(disk, cache_bytes)?;
         match index.format()? {
             FORMAT_VERSION => Ok(index),
             1 => index.write("upgrade", upgrade::from_format_1).map(|()| index),
@@ -137,6 +129,19 @@ impl Index {
             }
             found => Err(Error::damaged(&index.path, format!("format is {found}"))),
         }
+    }
+
+    /// Opens the database, whatever its format.
+    pub(crate) fn open_as_it_is(disk: &dyn Disk, cache_bytes: usize) -> Result<Self, Error> {
+        let path = disk.path(FILE);
+        let file = disk.open(FILE).map_err(|error| Error::io("open", &path, &error))?;
+        let database = guarded(|| {
+            let mut builder = Database::builder();
+            builder.set_cache_size(cache_bytes);
+            Ok(builder.create_with_backend(RedbFile(file))?)
+        });
+        let database = database.map_err(|error| Error::database("open", &path, error))?;
+        Ok(Self { database: Held::new(database), path })
     }
 
     fn format(&self) -> Result<u32, Error> {

@@ -169,7 +169,11 @@ impl<'a> Replay<'a> {
                 None => match later_record(scan, offset, next)? {
                     Some(found) => {
                         let bytes = found.payload - RECORD_HEADER_BYTES as u32 - offset;
-                        let text = format!("{bytes} bytes of the log are unreadable");
+                        let text = format!(
+                            "{bytes} bytes of the log are unreadable, and records {next} to {} \
+                             are lost",
+                            found.number.saturating_sub(1)
+                        );
                         self.damage(number, u64::from(offset), &text);
                         found
                     }

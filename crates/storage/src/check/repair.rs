@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use warren_engine::{BindingRecord, Destination, QueueId, QueueRecord, VirtualHostId, Write};
 
-use super::findings::CheckReport;
+use super::findings::{CheckReport, Findings};
 use super::messages::Messages;
 use super::overlay::OverlayDisk;
-use super::{Examined, Known, examine, existing, key, locked, read_known};
+use super::{Examined, Known, examine, existing, key, locked, open_index, read_known};
 use crate::delta::{Entry, Places};
 use crate::index::{self, Index, Meta, Walked};
 use crate::limits::{LAYER_ENTRIES_MAX, SALVAGES_MAX, ZERO_BYTES};
@@ -179,7 +179,9 @@ impl Repair<'_> {
             None => self.lost_key()?,
         };
         let old = match self.found.has_index {
-            true => Some(Index::open(self.overlay, self.options.cache_bytes)?),
+            true => {
+                open_index(self.overlay, self.options, &self.found.files, &mut Findings::default())?
+            }
             false => None,
         };
         let mut meta = Meta { log_key, covered: Position::default() };
@@ -190,7 +192,7 @@ impl Repair<'_> {
         let mut topology = Topology::default();
         let mut delivered = BTreeSet::new();
         if let Some(old) = &old {
-            let known = read_known(self.overlay, old, &mut Default::default());
+            let known = read_known(self.overlay, old, &mut Findings::default());
             delivered = known.bad.standings.clone();
             topology = self.feed(&new, meta, old, known)?;
         }

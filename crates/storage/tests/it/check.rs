@@ -482,6 +482,24 @@ fn a_lost_place_in_the_log_is_found_again() {
 }
 
 #[test]
+fn a_flipped_bit_in_the_format_does_not_pass_for_a_newer_version() {
+    let store = Store::new();
+    let path = store.file("warren.redb");
+    let key = b"format";
+    let content = fs::read(&path).expect("a database");
+    // The value stands right behind its key, in one of the pages that were current once.
+    let places = content.windows(key.len()).enumerate().filter(|(_, window)| window == key);
+    let behind = places.map(|(at, _)| at + key.len());
+    let values: Vec<usize> = behind.filter(|at| content[*at..].starts_with(&[2, 0])).collect();
+    assert!(!values.is_empty());
+    values.into_iter().for_each(|at| flip(&path, at, 6));
+    store.finds(&[("warren.redb", "66")]);
+    assert!(open(store.path(), options()).is_err());
+    store.repair();
+    assert_eq!(store.delivers(), store.waiting());
+}
+
+#[test]
 fn an_interrupted_repair_is_done_again() {
     let store = Store::new();
     let (path, at) = store.place(1, 30);
