@@ -16,6 +16,9 @@ pub(super) struct Bad<'a> {
     pub(super) bytes: Option<&'a [u8]>,
 }
 
+/// Is told of a message, and whether it can be used.
+type Each<'e> = &'e mut dyn FnMut(&Entry, Result<(), Bad<'_>>) -> Result<(), Error>;
+
 /// Reads messages; neighbours in a segment together.
 pub(super) struct Messages<'a> {
     disk: &'a dyn Disk,
@@ -29,11 +32,7 @@ impl<'a> Messages<'a> {
     }
 
     /// Looks at the messages of these entries, one after the other.
-    pub(super) fn look_at(
-        &mut self,
-        entries: &[Entry],
-        each: &mut dyn FnMut(&Entry, Result<(), Bad<'_>>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub(super) fn look_at(&mut self, entries: &[Entry], each: Each<'_>) -> Result<(), Error> {
         for run in runs(entries) {
             let start = fetch(self.disk, run, &mut self.buffer, &mut self.file)?;
             for entry in run {
