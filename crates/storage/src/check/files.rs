@@ -14,6 +14,9 @@ use crate::{Disk, Error};
 /// Written by the program, not by the store.
 const LISTENERS_FILE: &str = "listeners.json";
 
+/// Room that is kept for times when the disk is full; its bytes mean nothing.
+const RESERVE_FILE: &str = "reserve";
+
 /// What stands in the folder.
 #[derive(Debug)]
 pub(super) struct Files {
@@ -38,7 +41,7 @@ impl Files {
         for name in list("")? {
             match name.as_str() {
                 index::FILE => files.index_bytes = Some(size(&name)?),
-                LOCK_FILE | LISTENERS_FILE => {}
+                LOCK_FILE | LISTENERS_FILE | RESERVE_FILE => {}
                 index::NEW_FILE => notes.push((
                     disk.path(&name),
                     "a database whose making was interrupted; the next start or repair makes \
