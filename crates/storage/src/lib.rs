@@ -23,6 +23,7 @@
 
 mod arguments;
 mod bytes;
+mod check;
 mod checkpoint;
 mod delta;
 mod disk;
@@ -30,6 +31,7 @@ mod entries;
 mod error;
 #[cfg(feature = "fault")]
 pub mod fault;
+mod flip;
 mod index;
 mod limits;
 mod log;
@@ -46,6 +48,7 @@ mod shared;
 mod slot;
 mod topology;
 
+pub use check::{CheckReport, Finding, RepairReport, check, check_on, repair, repair_on};
 pub use checkpoint::{Checkpointed, Checkpointer, Delta};
 pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
 pub use error::Error;

@@ -128,3 +128,16 @@ pub(crate) const LOAD_WINDOW_ROWS: usize = 16;
 /// The rows of a database of at most this many bytes are counted when it is opened, to find some
 /// that are missing: that takes a few milliseconds. Larger ones are left to a check of their own.
 pub(crate) const OPEN_CHECK_BYTES_MAX: u64 = 4 << 20;
+
+/// A check lists this much damage and counts the rest: nobody reads more, and each takes memory.
+pub(crate) const FINDINGS_MAX: usize = 10_000;
+
+/// How many salvage folders may stand beside each other.
+pub(crate) const SALVAGES_MAX: u32 = 10_000;
+
+/// The log key is recovered from this many records at most, and holds when so many agree.
+pub(crate) const KEY_RECORDS_MAX: usize = 64;
+pub(crate) const KEY_RECORDS_AGREEING: usize = 4;
+
+/// A record longer than this is not used to recover the log key: that takes steps for every bit.
+pub(crate) const KEY_RECORD_BYTES_MAX: u32 = 4 << 20;

@@ -20,7 +20,7 @@ use crate::topology::Topology;
 use crate::{Checkpointer, Disk, Error, Log, Options, Reader, RealDisk, segment};
 
 /// The file whose lock keeps a second process out.
-const LOCK_FILE: &str = "warren.lock";
+pub(crate) const LOCK_FILE: &str = "warren.lock";
 
 /// An open store. The folder stays locked until all three handles are dropped.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ fn open_index(disk: &dyn Disk, options: &Options, files: &LogFiles) -> Result<In
             return Err(Error::damaged(&path, "it is missing, but there are segments of a log"));
         }
         let meta = Meta { log_key: options.log_key, covered: Position::default() };
-        Index::create(disk, options.cache_bytes, meta)?;
+        drop(Index::create(disk, options.cache_bytes, meta)?);
         let named = disk.rename(index::NEW_FILE, index::FILE);
         let named = named.and_then(|()| disk.sync_folder(""));
         named.map_err(|error| Error::io("make", &path, &error))?;

@@ -4,9 +4,10 @@
 //! it should, the rest of the segment is searched for a later one: if there is one, the place in
 //! between is damaged, is reported and left out; if there is none, this is where the log ends.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use warren_engine::{QueueId, Sequence, Write};
+use warren_engine::{QueueId, QueueRecord, Sequence, Write};
 
 use crate::bytes::Cursor;
 use crate::delta::{Entry, Spot};
@@ -20,7 +21,7 @@ use crate::segment::{
 };
 use crate::shared::{Position, State};
 use crate::topology::Topology;
-use crate::{Disk, DiskFile, Error};
+use crate::{Disk, DiskFile, Error, flip};
 
 /// A replay under way.
 pub(crate) struct Replay<'a> {
@@ -32,6 +33,16 @@ pub(crate) struct Replay<'a> {
     report: Report,
     /// The number of the next record.
     next_record: u64,
+    /// What to do with messages of queues that nothing is known of; without it they are left out.
+    adopting: Option<Adopting>,
+}
+
+/// Declares queues whose messages are found but no record of them.
+pub(crate) struct Adopting {
+    /// The record that such a queue gets.
+    pub(crate) record: fn(QueueId) -> QueueRecord,
+    /// What comes late for a deleted queue does not bring it back.
+    pub(crate) deleted: BTreeSet<QueueId>,
 }
 
 /// Where the log ends.
@@ -51,7 +62,22 @@ impl<'a> Replay<'a> {
         state: &'a mut State,
         topology: &'a mut Topology,
     ) -> Self {
-        Self { disk, log_key, index, state, topology, report: Report::default(), next_record: 1 }
+        Self {
+            disk,
+            log_key,
+            index,
+            state,
+            topology,
+            report: Report::default(),
+            next_record: 1,
+            adopting: None,
+        }
+    }
+
+    /// Declares queues that messages are found for, but no record.
+    pub(crate) fn adopting(mut self, adopting: Adopting) -> Self {
+        self.adopting = Some(adopting);
+        self
     }
 
     pub(crate) fn into_report(self) -> Report {
@@ -60,6 +86,15 @@ impl<'a> Replay<'a> {
 
     /// Applies every record after `covered`.
     pub(crate) fn run(&mut self, covered: Position) -> Result<End, Error> {
+        self.run_with(covered, &mut |_| Ok(()))
+    }
+
+    /// Applies every record after `covered`; `each` may look at the state behind each segment.
+    pub(crate) fn run_with(
+        &mut self,
+        covered: Position,
+        each: &mut dyn FnMut(&mut State) -> Result<(), Error>,
+    ) -> Result<End, Error> {
         self.next_record = covered.record + 1;
         let numbers: Vec<u32> =
             self.state.segments.range(covered.segment..).map(|(number, _)| *number).collect();
@@ -71,6 +106,7 @@ impl<'a> Replay<'a> {
             let is_last = at == numbers.len();
             let from = if *number == covered.segment { covered.offset } else { HEADER_BYTES };
             active = self.segment(*number, from, is_last)?;
+            each(self.state)?;
         }
         Ok(End { active, record: self.next_record - 1 })
     }
@@ -111,6 +147,13 @@ impl<'a> Replay<'a> {
         }
         if is_last {
             self.report.cut_tail_bytes = self.torn_bytes(&mut scan, end).map_err(io)?;
+            if let Some(offset) =
+                flip::flipped_byte(&mut scan, end, self.next_record).map_err(io)?
+            {
+                // No power cut leaves a record whole but for one bit.
+                let text = "a bit of the last record is flipped, and the record is lost";
+                self.damage(number, offset, text);
+            }
         }
         Ok(usable(file, number, header, &scan, end))
     }
@@ -127,7 +170,11 @@ impl<'a> Replay<'a> {
                 None => match later_record(scan, offset, next).map_err(io)? {
                     Some(found) => {
                         let bytes = found.payload - RECORD_HEADER_BYTES as u32 - offset;
-                        let text = format!("{bytes} bytes of the log are unreadable");
+                        let text = format!(
+                            "{bytes} bytes of the log are unreadable, and records {next} to {} \
+                             are lost",
+                            found.number.saturating_sub(1)
+                        );
                         self.damage(number, u64::from(offset), &text);
                         found
                     }
@@ -154,12 +201,22 @@ impl<'a> Replay<'a> {
                 Some(Replayed::Enqueued { message, queues }) => {
                     let lasting = queues.into_iter().filter(|(queue, _)| !queue.is_spilled());
                     for (queue, sequence) in lasting {
+                        self.adopt(queue);
                         let entry = entry(sequence, segment, found, &message);
                         self.state.enqueue(queue, entry);
                     }
                 }
                 Some(Replayed::Moved { from, message, mut queues }) => {
                     queues.retain(|(queue, _)| !queue.is_spilled());
+                    if self.adopting.is_some() {
+                        // Nothing tells any more where it stood: it is taken for a new one.
+                        for (queue, sequence) in queues {
+                            self.adopt(queue);
+                            let entry = entry(sequence, segment, found, &message);
+                            self.state.enqueue(queue, entry);
+                        }
+                        continue;
+                    }
                     self.relocate(from, &queues, |sequence| {
                         entry(sequence, segment, found, &message)
                     })?;
@@ -169,6 +226,11 @@ impl<'a> Replay<'a> {
                 }
                 Some(Replayed::Delivered { queue, through }) => self.state.deliver(queue, through),
                 Some(Replayed::Topology(write)) => {
+                    if let (Some(adopting), Write::QueueDeleted(queue)) =
+                        (&mut self.adopting, &write)
+                    {
+                        adopting.deleted.insert(*queue);
+                    }
                     self.topology.apply(&write);
                     self.state.change_topology(write);
                 }
@@ -195,6 +257,15 @@ impl<'a> Replay<'a> {
             }
         }
         Ok(())
+    }
+
+    fn adopt(&mut self, queue: QueueId) {
+        let Some(adopting) = &self.adopting else { return };
+        if !self.state.queues.contains_key(&queue) && !adopting.deleted.contains(&queue) {
+            let write = Write::QueueDeclared((adopting.record)(queue));
+            self.topology.apply(&write);
+            self.state.change_topology(write);
+        }
     }
 
     /// The bytes of a record that begins at `end` but is not whole.

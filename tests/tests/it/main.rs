@@ -5,6 +5,7 @@ mod acknowledge;
 mod alarms;
 mod architecture;
 mod bad_input;
+mod check;
 mod clients;
 mod consume;
 mod declare;

@@ -60,7 +60,7 @@ impl Index {
         rows.chain(standings).chain(segments).collect()
     }
 
-    pub(super) fn bad_standing(&self, queue: QueueId) -> Damage {
+    pub(crate) fn bad_standing(&self, queue: QueueId) -> Damage {
         self.damage(format!(
             "table {STANDINGS_NAME}, key {}: it does not match its checksum; the messages of the \
              queue are counted anew at a start, and pass for delivered",
@@ -68,7 +68,7 @@ impl Index {
         ))
     }
 
-    pub(super) fn bad_count(&self, segment: u32) -> Damage {
+    pub(crate) fn bad_count(&self, segment: u32) -> Damage {
         self.damage(format!(
             "table {SEGMENTS_NAME}, key {segment}: it does not match its checksum; messages are \
              counted anew at a start"

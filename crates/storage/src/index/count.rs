@@ -26,11 +26,11 @@ pub(crate) struct Counts {
 
 /// Standings and counts that do not match their checksums.
 #[derive(Debug, Default)]
-struct BadCounts {
-    standings: BTreeSet<QueueId>,
-    segments: BTreeSet<u32>,
+pub(crate) struct BadCounts {
+    pub(crate) standings: BTreeSet<QueueId>,
+    pub(crate) segments: BTreeSet<u32>,
     /// A checkpoint came upon damage, or the bytes of segments were not counted yet.
-    asked_for: bool,
+    pub(crate) asked_for: bool,
 }
 
 impl BadCounts {
@@ -40,6 +40,11 @@ impl BadCounts {
 }
 
 impl Index {
+    /// The standings and counts as they stand there, and those that are damaged.
+    pub(crate) fn counts_found(&self) -> Result<(Counts, BadCounts), Error> {
+        self.read("read", read_counts)
+    }
+
     /// The standings of all queues and the counts of all segments. If one of them is damaged, or a
     /// checkpoint came upon damage, all are counted anew.
     pub(crate) fn counts(&self, damaged: &mut Vec<Damage>) -> Result<Counts, Error> {
