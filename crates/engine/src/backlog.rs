@@ -380,10 +380,10 @@ impl Backlog {
         if resident != self.resident_bytes {
             return Err(format!("{} resident bytes, {resident} found", self.resident_bytes));
         }
-        if let (Some(on_disk), Some(last)) = (self.on_disk, self.head.back()) {
-            if on_disk.first <= last.sequence {
-                return Err("a message of the head stands behind the first one on disk".to_owned());
-            }
+        if let (Some(on_disk), Some(last)) = (self.on_disk, self.head.back())
+            && on_disk.first <= last.sequence
+        {
+            return Err("a message of the head stands behind the first one on disk".to_owned());
         }
         if let Some(on_disk) = self.on_disk
             && on_disk.first > on_disk.last
