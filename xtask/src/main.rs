@@ -14,6 +14,8 @@ const HELP: &str = "\
 cargo xtask test [NAME]        everything the CI checks; with NAME only the black-box tests so named
 cargo xtask env                the variables that the black-box tests need, for your own shell
 cargo xtask verify [OPTIONS]   kill the broker under load (--rounds 50) and look for losses
+cargo xtask simulate [OPTIONS] runs of the simulation: --seeds N, --from S, --minutes M, --trace;
+                               with --enumerate every power cut of a script of 10,000 operations
 cargo xtask soak [OPTIONS]     hours of mixed load with restarts (--minutes 60), checked
 cargo xtask bench              compare with RabbitMQ, then grow, and write docs/benchmarks.md
 cargo xtask bench compare|growth|document [OPTIONS]    one part of that
@@ -21,6 +23,12 @@ cargo xtask help               this text
 
 `cargo xtask test` installs what is missing: Debian packages when it may (as root), and the clients
 in Python and Node into ~/.cache/warren. OPTIONS go to `perf verify`, `perf soak` and so on.";
+
+/// Operations of the script whose power cuts `simulate --enumerate` tries.
+const ENUMERATED_OPERATIONS: &str = "10000";
+
+/// The test of the store that tries them.
+const CUTS_TEST: &str = "enumerate::";
 
 /// Quick to run, quick to build, and the same for all steps: nothing is compiled twice.
 const PROFILE: [&str; 2] = ["--profile", "ci"];
@@ -31,6 +39,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["test", names @ ..] => test(names),
         ["env"] => setup::clients().map(|clients| println!("{}", clients.exports())),
+        ["simulate", options @ ..] => simulate(options),
         ["verify", options @ ..] => verify(options),
         ["soak", options @ ..] => soak(options),
         ["bench", options @ ..] => bench(options),
@@ -67,8 +76,35 @@ fn test(names: &[&str]) -> Result<(), Failure> {
     clients.give_to(&mut command);
     let summary = Step::new("tests").run_and_summarise(&command)?;
     println!("\n{}", summary.join("\n"));
+    if names.is_empty() {
+        planted_bugs()?;
+    }
     println!("all steps passed in {} s", begun.elapsed().as_secs());
     Ok(())
+}
+
+/// Whether the simulation notices bugs that are put into engine and store. The switches exist in
+/// this build alone, in a folder of its own, so that nothing else is built with them.
+fn planted_bugs() -> Result<(), Failure> {
+    let package = ["test", "-p", "warren-simulation", "--features", "planted"];
+    let mut command = cargo(&[&package[..], &PROFILE, &["--test", "it", "planted"]].concat());
+    command.env("CARGO_TARGET_DIR", target_dir().join("planted"));
+    Step::new("planted bugs").run(command)
+}
+
+/// The simulation with seeds of choice, or every cut of a long script.
+fn simulate(options: &[&str]) -> Result<(), Failure> {
+    let (enumerate, options): (Vec<&str>, Vec<&str>) =
+        options.iter().partition(|option| **option == "--enumerate");
+    if enumerate.is_empty() {
+        let package = ["run", "--quiet", "-p", "warren-simulation", "--bin", "simulate"];
+        let words = [&package[..], &PROFILE, &["--"], &options].concat();
+        return Step::new("simulation").run(cargo(&words));
+    }
+    let package = ["test", "-p", "warren-storage", "--test", "it"];
+    let mut command = cargo(&[&package[..], &PROFILE, &["--", "--nocapture", CUTS_TEST]].concat());
+    command.env("WARREN_ENUMERATE", ENUMERATED_OPERATIONS);
+    Step::new("every power cut").run(command)
 }
 
 /// Rounds of load, SIGKILL, restart and comparison, with the optimised programs.

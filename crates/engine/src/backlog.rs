@@ -15,6 +15,7 @@
 
 use std::collections::VecDeque;
 
+use crate::planted::{self, Bug};
 use crate::record::{Sequence, Waiting};
 use crate::{Load, Message, QueueId, limits};
 
@@ -37,6 +38,7 @@ impl Kept {
     pub(crate) fn under(self, queue: QueueId) -> Option<QueueId> {
         match self {
             Self::InMemory => None,
+            Self::Spilled if planted::is(Bug::SpilledSettledAsDurable) => Some(queue),
             Self::Spilled => Some(queue.spilled()),
             Self::Durable => Some(queue),
         }
@@ -178,7 +180,8 @@ impl Backlog {
         durable: bool,
         resident_max: usize,
     ) -> bool {
-        if self.on_disk.is_none() && self.resident_bytes < resident_max {
+        let is_behind = self.on_disk.is_some() && !planted::is(Bug::NewOvertakesDisk);
+        if !is_behind && self.resident_bytes < resident_max {
             let kept = if durable { Kept::Durable } else { Kept::InMemory };
             let entry = Entry::new(sequence, message.clone(), kept, self.head.back());
             self.head_bytes += u64::from(entry.body_bytes);
@@ -199,8 +202,11 @@ impl Backlog {
     pub(crate) fn requeue(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
         // The order of the tags, which is mostly that of the places already.
         entries.sort_by_key(|entry| entry.sequence);
+        if planted::is(Bug::RequeueForgetsOne) {
+            entries.pop();
+        }
         for entry in &mut entries {
-            entry.redelivered = true;
+            entry.redelivered = !planted::is(Bug::RequeueForgetsFlag);
             self.head_bytes += u64::from(entry.body_bytes);
             if entry.kept != Kept::InMemory && self.resident_bytes >= resident_max {
                 entry.message = None;
@@ -208,6 +214,9 @@ impl Backlog {
             self.resident_bytes += entry.resident_bytes();
         }
         self.head.reserve(entries.len());
+        if planted::is(Bug::RequeueAtEnd) {
+            self.head.extend(entries.drain(..));
+        }
         let mut waiting = None;
         while let Some(entry) = entries.pop() {
             match self.head.front() {
@@ -294,8 +303,11 @@ impl Backlog {
     }
 
     fn page_in(&mut self, mut on_disk: Waiting, answer: Answer, durable: bool) -> Missing {
-        let Answer { through, messages, damaged, .. } = answer;
+        let Answer { through, mut messages, damaged, .. } = answer;
         let mut gone = messages.len() as u64;
+        if planted::is(Bug::PageInForgetsLast) {
+            messages.pop();
+        }
         for (sequence, message) in messages {
             // What is not durable in a durable queue is spilled under another name.
             let kept = match durable && message.is_persistent() {
@@ -330,6 +342,9 @@ impl Backlog {
     /// Fills contents into the head. Gives what was asked for and is not there: it is lost.
     fn fill_in(&mut self, answer: Answer) -> Vec<Sequence> {
         let Answer { load, through, messages, .. } = answer;
+        if planted::is(Bug::LoadBringsBack) {
+            self.bring_back(&messages);
+        }
         let mut messages = messages.into_iter().peekable();
         let start = self.head.partition_point(|entry| entry.sequence < load.first);
         let mut lost = vec![];
@@ -358,6 +373,19 @@ impl Backlog {
         }
         gone.reverse();
         gone
+    }
+
+    /// The bug [`Bug::LoadBringsBack`].
+    fn bring_back(&mut self, messages: &[(Sequence, Message)]) {
+        for (sequence, message) in messages {
+            let at = self.head.partition_point(|entry| entry.sequence < *sequence);
+            if self.head.get(at).is_none_or(|entry| entry.sequence != *sequence) {
+                let entry = Entry::new(*sequence, message.clone(), Kept::Durable, None);
+                self.head_bytes += u64::from(entry.body_bytes);
+                self.resident_bytes += entry.resident_bytes();
+                self.head.insert(at, entry);
+            }
+        }
     }
 
     /// Takes everything out.

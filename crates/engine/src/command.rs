@@ -11,7 +11,7 @@ use crate::{Destination, Load, Message, MessageBatch, Origin, Sequence};
 pub struct SessionId(pub u64);
 
 /// One input of a virtual host.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Command {
     /// A client opened the virtual host.
     OpenSession(SessionId),
@@ -63,7 +63,7 @@ pub enum Command {
 }
 
 /// Messages that one session published, of one read from its socket.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PublishBatch {
     /// The publisher.
     pub session: SessionId,
@@ -119,7 +119,7 @@ pub struct ConsumeRequest {
 }
 
 /// A client's request on a channel.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Request {
     /// `channel.open`.
     ChannelOpen,

@@ -13,6 +13,11 @@ mod effect;
 mod error;
 pub mod limits;
 mod message;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+#[expect(unreachable_pub, reason = "tests reach it by the feature")]
+mod planted;
 mod queue;
 mod record;
 mod router;

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use crate::planted::{self, Bug};
 use smallvec::smallvec;
 
-use crate::backlog::{Answer, Backlog, Entry, Kept, Missing};
+use crate::backlog::{Answer, Backlog, Entry, Kept, Missing, Purged};
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
 use crate::{Effects, Message, SessionId};
 
@@ -161,9 +162,18 @@ impl Queue {
 
     /// Gives how far the queue was delivered, if that is further than when it was last given.
     pub(crate) fn take_delivered(&mut self) -> Option<Sequence> {
-        let is_new = self.delivered_through > self.delivered_written;
+        let is_new = self.delivered_through > self.delivered_written
+            && !planted::is(Bug::DeliveredNotWritten);
         self.delivered_written = self.delivered_through;
         is_new.then_some(self.delivered_through)
+    }
+
+    /// Takes everything that is ready out (see [`Backlog::purge`]).
+    pub(crate) fn purge(&mut self) -> Purged {
+        if planted::is(Bug::PurgeForgetsHeld) {
+            self.unacknowledged = 0;
+        }
+        self.backlog.purge()
     }
 
     /// Takes an answer from disk (see [`Backlog::loaded`]).

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::backlog::Entry;
+use crate::planted::{self, Bug};
 use crate::queue::WaitingGet;
 use crate::{Error, QueueId, limits};
 
@@ -75,7 +76,9 @@ impl Channel {
     }
 
     pub(crate) fn next_delivery_tag(&mut self) -> u64 {
-        self.last_delivery_tag += 1;
+        if !planted::is(Bug::DeliveryTagReused) || self.last_delivery_tag % 8 != 7 {
+            self.last_delivery_tag += 1;
+        }
         self.last_delivery_tag
     }
 

@@ -15,6 +15,7 @@ mod subscribe;
 
 use rustc_hash::FxHashMap;
 
+use crate::planted::{self, Bug};
 use memory::Memory;
 pub use memory::MemoryLimits;
 
@@ -114,7 +115,9 @@ impl VirtualHost {
         for recovered in &recovered.queues {
             let record = &recovered.record;
             if record.id.virtual_host() == id {
-                host.next_queue = host.next_queue.max(record.id.counter() + 1);
+                if !planted::is(Bug::QueueNumberReused) {
+                    host.next_queue = host.next_queue.max(record.id.counter() + 1);
+                }
                 host.topology.add_queue(record.id, &record.name, record.durable);
                 host.queues.insert(record.id, Queue::recovered(recovered));
             }
@@ -309,6 +312,9 @@ impl VirtualHost {
             let mut exclusive: Vec<_> = session.exclusive_queues.into_iter().collect();
             exclusive.sort_unstable();
             for queue in exclusive {
+                if planted::is(Bug::ExclusiveQueueStays) {
+                    continue;
+                }
                 self.remove_queue(queue, effects);
             }
         }
@@ -333,6 +339,9 @@ impl VirtualHost {
         for (number, consumer) in std::mem::take(&mut channel.consumers) {
             let key = ConsumerKey { session: at.0, channel: at.1, number };
             self.leave_queue(consumer.queue, key, effects);
+        }
+        if planted::is(Bug::CloseBeforeSync) {
+            return false;
         }
         channel.has_settled || channel.confirms.is_some()
     }

@@ -1,6 +1,8 @@
 //! An engine shard: one task that owns virtual hosts, whole, and hands on what follows from
 //! commands. No locks, and it never waits for a connection; only for the committer, when the disk
 //! is slower than the publishers.
+//!
+//! `simulation/src/node.rs` goes by the same rules: what changes here changes there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,8 +58,8 @@ pub(crate) struct Shard {
     effects: Effects,
     /// Sessions with something in `events`, `committed` or `closed`.
     touched: Vec<SessionId>,
-    /// Channels with a reply that waits for the disk, and for which group. What comes after it on
-    /// the channel waits too, so that replies keep their order.
+    /// Channels with a reply that waits for the disk, or with what is held behind one, and for
+    /// which group. What comes after it on the channel waits too, so that all keep their order.
     held: FxHashMap<(SessionId, u16), u64>,
     /// The number of the last group that the committer was given.
     last_group: u64,
@@ -215,9 +217,13 @@ impl Shard {
         }
         let mut last: Option<(SessionId, &mut Client)> = None;
         for Outgoing { session, event, after_commit } in self.effects.events.drain(..) {
-            let waits = after_commit || is_held(&self.held, session, &event);
-            if waits && let Event::Reply { channel, .. } = &event {
-                self.held.insert((session, *channel), group);
+            let is_held = is_held(&self.held, session, &event);
+            let waits = after_commit || is_held;
+            // Whatever is held holds what follows, as it leaves with a later group than the reply.
+            if (is_held || (waits && matches!(event, Event::Reply { .. })))
+                && let Some(channel) = event.channel()
+            {
+                self.held.insert((session, channel), group);
             }
             let client = match last {
                 Some((same, client)) if same == session => client,
@@ -246,5 +252,72 @@ fn is_held(held: &FxHashMap<(SessionId, u16), u64>, session: SessionId, event: &
     match event.channel() {
         Some(channel) => held.contains_key(&(session, channel)),
         None => held.keys().any(|(other, _)| *other == session),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use warren_engine::{ConsumeRequest, Declaration, MessageBatch, PublishBatch, Reply, Request};
+
+    use super::*;
+
+    const SESSION: SessionId = SessionId(1);
+
+    fn request(request: Request) -> Command {
+        Command::Request { session: SESSION, channel: 1, request }
+    }
+
+    fn publish() -> Command {
+        let mut messages = MessageBatch::default();
+        messages.push("", "q", &[0, 0], b"body");
+        let (messages, publishes) = (Arc::new(messages), vec![(1, false)]);
+        Command::Publish(PublishBatch { session: SESSION, messages, publishes })
+    }
+
+    #[tokio::test]
+    async fn what_is_held_behind_a_reply_holds_what_follows() {
+        let id = VirtualHostId(1);
+        let (_inbox, inbox) = mpsc::channel(1);
+        let (committer, mut groups) = mpsc::channel(16);
+        let mut shard = Shard::new(vec![(id, VirtualHost::new(id, "/"))], inbox, committer);
+        let (outbox, mut events) = mpsc::unbounded_channel();
+        shard.open(SESSION, id, outbox);
+        let declaration = Declaration { durable: true, ..Declaration::default() };
+        let (name, arguments) = ("q".to_owned(), warren_amqp::FieldTable::default());
+        let declare = Request::QueueDeclare { name, generated: false, declaration, arguments };
+        let consume = ConsumeRequest {
+            queue: "q".to_owned(),
+            consumer_tag: "c".to_owned(),
+            no_ack: true,
+            ..ConsumeRequest::default()
+        };
+        for commands in [
+            vec![request(Request::ChannelOpen), request(declare)],
+            vec![request(Request::Consume(consume))],
+            vec![publish()],
+        ] {
+            commands.into_iter().for_each(|command| shard.apply(SESSION, command));
+            shard.hand_on().await;
+        }
+        let mut waiting = vec![];
+        while let Ok(group) = groups.try_recv() {
+            waiting.push(group);
+        }
+        assert_eq!(waiting.len(), 3, "both replies and the delivery wait");
+        // The groups of both replies are durable, that of the delivery is not yet.
+        for Group { committed, done: (done, number), .. } in waiting.drain(..2) {
+            for (outbox, events) in committed {
+                outbox.send(events).unwrap();
+            }
+            done.store(number, Ordering::Release);
+        }
+        shard.apply(SESSION, publish());
+        shard.hand_on().await;
+        let mut received = vec![];
+        while let Ok(events) = events.try_recv() {
+            received.extend(events);
+        }
+        let is_reply = |event: &Event| matches!(event, Event::Reply { reply, .. } if !matches!(reply, Reply::GetEmpty));
+        assert!(received.len() == 2 && received.iter().all(is_reply), "{received:?}");
     }
 }

@@ -115,8 +115,12 @@ impl Checkpointer {
             state.retired.pop()
         };
         if let Some((number, bytes)) = retired {
-            self.remove_segment(number, bytes)?;
-            return Ok(true);
+            let removed = self.remove_segment(number, bytes);
+            if removed.is_err() {
+                // Again at the next call, but after the others.
+                self.shared.state().retired.insert(0, (number, bytes));
+            }
+            return removed.map(|()| true);
         }
         if self.is_short {
             return Ok(false);

@@ -6,6 +6,7 @@
 //! survives in order, as a journal keeps it; of data any sectors survive, in any order.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -63,6 +64,40 @@ struct State {
     /// Operations that take room fail while their number lies in here.
     full: Range<usize>,
     lock: Weak<()>,
+    watch: Option<Watch>,
+}
+
+/// Whoever looks at the disk before each operation.
+struct Watch(Box<dyn FnMut(&Moment<'_>) + Send>);
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
+/// The disk before one operation.
+#[derive(Debug)]
+pub struct Moment<'a> {
+    state: &'a State,
+    /// What is about to be done.
+    pub operation: Operation,
+    /// The name of the file or folder.
+    pub name: &'a str,
+}
+
+impl Moment<'_> {
+    /// The number of the operation, counted from 0.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.state.operations.len()
+    }
+
+    /// The disk as it is found after power was cut now. What survives is drawn by `seed`.
+    #[must_use]
+    pub fn after_power_cut(&self, survival: Survival, seed: u64) -> SimulatedDisk {
+        self.state.after_power_cut(survival, seed)
+    }
 }
 
 #[derive(Debug, Default, Clone)]
@@ -102,6 +137,26 @@ impl SimulatedDisk {
     #[must_use]
     pub fn operations(&self) -> Vec<(Operation, String)> {
         self.state().operations.clone()
+    }
+
+    /// How many operations there were so far.
+    #[must_use]
+    pub fn operation_count(&self) -> usize {
+        self.state().operations.len()
+    }
+
+    /// Takes back every fault that was asked for and has not come yet, and gives room.
+    pub fn heal(&self) {
+        let mut state = self.state();
+        state.power_off_at = None;
+        state.fail_next = None;
+        state.bytes_max = None;
+        state.full = 0..0;
+    }
+
+    /// Shows `watch` the disk as it is before each operation.
+    pub fn watch(&self, watch: impl FnMut(&Moment<'_>) + Send + 'static) {
+        self.state().watch = Some(Watch(Box::new(watch)));
     }
 
     /// Power goes off instead of operation `number`, counted from 0; nothing works after that.
@@ -180,25 +235,33 @@ impl SimulatedDisk {
     /// The disk as it is found after power was cut now. What survives is drawn by `seed`.
     #[must_use]
     pub fn after_power_cut(&self, survival: Survival, seed: u64) -> Self {
-        let state = self.state();
-        let mut random = Random(seed);
-        let mut names = state.durable_names.clone();
-        let kept = match survival {
-            Survival::Nothing => 0,
-            Survival::Everything => state.journal.len(),
-            Survival::Torn => random.below(state.journal.len() + 1),
-        };
-        for change in state.journal.iter().take(kept) {
-            change.apply(&mut names);
-        }
-        let files: Vec<FileState> =
-            state.files.iter().map(|file| file.survivor(survival, &mut random)).collect();
-        let next = State { files, durable_names: names.clone(), names, ..State::default() };
-        Self { state: Arc::new(Mutex::new(next)) }
+        self.state().after_power_cut(survival, seed)
     }
 }
 
 impl State {
+    fn after_power_cut(&self, survival: Survival, seed: u64) -> SimulatedDisk {
+        let mut random = Random(seed);
+        let mut names = self.durable_names.clone();
+        let kept = match survival {
+            Survival::Nothing => 0,
+            Survival::Everything => self.journal.len(),
+            Survival::Torn => random.below(self.journal.len() + 1),
+        };
+        for change in self.journal.iter().take(kept) {
+            change.apply(&mut names);
+        }
+        let mut files: Vec<FileState> = vec![FileState::default(); self.files.len()];
+        // Files without a name are gone; only those with one are worth a copy.
+        for number in names.values() {
+            if let (Some(file), Some(next)) = (self.files.get(*number), files.get_mut(*number)) {
+                *next = file.survivor(survival, &mut random);
+            }
+        }
+        let next = Self { files, durable_names: names.clone(), names, ..Self::default() };
+        SimulatedDisk { state: Arc::new(Mutex::new(next)) }
+    }
+
     fn bytes(&self) -> u64 {
         let files = self.names.values().filter_map(|file| self.files.get(*file));
         files.map(|file| file.current.len() as u64).sum()
@@ -233,6 +296,10 @@ impl State {
     fn begin(&mut self, operation: Operation, name: &str) -> io::Result<()> {
         self.is_off |= self.power_off_at.is_some_and(|at| self.operations.len() >= at);
         self.check_power()?;
+        if let Some(mut watch) = self.watch.take() {
+            watch.0(&Moment { state: self, operation, name });
+            self.watch = Some(watch);
+        }
         self.operations.push((operation, name.to_owned()));
         let hit = self
             .fail_next

@@ -35,6 +35,11 @@ mod flip;
 mod index;
 mod limits;
 mod log;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+#[expect(unreachable_pub, reason = "tests reach it by the feature")]
+mod planted;
 mod ranges;
 mod reader;
 mod record;

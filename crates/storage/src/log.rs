@@ -16,6 +16,7 @@ use crate::delta::Entry;
 use crate::limits::{
     LAYER_ENTRIES_MAX, MESSAGE_BYTES_MAX, PENDING_BYTES_KEPT, RECORD_BYTES_MAX, SMALL_SEGMENT_BYTES,
 };
+use crate::planted::{self, Bug};
 use crate::record::{body_bytes, put_delivered, put_enqueued, put_settled, put_topology};
 use crate::relocate::Moves;
 use crate::segment::{self, HEADER_BYTES, Header, RECORD_ALIGNMENT, RECORD_HEADER_BYTES};
@@ -209,7 +210,8 @@ impl Log {
     }
 
     fn sync(&mut self) -> Result<(), Error> {
-        if self.unsynced {
+        let skipped = planted::is(Bug::SyncSkipped) && self.record_number.is_multiple_of(4);
+        if self.unsynced && !skipped {
             let path = || self.shared.segment_path(self.active.number);
             self.active.file.sync_data().map_err(|error| Error::sync(&path(), &error))?;
             self.unsynced = false;
@@ -309,7 +311,7 @@ impl Log {
         let covered = Position {
             segment: self.active.number,
             offset: self.active.offset,
-            record: self.record_number,
+            record: self.record_number + u64::from(planted::is(Bug::CoveredTooFar)),
         };
         let layer = self.shared.state().freeze();
         Ok(Some(Delta { layer, covered }))
@@ -385,7 +387,9 @@ pub(crate) fn new_segment(
     let (file, bytes) = made?;
     // The name is durable before anything in the file may be: after a power cut the number is
     // then either taken or has never been written under.
-    shared.sync_log_folder()?;
+    if !planted::is(Bug::NameNotSynced) {
+        shared.sync_log_folder()?;
+    }
     let path = shared.segment_path(number);
     let header = Header { number, first_record, bytes }.encoded();
     file.write_at(0, &header).map_err(|error| Error::io("write", &path, &error))?;

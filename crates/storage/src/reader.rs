@@ -18,6 +18,7 @@ use crate::index::Index;
 use crate::limits::{
     LOAD_ATTEMPTS_MAX, LOAD_WINDOW_ENTRIES, LOAD_WINDOW_ROWS, READ_BYTES_MAX, READ_GAP_BYTES_MAX,
 };
+use crate::planted::{self, Bug};
 use crate::ranges::Ranges;
 use crate::record::{MESSAGE_HEADER_BYTES, verified_message};
 use crate::shared::{Shared, State};
@@ -302,7 +303,8 @@ impl Step {
             return None;
         }
         let live = state.live.queues.get(&name);
-        let frozen = state.frozen.as_ref().and_then(|layer| layer.queues.get(&name));
+        let frozen = state.frozen.as_ref().filter(|_| !planted::is(Bug::FrozenOverlooked));
+        let frozen = frozen.and_then(|layer| layer.queues.get(&name));
         let mut settled = Ranges::default();
         for layer in [live, frozen].into_iter().flatten() {
             self.take_entries(layer, &settled);

@@ -14,6 +14,7 @@ use crate::delta::{Entry, Spot};
 use crate::index::Index;
 use crate::limits::REPLAY_WINDOW_BYTES;
 use crate::log::Active;
+use crate::planted::{self, Bug};
 use crate::record::{Replayed, StoredMessage, Writes, body_bytes};
 use crate::recovery::{Damage, Report};
 use crate::segment::{
@@ -140,7 +141,7 @@ impl<'a> Replay<'a> {
             }
             self.damage(number, 0, "the header of the segment is unreadable");
         }
-        if !is_empty {
+        if !is_empty && !planted::is(Bug::ReplayNotSynced) {
             // The records may still be in the system's memory alone, left by a process that was
             // killed. What the engine is told now must not be lost by a later power cut.
             file.sync_data().map_err(|error| Error::io("sync", &path, &error))?;
@@ -199,7 +200,9 @@ impl<'a> Replay<'a> {
                     if queue.is_spilled() => {}
                 Some(Replayed::Topology(Write::QueueDeleted(queue))) if queue.is_spilled() => {}
                 Some(Replayed::Enqueued { message, queues }) => {
-                    let lasting = queues.into_iter().filter(|(queue, _)| !queue.is_spilled());
+                    let lasts =
+                        |queue: &QueueId| !queue.is_spilled() || planted::is(Bug::SpilledComeBack);
+                    let lasting = queues.into_iter().filter(|(queue, _)| lasts(queue));
                     for (queue, sequence) in lasting {
                         self.adopt(queue);
                         let entry = entry(sequence, segment, found, &message);
@@ -224,6 +227,7 @@ impl<'a> Replay<'a> {
                 Some(Replayed::Settled { queue, first, last }) => {
                     self.state.settle(queue, first, last);
                 }
+                Some(Replayed::Delivered { .. }) if planted::is(Bug::DeliveredForgotten) => {}
                 Some(Replayed::Delivered { queue, through }) => self.state.deliver(queue, through),
                 Some(Replayed::Topology(write)) => {
                     if let (Some(adopting), Write::QueueDeleted(queue)) =

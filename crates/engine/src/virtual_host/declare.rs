@@ -5,6 +5,7 @@ use warren_amqp::FieldTable;
 use super::{Refusal, VirtualHost};
 use crate::command::Declaration;
 use crate::error::Inequivalence;
+use crate::planted::{self, Bug};
 use crate::queue::{ConsumerKey, Queue};
 use crate::record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueRecord, Waiting, Write,
@@ -133,7 +134,8 @@ impl VirtualHost {
             owner.exclusive_queues.insert(id);
         }
         self.queues.insert(id, Queue::new(record, owner));
-        self.declared(at, id, durable, declaration.no_wait, effects)
+        let waits = durable && !planted::is(Bug::DeclareBeforeSync);
+        self.declared(at, id, waits, declaration.no_wait, effects)
     }
 
     fn check_redeclared(
@@ -214,7 +216,10 @@ impl VirtualHost {
 
     /// Takes a queue away with its bindings, and tells its consumers.
     pub(super) fn remove_queue(&mut self, id: QueueId, effects: &mut Effects) {
-        let removed = self.topology.remove_queue(id);
+        let mut removed = self.topology.remove_queue(id);
+        if planted::is(Bug::BindingStays) {
+            removed.clear();
+        }
         self.write_removed(removed, effects);
         let Some(queue) = self.queues.remove(&id) else { return };
         self.memory.changed(queue.resident_bytes(), 0);
@@ -248,17 +253,20 @@ impl VirtualHost {
     ) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
         let id = self.accessible_queue(at.0, &name)?;
-        let Some(purged) = self.with_queue(id, |queue| queue.backlog.purge()) else {
+        let Some(purged) = self.with_queue(id, Queue::purge) else {
             return Ok(());
         };
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let durable = queue.is_durable();
-        for entry in &purged.head {
+        let forgotten = usize::from(planted::is(Bug::PurgeNotWritten));
+        let written = purged.head.len().saturating_sub(forgotten);
+        for entry in purged.head.iter().take(written) {
             if let Some(id) = entry.kept.under(id) {
                 effects.settled(id, entry.sequence);
             }
         }
-        if let Some(Waiting { first, last, .. }) = purged.on_disk {
+        let on_disk = purged.on_disk.filter(|_| !planted::is(Bug::PurgeLeavesRange));
+        if let Some(Waiting { first, last, .. }) = on_disk {
             let names = [durable.then_some(id), queue.has_spilled.then_some(id.spilled())];
             for queue in names.into_iter().flatten() {
                 effects.writes.push(Write::Settled { queue, first, last });

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::VirtualHost;
 use crate::command::PublishBatch;
 use crate::effect::Unfinished;
+use crate::planted::{self, Bug};
 use crate::record::Write;
 use crate::topology::Route;
 use crate::{Effects, Error, Event, Message, Origin, SessionId, limits};
@@ -39,6 +40,7 @@ impl Confirms {
     /// After the whole batch, so that a message's return comes before its confirm.
     fn finish(self, session: SessionId, effects: &mut Effects) {
         for Run { channel, first, last, durable } in self.runs {
+            let durable = durable && !planted::is(Bug::ConfirmBeforeSync);
             effects.send_after(durable, session, Event::Confirm { channel, first, last });
         }
     }
@@ -83,7 +85,7 @@ impl VirtualHost {
             };
             copies_left = copies_left.saturating_sub(route.iter().len());
             let durable = self.enqueue(&message, &route, effects);
-            if route.is_empty() && mandatory {
+            if route.is_empty() && mandatory && !planted::is(Bug::ReturnForgotten) {
                 effects.send(session, Event::Return { channel, message });
             }
             if let Some(number) = confirm {
@@ -129,6 +131,9 @@ impl VirtualHost {
         let is_persistent = message.is_persistent();
         let queues = self.queues.len();
         for id in route.iter() {
+            if planted::is(Bug::FanOutLosesCopy) && route.len() > 1 && route.last() == Some(id) {
+                continue;
+            }
             let Some(queue) = self.queues.get_mut(id) else { continue };
             let durable = is_persistent && queue.is_durable();
             let resident_max = self.memory.queue_max(durable, queues);

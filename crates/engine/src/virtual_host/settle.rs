@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Refusal, VirtualHost};
-use crate::backlog::Entry;
+use crate::backlog::{Entry, Kept};
 use crate::command::Acknowledgement;
+use crate::planted::{self, Bug};
 use crate::session::Delivery;
 use crate::{Effects, Error, Origin, QueueId, Reply, SessionId};
 
@@ -58,7 +59,10 @@ impl VirtualHost {
         if requeue {
             self.put_back(at, deliveries);
         } else {
-            for delivery in deliveries {
+            for mut delivery in deliveries {
+                if planted::is(Bug::RejectNotWritten) {
+                    delivery.entry.kept = Kept::InMemory;
+                }
                 self.settle(at, &delivery, effects);
             }
         }

@@ -4,6 +4,7 @@ use super::declare::count;
 use super::{Refusal, VirtualHost};
 use crate::command::ConsumeRequest;
 use crate::effect::delivery_weight;
+use crate::planted::{self, Bug};
 use crate::queue::{ConsumerKey, Queue, WaitingGet};
 use crate::session::{Consumer, Delivery};
 use crate::{Effects, Error, Event, QueueId, Reply, SessionId, limits};
@@ -100,7 +101,8 @@ impl VirtualHost {
         queue.remove_consumer(key);
         if queue.consumers.is_empty() {
             queue.exclusively_consumed = false;
-            if queue.record.auto_delete {
+            let stays = planted::is(Bug::AutoDeleteKeepsMessages) && !queue.backlog.is_empty();
+            if queue.record.auto_delete && !stays {
                 self.remove_queue(id, effects);
             }
         }

@@ -102,6 +102,16 @@ impl Durable {
                     return fault();
                 }
             }
+            Write::Enqueued { .. } | Write::Settled { .. } | Write::Delivered { .. } => {
+                return self.apply_to_messages(write);
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_to_messages(&mut self, write: &Write) -> Result<(), String> {
+        let fault = || Err(format!("a write that makes no sense: {write:?}"));
+        match write {
             Write::Enqueued { message, queues } => {
                 for (id, sequence) in queues {
                     if id.is_spilled() {
@@ -144,6 +154,7 @@ impl Durable {
                 }
                 queue.delivered_through = *through;
             }
+            other => return Err(format!("not about messages: {other:?}")),
         }
         Ok(())
     }

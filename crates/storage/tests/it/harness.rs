@@ -57,12 +57,11 @@ impl History {
 
     /// The states that a store may be in after a power cut: all that was synced, and of the rest
     /// any records, whole.
-    fn allowed(&self) -> Vec<Model> {
+    fn allowed(&self) -> impl Iterator<Item = Model> {
         let open = (self.records.len() - self.synced).min(10);
         (0..1_usize << open)
             .rev()
             .map(|chosen| self.state_with(|number| chosen >> number.min(31) & 1 == 1))
-            .collect()
     }
 
     /// Checks a store that was opened after a cut: gives the state that it is in.

@@ -4,6 +4,7 @@
 
 mod check;
 mod damage;
+mod enumerate;
 mod flips;
 mod format;
 mod full;

@@ -245,3 +245,22 @@ fn a_deleted_queue_frees_the_segments_of_its_spilled_messages() {
     checkpoint(&mut opened);
     assert_eq!(segments(&disk), 1, "only the active one is left");
 }
+
+#[test]
+fn a_dead_segment_that_cannot_be_deleted_is_tried_again() {
+    let disk = SimulatedDisk::new();
+    let mut opened = harness::open(&disk).expect("the store opens");
+    let mut model = Model::default();
+    write(&mut opened, &mut model, &[declared(1)]);
+    for sequence in 1..=100 {
+        write(&mut opened, &mut model, &[enqueued(&[7; 900], &[(queue(), sequence)])]);
+    }
+    write(&mut opened, &mut model, &[settled(queue(), 1, 100)]);
+    let delta = opened.log.begin_checkpoint().expect("no fault").expect("there is news");
+    let outcome = opened.checkpointer.run(&delta).expect("no fault");
+    opened.log.finish_checkpoint(outcome).expect("no fault");
+    disk.fail_next(Operation::Name, "log/");
+    assert!(opened.checkpointer.prepare_spare().is_err(), "the fault is told of");
+    while opened.checkpointer.prepare_spare().expect("no fault") {}
+    assert_eq!(segments(&disk), 1, "only the active one is left");
+}

@@ -1,0 +1,77 @@
+//! Bugs that a test can switch on, one at a time and for its own thread, to see whether the
+//! simulation notices them. Without the feature `planted` none can be, and the compiler takes the
+//! sites out.
+
+/// A bug of the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// A confirm does not wait for the disk.
+    ConfirmBeforeSync,
+    /// `channel.close-ok` does not wait for the disk.
+    CloseBeforeSync,
+    /// `queue.declare-ok` does not wait for the disk.
+    DeclareBeforeSync,
+    /// One of the messages that a channel held when it ended is forgotten.
+    RequeueForgetsOne,
+    /// Requeued messages go to the end of the queue.
+    RequeueAtEnd,
+    /// Requeued messages come without the redelivered flag.
+    RequeueForgetsFlag,
+    /// How far a queue was delivered is not written.
+    DeliveredNotWritten,
+    /// A delivery has the tag of the one before.
+    DeliveryTagReused,
+    /// The last queue of a fan-out gets no copy.
+    FanOutLosesCopy,
+    /// A message that cannot be routed is not returned.
+    ReturnForgotten,
+    /// A purge forgets that deliveries are unacknowledged.
+    PurgeForgetsHeld,
+    /// The last message of a purge comes back after a restart.
+    PurgeNotWritten,
+    /// A rejected message comes back after a restart.
+    RejectNotWritten,
+    /// A range of settled messages reaches one too far.
+    SettledTooFar,
+    /// An auto-delete queue stays for as long as it has messages.
+    AutoDeleteKeepsMessages,
+    /// The queues of a connection stay when it goes.
+    ExclusiveQueueStays,
+    /// Bindings of a deleted queue come back after a restart.
+    BindingStays,
+    /// Queues made after a restart have the numbers of those before.
+    QueueNumberReused,
+    /// Contents from disk bring back messages that have left the queue.
+    LoadBringsBack,
+    /// The last message of an answer from disk is forgotten.
+    PageInForgetsLast,
+    /// A new message goes into memory though others before it are on disk.
+    NewOvertakesDisk,
+    /// A message that went to disk to save memory is settled under the durable name.
+    SpilledSettledAsDurable,
+    /// A purge does not write that what was on disk is gone.
+    PurgeLeavesRange,
+}
+
+#[cfg(feature = "planted")]
+thread_local! {
+    static SWITCHED_ON: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
+
+/// Switches a bug on for this thread, or with `None` the one that is on off.
+#[cfg(feature = "planted")]
+pub fn on(bug: Option<Bug>) {
+    SWITCHED_ON.set(bug);
+}
+
+/// True if the bug is switched on.
+#[cfg(feature = "planted")]
+pub(crate) fn is(bug: Bug) -> bool {
+    SWITCHED_ON.get() == Some(bug)
+}
+
+/// True if the bug is switched on: never.
+#[cfg(not(feature = "planted"))]
+pub(crate) const fn is(_: Bug) -> bool {
+    false
+}

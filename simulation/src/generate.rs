@@ -1,0 +1,345 @@
+//! What clients ask next. A request that the broker learns is one more `Wish` here, with its
+//! weight in `world.rs`, and what follows from it in `model/requests.rs`.
+
+use warren_engine::{
+    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Message, PublishBatch,
+    Request, SessionId,
+};
+
+use crate::client::{Client, ClientChannel};
+use crate::limits;
+use crate::messages::{Publication, batch, hash_of};
+use crate::model::{Model, header_arguments};
+use crate::random::Random;
+use crate::world::Profile;
+
+/// What a client may want to do on a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    OpenChannel,
+    CloseChannel,
+    CloseSession,
+    DeclareQueue,
+    DeclareExchange,
+    DeleteQueue,
+    DeleteExchange,
+    Bind,
+    Unbind,
+    Purge,
+    Qos,
+    Consume,
+    Cancel,
+    Get,
+    ConfirmSelect,
+    Publish,
+    Acknowledge,
+    Nack,
+    Recover,
+    /// An acknowledgement of what was never delivered.
+    WrongTag,
+}
+
+/// Queues by name: durable ones, transient ones, auto-delete ones. The exclusive ones are made up.
+pub(crate) const QUEUES: [&str; 8] = ["d0", "d1", "d2", "d3", "t0", "t1", "a0", "at0"];
+const EXCHANGES: [(&str, &str); 6] = [
+    ("direct", "direct"),
+    ("fanout", "fanout"),
+    ("topic", "topic"),
+    ("headers", "headers"),
+    ("auto", "direct"),
+    ("inner", "fanout"),
+];
+const KEYS: [&str; 5] = ["k0", "k1", "a.b", "a.b.c", "c"];
+const PATTERNS: [&str; 5] = ["#", "a.*", "a.#", "*", "*.b.#"];
+const VALUES: [&str; 3] = ["one", "two", "three"];
+
+/// A client that is about to ask something.
+pub(crate) struct Asking<'a> {
+    pub(crate) random: &'a mut Random,
+    pub(crate) profile: &'a Profile,
+    pub(crate) model: &'a mut Model,
+    pub(crate) slot: usize,
+    pub(crate) session: SessionId,
+}
+
+impl Asking<'_> {
+    /// What the client asks next; None if its wish cannot be asked for now.
+    pub(crate) fn command(&mut self, client: &mut Client) -> Option<Command> {
+        let session = self.session;
+        if client.closing {
+            return None;
+        }
+        let open: Vec<u16> =
+            client.channels.iter().filter(|(_, c)| !c.closing).map(|c| *c.0).collect();
+        let wish = self.random.weighted(&self.profile.wishes)?;
+        let Some(number) = self.random.pick(&open).filter(|_| wish != Wish::OpenChannel) else {
+            return self.open_channel(client);
+        };
+        if wish == Wish::CloseSession {
+            client.closing = true;
+            return Some(Command::CloseSession { session, reply: true });
+        }
+        let channel = client.channels.get_mut(&number)?;
+        let others: Vec<u16> = open.into_iter().filter(|other| *other != number).collect();
+        match wish {
+            Wish::Publish => {
+                let second = self.random.pick(&others).filter(|_| self.random.percent(10));
+                Some(self.publish(client, number, second))
+            }
+            Wish::Acknowledge => {
+                let (delivery_tag, multiple) = self.tag(channel)?;
+                let mut acknowledgements =
+                    vec![Acknowledgement { channel: number, delivery_tag, multiple }];
+                for _ in 0..self.random.below(3) {
+                    if let Some((delivery_tag, multiple)) = self.tag(channel) {
+                        let channel = number;
+                        acknowledgements.push(Acknowledgement { channel, delivery_tag, multiple });
+                    }
+                }
+                Some(Command::Acknowledge { session, acknowledgements })
+            }
+            Wish::WrongTag => {
+                let wrong = Acknowledgement {
+                    channel: number,
+                    delivery_tag: 1_000_000,
+                    multiple: self.random.percent(50),
+                };
+                Some(Command::Acknowledge { session, acknowledgements: vec![wrong] })
+            }
+            _ => {
+                let request = self.request(wish, channel)?;
+                Some(Command::Request { session, channel: number, request })
+            }
+        }
+    }
+
+    fn open_channel(&mut self, client: &mut Client) -> Option<Command> {
+        let number = 1 + self.random.below(usize::from(limits::CHANNELS_MAX)) as u16;
+        if client.channels.contains_key(&number) {
+            return None;
+        }
+        client.channels.insert(number, ClientChannel::default());
+        let request = Request::ChannelOpen;
+        Some(Command::Request { session: self.session, channel: number, request })
+    }
+
+    /// One of the deliveries that are to be settled, or several.
+    fn tag(&mut self, channel: &mut ClientChannel) -> Option<(u64, bool)> {
+        if channel.tags.is_empty() {
+            return None;
+        }
+        match self.random.below(10) {
+            // Mostly in order, one by one or some together; sometimes any.
+            0..5 => Some((channel.tags.remove(0), false)),
+            5..7 => {
+                let at = self.random.below(channel.tags.len());
+                Some((channel.tags.drain(..=at).next_back()?, true))
+            }
+            7 => {
+                channel.tags.clear();
+                Some((0, true))
+            }
+            _ => Some((channel.tags.remove(self.random.below(channel.tags.len())), false)),
+        }
+    }
+
+    fn publish(&mut self, client: &mut Client, number: u16, second: Option<u16>) -> Command {
+        let mut publications = vec![];
+        let mut publishes = vec![];
+        let first_id = self.model.messages.len() as u64;
+        for at in 0..1 + self.random.below(self.profile.batch_max) {
+            let publication = self.publication(first_id + at as u64);
+            let channel = second.filter(|_| self.random.percent(50)).unwrap_or(number);
+            let mandatory = self.random.percent(20);
+            if let Some(state) = client.channels.get_mut(&channel)
+                && let Some(published) = &mut state.published
+            {
+                published.push(publication.id);
+            }
+            publishes.push((channel, mandatory));
+            publications.push(publication);
+        }
+        let messages = batch(&publications);
+        for (index, publication) in publications.into_iter().enumerate() {
+            let message = Message::new(&messages, index as u32);
+            let hash = message.as_ref().map_or(0, hash_of);
+            let mandatory = publishes.get(index).is_some_and(|(_, mandatory)| *mandatory);
+            self.model.made(publication, mandatory, hash);
+        }
+        Command::Publish(PublishBatch { session: self.session, messages, publishes })
+    }
+
+    fn publication(&mut self, id: u64) -> Publication {
+        let random = &mut *self.random;
+        let (exchange, routing_key) = if random.percent(self.profile.default_exchange_percent) {
+            let there = self.model.queue_names();
+            let there = random.pick(&there).filter(|_| random.percent(90));
+            let any = || random.pick(&QUEUES).unwrap_or_default().to_owned();
+            (String::new(), there.unwrap_or_else(any))
+        } else {
+            let known = EXCHANGES.map(|(name, _)| name);
+            let known = [&known[..5], &["amq.topic", "amq.fanout", "amq.direct"]].concat();
+            let rare = random.percent(1).then_some("nowhere");
+            let exchange = rare.or_else(|| random.pick(&known)).unwrap_or_default();
+            (exchange.to_owned(), random.pick(&KEYS).unwrap_or_default().to_owned())
+        };
+        let large = if random.percent(2) { 20 } else { 1 };
+        Publication {
+            id,
+            exchange,
+            routing_key,
+            persistent: random.percent(self.profile.persistent_percent),
+            header: random.pick(&VALUES).filter(|_| random.percent(50)),
+            body_bytes: random.below(self.profile.body_bytes_max * large + 1),
+        }
+    }
+
+    fn request(&mut self, wish: Wish, channel: &mut ClientChannel) -> Option<Request> {
+        let no_wait = false;
+        // Clients wait for the answer to `basic.get` before they ask something else that is
+        // answered: a content that comes from disk is late, and other answers would pass it.
+        if channel.get.is_some() && !matches!(wish, Wish::CloseChannel | Wish::Nack) {
+            return None;
+        }
+        let (name, request) = match wish {
+            Wish::CloseChannel => {
+                channel.closing = true;
+                ("close", Request::ChannelClose)
+            }
+            Wish::DeclareQueue => ("queue.declare", self.declare_queue()),
+            Wish::DeclareExchange => ("exchange.declare", self.declare_exchange()),
+            Wish::DeleteQueue => {
+                let (if_unused, if_empty) = (self.random.percent(30), self.random.percent(30));
+                let name = self.queue();
+                ("queue.delete", Request::QueueDelete { name, if_unused, if_empty, no_wait })
+            }
+            Wish::DeleteExchange => {
+                let name = self.random.pick(&EXCHANGES)?.0.to_owned();
+                let if_unused = self.random.percent(50);
+                ("exchange.delete", Request::ExchangeDelete { name, if_unused, no_wait })
+            }
+            Wish::Bind => ("bind", self.bind()?),
+            Wish::Unbind => match self.bind()? {
+                Request::Bind { source, destination, routing_key, arguments, no_wait } => (
+                    "unbind",
+                    Request::Unbind { source, destination, routing_key, arguments, no_wait },
+                ),
+                other => ("bind", other),
+            },
+            Wish::Purge => ("purge", Request::QueuePurge { name: self.queue(), no_wait }),
+            Wish::Qos => {
+                let prefetch_count = self.random.pick(&[0, 1, 2, 5, 20, 100])?;
+                let global = self.random.percent(40);
+                ("qos", Request::Qos { prefetch_count, global })
+            }
+            Wish::Consume => ("consume", self.consume(channel)),
+            Wish::Cancel => {
+                let tags: Vec<String> = channel.consumers.values().cloned().collect();
+                let consumer_tag = self.random.pick(&tags)?;
+                ("cancel", Request::Cancel { consumer_tag, no_wait })
+            }
+            Wish::Get => {
+                let no_ack = self.random.percent(30);
+                channel.get = Some(no_ack);
+                ("get", Request::Get { queue: self.queue(), no_ack })
+            }
+            Wish::ConfirmSelect => {
+                channel.published.get_or_insert_default();
+                ("confirm.select", Request::ConfirmSelect { no_wait })
+            }
+            Wish::Nack => return self.nack(channel),
+            Wish::Recover => {
+                channel.tags.clear();
+                ("recover", Request::Recover { requeue: true, no_wait })
+            }
+            Wish::OpenChannel
+            | Wish::CloseSession
+            | Wish::Publish
+            | Wish::Acknowledge
+            | Wish::WrongTag => return None,
+        };
+        channel.awaited.push_back(name);
+        Some(request)
+    }
+
+    fn nack(&mut self, channel: &mut ClientChannel) -> Option<Request> {
+        let (delivery_tag, multiple) = self.tag(channel)?;
+        let reject = !multiple && self.random.percent(40);
+        let requeue = self.random.percent(70);
+        Some(Request::Nack { delivery_tag, multiple, requeue, reject })
+    }
+
+    fn queue(&mut self) -> String {
+        if self.random.percent(10) {
+            return format!("x{}", self.slot);
+        }
+        // Mostly one that is there.
+        let there = self.model.queue_names();
+        let there = self.random.pick(&there).filter(|_| self.random.percent(90));
+        there.unwrap_or_else(|| self.random.pick(&QUEUES).unwrap_or_default().to_owned())
+    }
+
+    fn declare_queue(&mut self) -> Request {
+        let name = match self.random.percent(8) {
+            true => format!("x{}", self.slot),
+            false => self.random.pick(&QUEUES).unwrap_or_default().to_owned(),
+        };
+        let declaration = Declaration {
+            passive: self.random.percent(5),
+            durable: !name.starts_with('t') && !name.starts_with("at"),
+            auto_delete: name.starts_with('a'),
+            exclusive: name.starts_with('x'),
+            ..Declaration::default()
+        };
+        let arguments = warren_amqp::FieldTable::default();
+        Request::QueueDeclare { name, generated: false, declaration, arguments }
+    }
+
+    fn declare_exchange(&mut self) -> Request {
+        let (name, kind) = self.random.pick(&EXCHANGES).unwrap_or_default();
+        let declaration = Declaration {
+            durable: name != "auto",
+            auto_delete: name == "auto",
+            internal: name == "inner",
+            ..Declaration::default()
+        };
+        let (name, kind) = (name.to_owned(), kind.to_owned());
+        let arguments = warren_amqp::FieldTable::default();
+        Request::ExchangeDeclare { name, kind, declaration, arguments }
+    }
+
+    fn bind(&mut self) -> Option<Request> {
+        let names = ["direct", "fanout", "topic", "headers", "auto", "inner", "amq.topic"];
+        let names = [&names[..], &["amq.fanout", "amq.direct", "amq.headers"]].concat();
+        let source = self.random.pick(&names)?;
+        let destination = match self.random.percent(15) {
+            true => Destination::Exchange(self.random.pick(&names)?.to_owned()),
+            false => Destination::Queue(self.queue()),
+        };
+        let (mut routing_key, mut arguments) = (self.random.pick(&KEYS)?, Default::default());
+        if source.ends_with("topic") {
+            routing_key = self.random.pick(&PATTERNS)?;
+        }
+        if source.ends_with("headers") {
+            arguments = header_arguments(self.random.pick(&VALUES)?);
+        }
+        let (source, routing_key) = (source.to_owned(), routing_key.to_owned());
+        Some(Request::Bind { source, destination, routing_key, arguments, no_wait: false })
+    }
+
+    fn consume(&mut self, channel: &mut ClientChannel) -> Request {
+        let consumer_tag = format!("c{}", self.random.next() % 1_000_000_007);
+        let no_ack = self.random.percent(15);
+        if no_ack {
+            channel.no_ack.insert(consumer_tag.clone());
+        }
+        Request::Consume(ConsumeRequest {
+            queue: self.queue(),
+            consumer_tag,
+            no_ack,
+            exclusive: self.random.percent(5),
+            no_wait: false,
+            arguments: Default::default(),
+        })
+    }
+}

@@ -1,0 +1,279 @@
+//! What must be true. The model carries out every command that the engine carries out, plainly,
+//! and holds what the engine tells its clients against it: which message is next in a queue, who
+//! has it, whether it was delivered before. What is durable it keeps apart, so that after a
+//! restart it knows what must be there, what may be there, and what must not.
+//!
+//! The properties have the names of docs/testing.md. Length limits, time to live and dead letters
+//! (P11), transactions (P9) and deduplication (P7) get their place in `requests.rs` when the
+//! broker has them: each a reason for which a copy leaves its queue, or does not enter it.
+
+mod durable;
+mod events;
+mod requests;
+mod restart;
+mod topology;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use warren_engine::{Command, Outgoing, SessionId, Summary};
+
+use crate::Violation;
+use crate::messages::{MessageId, Publication};
+pub(crate) use durable::{Change, Durable, Found};
+pub(crate) use topology::{Topology, header_arguments};
+
+/// A queue's number in the model; a queue of the same name made later has another one.
+pub(crate) type QueueNumber = u32;
+
+/// A place in a queue; rises with every message that enters.
+pub(crate) type Place = u64;
+
+pub(crate) type At = (SessionId, u16);
+
+/// A message that a client made.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) publication: Publication,
+    pub(crate) mandatory: bool,
+    pub(crate) hash: u64,
+    /// It went to no queue.
+    pub(crate) unroutable: bool,
+    /// The command that made it durable; 0 if none did.
+    durable_op: u64,
+}
+
+/// A message in a queue.
+#[derive(Debug)]
+struct Copy {
+    message: MessageId,
+    durable: bool,
+    /// Delivered before, and known to have been.
+    redelivered: bool,
+    holder: Option<At>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    name: String,
+    durable: bool,
+    owner: Option<SessionId>,
+    auto_delete: bool,
+    declared_op: u64,
+    last_place: Place,
+    copies: BTreeMap<Place, Copy>,
+    ready: BTreeSet<Place>,
+    consumers: BTreeSet<(At, u32)>,
+}
+
+#[derive(Debug, Clone)]
+struct Delivery {
+    queue: QueueNumber,
+    place: Place,
+}
+
+#[derive(Debug, Default)]
+struct Channel {
+    last_tag: u64,
+    unacknowledged: BTreeMap<u64, Delivery>,
+    /// Queue and `no_ack` by number.
+    consumers: BTreeMap<u32, (QueueNumber, bool)>,
+    /// A `basic.get` that is not answered.
+    get: Option<(QueueNumber, bool)>,
+    confirms: Option<u64>,
+    /// The last command that settled a durable message here.
+    settled_op: u64,
+}
+
+/// What a client was told, and after which command it is to be true for good.
+#[derive(Debug)]
+struct Promise {
+    op: u64,
+    property: &'static str,
+    text: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) messages: Vec<Published>,
+    topology: Topology,
+    queues: BTreeMap<QueueNumber, Queue>,
+    names: BTreeMap<String, QueueNumber>,
+    last_queue: QueueNumber,
+    sessions: BTreeSet<SessionId>,
+    channels: BTreeMap<At, Channel>,
+    /// Commands so far; a command's number is the count after it.
+    pub(crate) op: u64,
+    /// All up to this command is durable.
+    pub(crate) synced_op: u64,
+    durable: Durable,
+    /// Changes that no sync has covered.
+    changes: VecDeque<(u64, Change)>,
+    /// Broken if a restart finds less than their commands.
+    promises: Vec<Promise>,
+    /// For each reply on its way the command whose change it promises.
+    replies: BTreeMap<At, VecDeque<u64>>,
+    closes: BTreeMap<SessionId, u64>,
+    /// Messages that were damaged on disk and of which nobody was told yet.
+    pub(crate) damaged: usize,
+    /// Channels that the command at hand must have closed with an error.
+    errors: Vec<At>,
+}
+
+impl Model {
+    pub(crate) fn new() -> Self {
+        Self {
+            messages: vec![],
+            topology: Topology::new(),
+            queues: BTreeMap::new(),
+            names: BTreeMap::new(),
+            last_queue: 0,
+            sessions: BTreeSet::new(),
+            channels: BTreeMap::new(),
+            op: 0,
+            synced_op: 0,
+            durable: Durable::default(),
+            changes: VecDeque::new(),
+            promises: vec![],
+            replies: BTreeMap::new(),
+            closes: BTreeMap::new(),
+            damaged: 0,
+            errors: vec![],
+        }
+    }
+
+    /// Notes a message that a client is about to publish.
+    pub(crate) fn made(&mut self, publication: Publication, mandatory: bool, hash: u64) {
+        let (unroutable, durable_op) = (false, 0);
+        self.messages.push(Published { publication, mandatory, hash, unroutable, durable_op });
+    }
+
+    /// Carries out a command and holds what the engine sent against what must follow from it.
+    pub(crate) fn apply(
+        &mut self,
+        command: &Command,
+        events: &[Outgoing],
+    ) -> Result<(), Violation> {
+        self.op += 1;
+        self.errors.clear();
+        let mut promise = 0;
+        let mut asking = None;
+        match command {
+            Command::OpenSession(session) => {
+                self.sessions.insert(*session);
+            }
+            Command::CloseSession { session, reply } => {
+                let op = self.end_session(*session);
+                if *reply {
+                    self.closes.insert(*session, op);
+                }
+            }
+            Command::Publish(batch) => self.publish(batch),
+            Command::Acknowledge { session, acknowledgements } => {
+                for ack in acknowledgements {
+                    let at = (*session, ack.channel);
+                    self.settle(at, ack.delivery_tag, ack.multiple, false);
+                }
+            }
+            Command::Request { session, channel, request } => {
+                let at = (*session, *channel);
+                asking = Some(at);
+                promise = self.request(at, request, events)?;
+            }
+            Command::Flushed { .. } | Command::Loaded { .. } => {}
+        }
+        self.observe(asking, promise, events)
+    }
+
+    /// The sums of the engine and of the model are the same: no message is in two places or none.
+    pub(crate) fn check_summary(&self, summary: &Summary) -> Result<(), Violation> {
+        let ready: usize = self.queues.values().map(|queue| queue.ready.len()).sum();
+        let held: usize = self.channels.values().map(|channel| channel.unacknowledged.len()).sum();
+        let consumers: usize = self.channels.values().map(|channel| channel.consumers.len()).sum();
+        for (what, found, expected) in [
+            ("ready messages", summary.messages_ready, ready + self.damaged),
+            ("unacknowledged messages", summary.messages_unacknowledged, held),
+            ("queues", summary.queues, self.queues.len()),
+            ("consumers", summary.consumers, consumers),
+            ("channels", summary.channels, self.channels.len()),
+            ("sessions", summary.sessions, self.sessions.len()),
+            ("exchanges", summary.exchanges, self.topology.exchanges.len()),
+            ("bindings", summary.bindings, self.topology.bindings.len()),
+        ] {
+            if found != expected {
+                let text = format!("{found} {what} are counted, {expected} are there");
+                return Err(Violation::new("P10", text));
+            }
+        }
+        Ok(())
+    }
+
+    /// The broker says that a message cannot be read.
+    pub(crate) fn told_lost(&mut self, which: &str) -> Result<(), Violation> {
+        let left = self.damaged.checked_sub(1);
+        let text = || format!("{which} cannot be read, but was not damaged");
+        self.damaged = left.ok_or_else(|| Violation::new("P1", text()))?;
+        Ok(())
+    }
+
+    /// All up to command `op` is durable now.
+    pub(crate) fn synced(&mut self, op: u64) {
+        self.synced_op = self.synced_op.max(op);
+        while let Some((_, change)) = self.changes.pop_front_if(|(made, _)| *made <= op) {
+            self.durable.apply(&change);
+        }
+        self.promises.retain(|promise| promise.op > op);
+    }
+
+    fn change(&mut self, change: Change) {
+        self.changes.push_back((self.op, change));
+    }
+
+    fn change_all(&mut self, changes: Vec<Change>) {
+        changes.into_iter().for_each(|change| self.change(change));
+    }
+
+    fn promise(&mut self, op: u64, property: &'static str, text: impl FnOnce() -> String) {
+        if op > self.synced_op {
+            self.promises.push(Promise { op, property, text: text() });
+        }
+    }
+
+    /// A client received a reply on a channel, as the next one.
+    pub(crate) fn reply_received(&mut self, at: At) -> Result<(), Violation> {
+        let Some(op) = self.replies.get_mut(&at).and_then(VecDeque::pop_front) else {
+            return Err(Violation::new("order", format!("a reply on {at:?} out of nowhere")));
+        };
+        self.promise(op, "P4", || format!("a reply on {at:?} told of command {op}"));
+        Ok(())
+    }
+
+    /// A client learned that its session is closed, as it wanted.
+    pub(crate) fn close_received(&mut self, session: SessionId) {
+        if let Some(op) = self.closes.remove(&session) {
+            self.promise(op, "P4", || format!("the close of session {} told so", session.0));
+        }
+    }
+
+    /// A client is gone, with whatever was on its way to it.
+    pub(crate) fn client_gone(&mut self, session: SessionId) {
+        self.replies.retain(|(other, _), _| *other != session);
+        self.closes.remove(&session);
+    }
+
+    /// A client received the confirm of a message.
+    pub(crate) fn confirm_received(&mut self, id: MessageId) {
+        let op = self.messages.get(id as usize).map_or(0, |message| message.durable_op);
+        self.promise(op, "P1", || format!("message {id} was confirmed"));
+    }
+
+    /// Queues that are there, for clients that look around.
+    pub(crate) fn queue_names(&self) -> Vec<String> {
+        let open = self.queues.values().filter(|queue| queue.owner.is_none());
+        open.map(|queue| queue.name.clone()).collect()
+    }
+
+    /// Messages that wait or are held, over all queues.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queues.values().map(|queue| queue.copies.len()).sum()
+    }
+}

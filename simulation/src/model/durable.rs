@@ -1,0 +1,159 @@
+//! What must be on disk: changes in the order of the commands that made them, applied when a sync
+//! has covered them; and the comparison with what a restart finds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use warren_engine::{BindingRecord, ExchangeRecord, QueueRecord};
+
+use super::{Place, QueueNumber};
+use crate::Violation;
+use crate::messages::MessageId;
+
+/// A durable change that a command made.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    ExchangeDeclared(ExchangeRecord),
+    ExchangeDeleted(String),
+    QueueDeclared { queue: QueueNumber, name: String, auto_delete: bool },
+    QueueDeleted(QueueNumber),
+    Bound(BindingRecord),
+    Unbound(BindingRecord),
+    Enqueued { message: MessageId, places: Vec<(QueueNumber, Place)> },
+    Settled(QueueNumber, Place),
+    Delivered(QueueNumber, Place),
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DurableQueue {
+    pub(crate) name: String,
+    pub(crate) auto_delete: bool,
+    pub(crate) messages: BTreeMap<Place, MessageId>,
+    pub(crate) delivered_through: Place,
+}
+
+/// The durable state after some command.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Durable {
+    pub(crate) exchanges: BTreeMap<String, ExchangeRecord>,
+    pub(crate) bindings: Vec<BindingRecord>,
+    pub(crate) queues: BTreeMap<QueueNumber, DurableQueue>,
+}
+
+/// What a restart finds, with the messages that each queue gives when it is read.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) exchanges: Vec<ExchangeRecord>,
+    pub(crate) bindings: Vec<BindingRecord>,
+    /// What the recovery says it could not read.
+    pub(crate) damaged: Vec<String>,
+    /// With each message whether it is known as delivered.
+    pub(crate) queues: Vec<(QueueRecord, Vec<(MessageId, bool)>)>,
+}
+
+impl Durable {
+    pub(crate) fn apply(&mut self, change: &Change) {
+        match change {
+            Change::ExchangeDeclared(record) => {
+                self.exchanges.insert(record.name.clone(), record.clone());
+            }
+            Change::ExchangeDeleted(name) => {
+                self.exchanges.remove(name);
+            }
+            Change::QueueDeclared { queue, name, auto_delete } => {
+                let (name, auto_delete) = (name.clone(), *auto_delete);
+                self.queues
+                    .insert(*queue, DurableQueue { name, auto_delete, ..Default::default() });
+            }
+            Change::QueueDeleted(queue) => {
+                self.queues.remove(queue);
+            }
+            Change::Bound(record) => self.bindings.push(record.clone()),
+            Change::Unbound(record) => self.bindings.retain(|binding| binding != record),
+            Change::Enqueued { message, places } => {
+                for (queue, place) in places {
+                    if let Some(queue) = self.queues.get_mut(queue) {
+                        queue.messages.insert(*place, *message);
+                    }
+                }
+            }
+            Change::Settled(queue, place) => {
+                if let Some(queue) = self.queues.get_mut(queue) {
+                    queue.messages.remove(place);
+                }
+            }
+            Change::Delivered(queue, place) => {
+                if let Some(queue) = self.queues.get_mut(queue) {
+                    queue.delivered_through = queue.delivered_through.max(*place);
+                }
+            }
+        }
+    }
+
+    /// Holds what was found against this state.
+    pub(crate) fn compare(&self, found: &Found) -> Result<(), Violation> {
+        let names = |records: &[ExchangeRecord]| -> BTreeSet<String> {
+            records.iter().map(|record| record.name.clone()).collect()
+        };
+        let expected: Vec<ExchangeRecord> = self.exchanges.values().cloned().collect();
+        same_set("exchange", &names(&expected), &names(&found.exchanges))?;
+        let texts = |records: &[BindingRecord]| -> BTreeSet<String> {
+            records.iter().map(|record| format!("{record:?}")).collect()
+        };
+        let queues: BTreeMap<&str, &DurableQueue> =
+            self.queues.values().map(|queue| (queue.name.as_str(), queue)).collect();
+        let expected = queues.keys().map(|name| (*name).to_owned()).collect();
+        let present = found.queues.iter().map(|(record, _)| record.name.clone()).collect();
+        same_set("queue", &expected, &present)?;
+        same_set("binding", &texts(&self.bindings), &texts(&found.bindings))?;
+        for (record, messages) in &found.queues {
+            let Some(queue) = queues.get(record.name.as_str()) else { continue };
+            if record.auto_delete != queue.auto_delete || !record.durable || record.exclusive {
+                return Err(Violation::new("P8", format!("queue {record:?} came back changed")));
+            }
+            compare_messages(&record.name, queue, messages)?;
+        }
+        Ok(())
+    }
+}
+
+fn same_set(
+    what: &str,
+    expected: &BTreeSet<String>,
+    found: &BTreeSet<String>,
+) -> Result<(), Violation> {
+    if let Some(missing) = expected.difference(found).next() {
+        return Err(Violation::new("P1", format!("{what} {missing} is lost")));
+    }
+    match found.difference(expected).next() {
+        Some(extra) => Err(Violation::new("P4", format!("{what} {extra} is there again"))),
+        None => Ok(()),
+    }
+}
+
+fn compare_messages(
+    name: &str,
+    queue: &DurableQueue,
+    found: &[(MessageId, bool)],
+) -> Result<(), Violation> {
+    let flags: Vec<(MessageId, bool)> =
+        queue.messages.iter().map(|(place, id)| (*id, *place <= queue.delivered_through)).collect();
+    if flags == found {
+        return Ok(());
+    }
+    let found: Vec<MessageId> = found.iter().map(|(id, _)| *id).collect();
+    let expected: Vec<MessageId> = queue.messages.values().copied().collect();
+    if expected == found {
+        let text = format!("queue {name}: it is not known which messages were delivered");
+        return Err(Violation::new("P5", text));
+    }
+    let missing: Vec<_> = expected.iter().filter(|id| !found.contains(id)).collect();
+    if !missing.is_empty() {
+        return Err(Violation::new("P1", format!("queue {name} has lost messages {missing:?}")));
+    }
+    let extra: Vec<_> = found.iter().filter(|id| !expected.contains(id)).collect();
+    if !extra.is_empty() {
+        let text = format!("queue {name} has messages {extra:?} that left it or never entered");
+        return Err(Violation::new("P4", text));
+    }
+    Err(Violation::new("P3", format!("queue {name} has {found:?} in place of {expected:?}")))
+}

@@ -1,0 +1,192 @@
+//! What the engine sends, held against what must be true at that moment.
+
+use warren_engine::{Event, Message, Outgoing, Reply};
+
+use super::{At, Change, Delivery, Model, QueueNumber};
+use crate::Violation;
+use crate::messages::{hash_of, id_of};
+
+/// A message on its way to a client.
+struct HandedOut<'a> {
+    at: At,
+    queue: QueueNumber,
+    no_ack: bool,
+    tag: u64,
+    redelivered: bool,
+    message: &'a Message,
+}
+
+impl Model {
+    /// Goes through the events of a command. A reply to `asking` promises what command `promise`
+    /// made durable.
+    pub(super) fn observe(
+        &mut self,
+        asking: Option<At>,
+        promise: u64,
+        events: &[Outgoing],
+    ) -> Result<(), Violation> {
+        for Outgoing { session, event, .. } in events {
+            match event {
+                Event::Deliver { channel, consumer, delivery_tag, redelivered, message } => {
+                    let at = (*session, *channel);
+                    let consumers = self.channels.get(&at).map(|channel| &channel.consumers);
+                    let found = consumers.and_then(|consumers| consumers.get(consumer));
+                    let Some((queue, no_ack)) = found.copied() else {
+                        let text = format!("a delivery to {at:?}, who has no consumer {consumer}");
+                        return Err(Violation::new("P6", text));
+                    };
+                    let (tag, redelivered) = (*delivery_tag, *redelivered);
+                    self.handed_out(&HandedOut { at, queue, no_ack, tag, redelivered, message })?;
+                }
+                Event::GetOk { channel, delivery_tag, redelivered, message, message_count } => {
+                    let at = (*session, *channel);
+                    let get = self.channels.get_mut(&at).and_then(|channel| channel.get.take());
+                    let Some((queue, no_ack)) = get else {
+                        let text = format!("a message for {at:?}, who did not ask for one");
+                        return Err(Violation::new("P6", text));
+                    };
+                    let (tag, redelivered) = (*delivery_tag, *redelivered);
+                    self.handed_out(&HandedOut { at, queue, no_ack, tag, redelivered, message })?;
+                    let left = self.queues.get(&queue).map_or(0, |queue| queue.ready.len());
+                    if left != *message_count as usize {
+                        let text = format!("{message_count} messages are left, not {left}");
+                        return Err(Violation::new("P10", text));
+                    }
+                }
+                Event::Return { channel, message } => {
+                    self.returned((*session, *channel), message)?;
+                }
+                Event::Reply { channel, reply } => {
+                    let at = (*session, *channel);
+                    if matches!(reply, Reply::GetEmpty) {
+                        self.get_empty(at)?;
+                    }
+                    let own = asking == Some(at) && !matches!(reply, Reply::GetEmpty);
+                    let promise = if own { promise } else { 0 };
+                    self.replies.entry(at).or_default().push_back(promise);
+                }
+                Event::ChannelError { channel, error, .. } => {
+                    let at = (*session, *channel);
+                    let Some(found) = self.errors.iter().position(|other| *other == at) else {
+                        let text = format!("{at:?} was closed for no reason: {error}");
+                        return Err(Violation::new("refusal", text));
+                    };
+                    self.errors.remove(found);
+                }
+                Event::SessionError { error, .. } => {
+                    let text = format!("session {} was closed for no reason: {error}", session.0);
+                    return Err(Violation::new("refusal", text));
+                }
+                Event::Confirm { .. } | Event::ConsumerCancelled { .. } | Event::SessionClosed => {}
+            }
+        }
+        match self.errors.first() {
+            Some(at) => Err(Violation::new("refusal", format!("{at:?} was not told of its error"))),
+            None => Ok(()),
+        }
+    }
+
+    fn handed_out(&mut self, out: &HandedOut<'_>) -> Result<(), Violation> {
+        let HandedOut { at, tag, message, .. } = out;
+        let id = self.check_content(message)?;
+        let place = self.check_turn(out, id)?;
+        let Some(channel) = self.channels.get_mut(at) else {
+            return Err(Violation::new("P6", format!("{at:?} is closed and gets message {id}")));
+        };
+        if *tag <= channel.last_tag {
+            let text = format!("{at:?} has tag {tag} again, for message {id}");
+            return Err(Violation::new("tags", text));
+        }
+        channel.last_tag = *tag;
+        let delivery = Delivery { queue: out.queue, place };
+        let Some(queue) = self.queues.get_mut(&out.queue) else { return Ok(()) };
+        queue.ready.remove(&place);
+        if out.no_ack {
+            self.leave_for_good(*at, &delivery);
+            return Ok(());
+        }
+        channel.hold(*tag, delivery);
+        if let Some(copy) = queue.copies.get_mut(&place) {
+            copy.holder = Some(*at);
+            if copy.durable {
+                self.change(Change::Delivered(out.queue, place));
+            }
+        }
+        Ok(())
+    }
+
+    /// The message is one that somebody published, byte for byte.
+    fn check_content(&self, message: &Message) -> Result<u64, Violation> {
+        let invented = |text: String| Violation::new("P2", text);
+        let id = id_of(message).ok_or_else(|| invented("a message without number".to_owned()))?;
+        match self.messages.get(id as usize) {
+            None => Err(invented(format!("message {id} was never published"))),
+            Some(published) if published.hash != hash_of(message) => {
+                Err(invented(format!("message {id} has other bytes than when it was published")))
+            }
+            Some(_) => Ok(id),
+        }
+    }
+
+    /// The message is the first one that is ready in its queue, and its flag is right.
+    fn check_turn(&self, out: &HandedOut<'_>, id: u64) -> Result<u64, Violation> {
+        let HandedOut { at, queue, redelivered, .. } = out;
+        let Some(queue) = self.queues.get(queue) else {
+            let text = format!("message {id} comes from a queue that is gone");
+            return Err(Violation::new("P4", text));
+        };
+        let name = &queue.name;
+        let first = queue.ready.first().and_then(|place| Some((*place, queue.copies.get(place)?)));
+        match first {
+            Some((place, copy)) if copy.message == id => {
+                if copy.redelivered == *redelivered {
+                    return Ok(place);
+                }
+                let text = format!(
+                    "message {id} of {name} comes with redelivered {redelivered} to {at:?}"
+                );
+                Err(Violation::new("P5", text))
+            }
+            first => {
+                let copy = queue.copies.values().find(|copy| copy.message == id);
+                let (property, why) = match copy {
+                    None => ("P4", "left it or was never in it".to_owned()),
+                    Some(copy) => match copy.holder {
+                        Some(holder) => ("P6", format!("is held by {holder:?}")),
+                        None => {
+                            let first = first.map(|(_, copy)| copy.message);
+                            ("P3", format!("stands behind {first:?}"))
+                        }
+                    },
+                };
+                let text = format!("{at:?} gets message {id} of {name}, which {why}");
+                Err(Violation::new(property, text))
+            }
+        }
+    }
+
+    fn returned(&self, at: At, message: &Message) -> Result<(), Violation> {
+        let id = self.check_content(message)?;
+        match self.messages.get(id as usize) {
+            Some(published) if published.mandatory && published.unroutable => Ok(()),
+            _ => Err(Violation::new("P2", format!("message {id} comes back to {at:?}"))),
+        }
+    }
+
+    fn get_empty(&mut self, at: At) -> Result<(), Violation> {
+        let get = self.channels.get_mut(&at).and_then(|channel| channel.get.take());
+        let Some((queue, _)) = get else {
+            if !self.sessions.contains(&at.0) {
+                // The session has just ended, and with one of its channels the queue.
+                return Ok(());
+            }
+            return Err(Violation::new("order", format!("{at:?} did not ask for a message")));
+        };
+        let ready = self.queues.get(&queue).map_or(0, |queue| queue.ready.len());
+        if ready > 0 {
+            let text = format!("{at:?} is told of an empty queue, which has {ready} messages");
+            return Err(Violation::new("P10", text));
+        }
+        Ok(())
+    }
+}

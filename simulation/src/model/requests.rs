@@ -1,0 +1,419 @@
+//! What commands do to queues, channels and sessions.
+
+use std::collections::BTreeMap;
+
+use warren_amqp::FieldTable;
+use warren_engine::{
+    BindingRecord, Declaration, Destination, Event, ExchangeRecord, ExchangeType, Message,
+    Outgoing, PublishBatch, Reply, Request, SessionId,
+};
+
+use super::{At, Change, Channel, Copy, Delivery, Model, Queue, QueueNumber, Topology};
+use crate::Violation;
+use crate::messages::id_of;
+
+impl Model {
+    /// Ends a session; gives the last command that settled a durable message in it.
+    pub(super) fn end_session(&mut self, session: SessionId) -> u64 {
+        let channels: Vec<At> =
+            self.channels.keys().copied().filter(|at| at.0 == session).collect();
+        let settled = channels.into_iter().map(|at| self.close_channel(at)).max();
+        self.sessions.remove(&session);
+        let owned: Vec<QueueNumber> = self
+            .queues
+            .iter()
+            .filter(|(_, queue)| queue.owner == Some(session))
+            .map(|(number, _)| *number)
+            .collect();
+        owned.into_iter().for_each(|queue| self.remove_queue(queue));
+        settled.unwrap_or_default()
+    }
+
+    /// Ends a channel; gives the last command that settled a durable message on it.
+    fn close_channel(&mut self, at: At) -> u64 {
+        let Some(channel) = self.channels.remove(&at) else { return 0 };
+        for delivery in channel.unacknowledged.values() {
+            self.put_back(delivery);
+        }
+        for (number, (queue, _)) in &channel.consumers {
+            self.leave_queue(*queue, (at, *number));
+        }
+        channel.settled_op
+    }
+
+    fn leave_queue(&mut self, number: QueueNumber, consumer: (At, u32)) {
+        let Some(queue) = self.queues.get_mut(&number) else { return };
+        queue.consumers.remove(&consumer);
+        if queue.consumers.is_empty() && queue.auto_delete {
+            self.remove_queue(number);
+        }
+    }
+
+    fn put_back(&mut self, delivery: &Delivery) {
+        let queue = self.queues.get_mut(&delivery.queue);
+        let Some(queue) = queue else { return };
+        if let Some(copy) = queue.copies.get_mut(&delivery.place) {
+            copy.holder = None;
+            copy.redelivered = true;
+            queue.ready.insert(delivery.place);
+        }
+    }
+
+    fn remove_queue(&mut self, number: QueueNumber) {
+        let Some(queue) = self.queues.get(&number) else { return };
+        let destination = Destination::Queue(queue.name.clone());
+        let mut changes = vec![];
+        let durable = |name: &str| is_durable(&self.queues, &self.names, name);
+        self.topology.remove_destination(&destination, durable, &mut changes);
+        self.change_all(changes);
+        let Some(queue) = self.queues.remove(&number) else { return };
+        self.names.remove(&queue.name);
+        if queue.durable {
+            self.change(Change::QueueDeleted(number));
+        }
+        for (at, consumer) in queue.consumers {
+            if let Some(channel) = self.channels.get_mut(&at) {
+                channel.consumers.remove(&consumer);
+            }
+        }
+    }
+
+    pub(super) fn publish(&mut self, batch: &PublishBatch) {
+        for (index, (channel, _)) in batch.publishes.iter().enumerate() {
+            let at = (batch.session, *channel);
+            let Some(state) = self.channels.get_mut(&at) else { continue };
+            if let Some(number) = &mut state.confirms {
+                *number += 1;
+            }
+            let message = Message::new(&batch.messages, index as u32);
+            let Some(id) = message.as_ref().and_then(id_of) else { continue };
+            let Some(published) = self.messages.get(id as usize) else { continue };
+            let is_queue = |name: &str| self.names.contains_key(name);
+            match self.topology.route(&published.publication, is_queue) {
+                Some(names) => self.enqueue(id, names.into_iter().collect()),
+                None => {
+                    self.close_channel(at);
+                    self.errors.push(at);
+                }
+            }
+        }
+    }
+
+    fn enqueue(&mut self, id: u64, names: Vec<String>) {
+        let Some(published) = self.messages.get_mut(id as usize) else { return };
+        published.unroutable = names.is_empty();
+        let mut places = vec![];
+        for name in names {
+            let Some(number) = self.names.get(&name) else { continue };
+            let Some(queue) = self.queues.get_mut(number) else { continue };
+            queue.last_place += 1;
+            let durable = queue.durable && published.publication.persistent;
+            let copy = Copy { message: id, durable, redelivered: false, holder: None };
+            queue.copies.insert(queue.last_place, copy);
+            queue.ready.insert(queue.last_place);
+            if durable {
+                places.push((*number, queue.last_place));
+            }
+        }
+        if !places.is_empty() {
+            published.durable_op = self.op;
+            self.change(Change::Enqueued { message: id, places });
+        }
+    }
+
+    /// Acknowledges, or rejects with or without requeueing.
+    pub(super) fn settle(&mut self, at: At, tag: u64, multiple: bool, requeue: bool) {
+        let Some(channel) = self.channels.get_mut(&at) else { return };
+        let all = multiple && tag == 0;
+        if !all && !channel.unacknowledged.contains_key(&tag) {
+            self.close_channel(at);
+            self.errors.push(at);
+            return;
+        }
+        let tags: Vec<u64> = match multiple {
+            false => vec![tag],
+            true => {
+                let last = if all { u64::MAX } else { tag };
+                channel.unacknowledged.range(..=last).map(|(tag, _)| *tag).collect()
+            }
+        };
+        let taken: Vec<Delivery> =
+            tags.iter().filter_map(|tag| channel.unacknowledged.remove(tag)).collect();
+        for delivery in taken {
+            if requeue {
+                self.put_back(&delivery);
+            } else {
+                self.leave_for_good(at, &delivery);
+            }
+        }
+    }
+
+    /// A delivery is done with.
+    pub(super) fn leave_for_good(&mut self, at: At, delivery: &Delivery) {
+        let Some(queue) = self.queues.get_mut(&delivery.queue) else { return };
+        queue.ready.remove(&delivery.place);
+        let durable = queue.copies.remove(&delivery.place).is_some_and(|copy| copy.durable);
+        if durable {
+            self.change(Change::Settled(delivery.queue, delivery.place));
+            if let Some(channel) = self.channels.get_mut(&at) {
+                channel.settled_op = self.op;
+            }
+        }
+    }
+
+    /// Carries out a request; gives the command that its reply promises, 0 if none.
+    pub(super) fn request(
+        &mut self,
+        at: At,
+        request: &Request,
+        events: &[Outgoing],
+    ) -> Result<u64, Violation> {
+        if matches!(request, Request::ChannelOpen) {
+            if self.sessions.contains(&at.0) {
+                self.channels.entry(at).or_default();
+            }
+            return Ok(0);
+        }
+        if !self.channels.contains_key(&at) {
+            return Ok(0);
+        }
+        if let Request::Nack { delivery_tag, multiple, requeue, .. } = request {
+            self.settle(at, *delivery_tag, *multiple, *requeue);
+            return Ok(0);
+        }
+        let refused = events.iter().any(|outgoing| {
+            outgoing.session == at.0
+                && matches!(outgoing.event, Event::ChannelError { channel, .. } if channel == at.1)
+        });
+        if refused {
+            self.close_channel(at);
+            self.errors.push(at);
+            return Ok(0);
+        }
+        let reply = events.iter().find_map(|outgoing| match &outgoing.event {
+            Event::Reply { channel, reply } if (outgoing.session, *channel) == at => Some(reply),
+            _ => None,
+        });
+        self.carry_out(at, request, reply)
+    }
+
+    fn carry_out(
+        &mut self,
+        at: At,
+        request: &Request,
+        reply: Option<&Reply>,
+    ) -> Result<u64, Violation> {
+        let durable_queue = |name: &str| is_durable(&self.queues, &self.names, name);
+        let mut changes = vec![];
+        let promise = match request {
+            Request::ChannelClose => self.close_channel(at),
+            Request::ExchangeDeclare { name, kind, declaration, .. } => {
+                self.declare_exchange(name, kind, *declaration)
+            }
+            Request::ExchangeDelete { name, .. } => {
+                self.topology.remove_exchange(name, durable_queue, &mut changes);
+                if changes.is_empty() { 0 } else { self.op }
+            }
+            Request::QueueDeclare { name, declaration, .. } => {
+                self.declare_queue(at, name, *declaration, reply)?
+            }
+            Request::QueueDelete { name, .. } => self.delete_queue(name, reply)?,
+            Request::QueuePurge { name, .. } => self.purge(name, reply)?,
+            Request::Bind { source, destination, routing_key, arguments, .. } => {
+                self.bind(binding(source, destination, routing_key, arguments), &mut changes)
+            }
+            Request::Unbind { source, destination, routing_key, arguments, .. } => {
+                let record = binding(source, destination, routing_key, arguments);
+                self.topology.unbind(&record, durable_queue, &mut changes);
+                if changes.is_empty() { 0 } else { self.op }
+            }
+            Request::Consume(consume) => {
+                self.consume(at, &consume.queue, consume.no_ack, reply);
+                0
+            }
+            Request::Cancel { .. } => {
+                self.cancel(at, reply);
+                0
+            }
+            Request::Get { queue, no_ack } => {
+                let number = self.names.get(queue).copied();
+                if let Some(channel) = self.channels.get_mut(&at) {
+                    channel.get = number.map(|number| (number, *no_ack));
+                }
+                0
+            }
+            Request::Recover { .. } => {
+                let channel = self.channels.get_mut(&at);
+                let taken = channel.map(|channel| std::mem::take(&mut channel.unacknowledged));
+                taken.unwrap_or_default().values().for_each(|delivery| self.put_back(delivery));
+                0
+            }
+            Request::ConfirmSelect { .. } => {
+                if let Some(channel) = self.channels.get_mut(&at) {
+                    channel.confirms.get_or_insert(0);
+                }
+                0
+            }
+            Request::Qos { .. }
+            | Request::ChannelOpen
+            | Request::ChannelFail(_)
+            | Request::Nack { .. } => 0,
+        };
+        self.change_all(changes);
+        Ok(promise)
+    }
+
+    fn bind(&mut self, record: BindingRecord, changes: &mut Vec<Change>) -> u64 {
+        let durable_queue = |name: &str| is_durable(&self.queues, &self.names, name);
+        let durable = self.topology.is_durable(&record, durable_queue);
+        let known = self.topology.bindings.iter().find(|(other, _)| *other == record);
+        let made = known.map_or(self.op, |(_, made)| *made);
+        if known.is_none() {
+            if durable {
+                changes.push(Change::Bound(record.clone()));
+            }
+            self.topology.bindings.push((record, self.op));
+        }
+        if durable { made } else { 0 }
+    }
+
+    fn declare_exchange(&mut self, name: &str, kind: &str, declaration: Declaration) -> u64 {
+        if let Some((exchange, made)) = self.topology.exchanges.get(name) {
+            return if exchange.durable { *made } else { 0 };
+        }
+        let Some(kind) = ExchangeType::from_name(kind) else { return 0 };
+        let Declaration { durable, auto_delete, internal, .. } = declaration;
+        let name = name.to_owned();
+        let arguments = FieldTable::default();
+        let record = ExchangeRecord { name, kind, durable, auto_delete, internal, arguments };
+        if durable && !Topology::is_predeclared(&record.name) {
+            self.change(Change::ExchangeDeclared(record.clone()));
+        }
+        self.topology.exchanges.insert(record.name.clone(), (record, self.op));
+        if durable { self.op } else { 0 }
+    }
+
+    fn declare_queue(
+        &mut self,
+        at: At,
+        name: &str,
+        declaration: Declaration,
+        reply: Option<&Reply>,
+    ) -> Result<u64, Violation> {
+        if !self.names.contains_key(name) && !declaration.passive {
+            self.last_queue += 1;
+            let durable = declaration.durable && !declaration.exclusive;
+            let queue = Queue {
+                name: name.to_owned(),
+                durable,
+                owner: declaration.exclusive.then_some(at.0),
+                auto_delete: declaration.auto_delete,
+                declared_op: self.op,
+                ..Queue::default()
+            };
+            if durable {
+                let (queue, auto_delete) = (self.last_queue, declaration.auto_delete);
+                self.change(Change::QueueDeclared { queue, name: name.to_owned(), auto_delete });
+            }
+            self.queues.insert(self.last_queue, queue);
+            self.names.insert(name.to_owned(), self.last_queue);
+        }
+        let queue = self.names.get(name).and_then(|number| self.queues.get(number));
+        let Some(queue) = queue else {
+            return Err(Violation::new("P10", format!("queue {name} is there, but must not be")));
+        };
+        if let Some(Reply::QueueDeclareOk { message_count, consumer_count, .. }) = reply {
+            count("ready messages are told of", *message_count, queue.ready.len())?;
+            count("consumers are told of", *consumer_count, queue.consumers.len())?;
+        }
+        // A passive one tells what is there now, not that it will be.
+        let promises = queue.durable && !declaration.passive;
+        Ok(if promises { queue.declared_op } else { 0 })
+    }
+
+    fn delete_queue(&mut self, name: &str, reply: Option<&Reply>) -> Result<u64, Violation> {
+        let number = self.names.get(name).copied();
+        let queue = number.and_then(|number| Some((number, self.queues.get(&number)?)));
+        let ready = queue.map_or(0, |(_, queue)| queue.ready.len());
+        if let Some(Reply::QueueDeleteOk { message_count }) = reply {
+            count("deleted messages are told of", *message_count, ready)?;
+        }
+        let Some((number, durable)) = queue.map(|(number, queue)| (number, queue.durable)) else {
+            return Ok(0);
+        };
+        self.remove_queue(number);
+        Ok(if durable { self.op } else { 0 })
+    }
+
+    fn purge(&mut self, name: &str, reply: Option<&Reply>) -> Result<u64, Violation> {
+        let Some(number) = self.names.get(name).copied() else { return Ok(0) };
+        let Some(queue) = self.queues.get_mut(&number) else { return Ok(0) };
+        let purged = std::mem::take(&mut queue.ready);
+        if let Some(Reply::QueuePurgeOk { message_count }) = reply {
+            count("purged messages are told of", *message_count, purged.len())?;
+        }
+        let mut changes = vec![];
+        for place in purged {
+            if queue.copies.remove(&place).is_some_and(|copy| copy.durable) {
+                changes.push(Change::Settled(number, place));
+            }
+        }
+        let promise = if changes.is_empty() { 0 } else { self.op };
+        self.change_all(changes);
+        Ok(promise)
+    }
+
+    fn consume(&mut self, at: At, queue: &str, no_ack: bool, reply: Option<&Reply>) {
+        let Some(Reply::ConsumeOk { consumer, .. }) = reply else { return };
+        let Some(number) = self.names.get(queue).copied() else { return };
+        if let Some(queue) = self.queues.get_mut(&number) {
+            queue.consumers.insert((at, *consumer));
+        }
+        if let Some(channel) = self.channels.get_mut(&at) {
+            channel.consumers.insert(*consumer, (number, no_ack));
+        }
+    }
+
+    fn cancel(&mut self, at: At, reply: Option<&Reply>) {
+        let Some(Reply::CancelOk { consumer: Some(consumer), .. }) = reply else { return };
+        let channel = self.channels.get_mut(&at);
+        if let Some((queue, _)) = channel.and_then(|channel| channel.consumers.remove(consumer)) {
+            self.leave_queue(queue, (at, *consumer));
+        }
+    }
+}
+
+fn binding(
+    source: &str,
+    destination: &Destination,
+    routing_key: &str,
+    arguments: &FieldTable,
+) -> BindingRecord {
+    BindingRecord {
+        source: source.to_owned(),
+        destination: destination.clone(),
+        routing_key: routing_key.to_owned(),
+        arguments: arguments.clone(),
+    }
+}
+
+fn is_durable(
+    queues: &BTreeMap<QueueNumber, Queue>,
+    names: &BTreeMap<String, QueueNumber>,
+    name: &str,
+) -> bool {
+    names.get(name).and_then(|number| queues.get(number)).is_some_and(|queue| queue.durable)
+}
+
+fn count(what: &str, found: u32, expected: usize) -> Result<(), Violation> {
+    if found as usize == expected {
+        return Ok(());
+    }
+    Err(Violation::new("P10", format!("{found} {what}, {expected} there are")))
+}
+
+impl Channel {
+    pub(super) fn hold(&mut self, tag: u64, delivery: Delivery) {
+        self.unacknowledged.insert(tag, delivery);
+    }
+}

@@ -1,0 +1,113 @@
+//! A restart: what was found must be the state of the last sync, with records that were written
+//! since, each whole or not at all. Nothing that a client was told may be missing.
+
+use std::collections::BTreeMap;
+
+use super::{Copy, Durable, Found, Model, Queue, Topology};
+use crate::Violation;
+use crate::committer::Unsynced;
+
+impl Model {
+    /// Compares with what a restart found, where the log held `unsynced` records. Goes on from what
+    /// was found.
+    pub(crate) fn restarted(
+        &mut self,
+        found: &Found,
+        unsynced: &Unsynced,
+    ) -> Result<(), Violation> {
+        let (mut matched, mut reason) = (None, None);
+        for records in self.candidates(unsynced) {
+            let mut state = self.durable.clone();
+            for (op, change) in &self.changes {
+                if records.iter().any(|(after, last)| op > after && op <= last) {
+                    state.apply(change);
+                }
+            }
+            match state.compare(found) {
+                Ok(()) => {
+                    matched = Some((state, records));
+                    break;
+                }
+                // The first one has everything: what differs from it says most.
+                Err(violation) => drop(reason.get_or_insert(violation)),
+            }
+        }
+        let Some((state, records)) = matched else {
+            let text = || Violation::new("P1", "nothing is found");
+            return Err(reason.unwrap_or_else(text));
+        };
+        let kept = |op: u64| records.iter().any(|(after, last)| op > *after && op <= *last);
+        if let Some(promise) = self.promises.iter().find(|promise| !kept(promise.op)) {
+            let text = format!("{}, which is not so after a restart", promise.text);
+            return Err(Violation::new(promise.property, text));
+        }
+        self.go_on(state);
+        Ok(())
+    }
+
+    /// The records that may be there, each by the commands that it begins behind and ends with, the
+    /// most likely choice first. After a kill all that were written are there; after a power cut
+    /// any of them, each whole or not at all.
+    fn candidates(&self, unsynced: &Unsynced) -> Vec<Vec<(u64, u64)>> {
+        let mut after = self.synced_op;
+        let mut records = vec![];
+        for op in unsynced.written.iter().copied().chain(unsynced.in_flight) {
+            records.push((after, op));
+            after = op;
+        }
+        let sure = if unsynced.power_cut { 0 } else { unsynced.written.len() };
+        let open = records.len() - sure;
+        let choices = (0..1_usize << open).rev();
+        choices
+            .map(|choice| {
+                let is_there = |at: usize| at < sure || choice >> (at - sure) & 1 == 1;
+                let kept = records.iter().enumerate().filter(|(at, _)| is_there(*at));
+                kept.map(|(_, record)| *record).collect()
+            })
+            .collect()
+    }
+
+    fn go_on(&mut self, durable: Durable) {
+        self.topology = Topology::new();
+        for (name, record) in &durable.exchanges {
+            self.topology.exchanges.insert(name.clone(), (record.clone(), 0));
+        }
+        self.topology.bindings =
+            durable.bindings.iter().map(|record| (record.clone(), 0)).collect();
+        self.names.clear();
+        let mut queues = BTreeMap::new();
+        for (number, found) in &durable.queues {
+            let before = self.queues.get(number).map_or(0, |queue| queue.last_place);
+            let copies: BTreeMap<_, _> = found
+                .messages
+                .iter()
+                .map(|(place, message)| {
+                    let redelivered = *place <= found.delivered_through;
+                    let copy = Copy { message: *message, durable: true, redelivered, holder: None };
+                    (*place, copy)
+                })
+                .collect();
+            let last = copies.last_key_value().map_or(0, |(place, _)| *place);
+            let queue = Queue {
+                name: found.name.clone(),
+                durable: true,
+                auto_delete: found.auto_delete,
+                last_place: before.max(last).max(found.delivered_through),
+                ready: copies.keys().copied().collect(),
+                copies,
+                ..Queue::default()
+            };
+            self.names.insert(found.name.clone(), *number);
+            queues.insert(*number, queue);
+        }
+        self.queues = queues;
+        self.sessions.clear();
+        self.channels.clear();
+        self.replies.clear();
+        self.closes.clear();
+        self.promises.clear();
+        self.changes.clear();
+        self.durable = durable;
+        self.synced_op = self.op;
+    }
+}

@@ -1,0 +1,343 @@
+//! The broker as the server puts it together, a step at a time: the shard here, the committer, the
+//! loader and the checkpoint in `committer.rs`. The rules are those of the server's `shard.rs`:
+//! events that wait for nothing leave at the end of a batch, the others with their group; while a
+//! reply of a channel waits, all that follows on the channel waits too.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use warren_engine::{
+    Command, Effects, Event, Load, MemoryLimits, Outgoing, RecoveredQueue, SessionId, VirtualHost,
+    VirtualHostId,
+};
+use warren_storage::fault::SimulatedDisk;
+use warren_storage::{Checkpointer, Log, Opened, Options, Reader, open_on};
+
+use crate::committer::{Checkpoint, Group, Unsynced};
+use crate::messages::{MessageId, id_of};
+use crate::model::{Found, Model};
+use crate::trace::Trace;
+use crate::{Counts, Violation, limits};
+
+pub(crate) const HOST: VirtualHostId = VirtualHostId(1);
+
+/// What is noted about a run while it goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) trace: Trace,
+    pub(crate) counts: Counts,
+}
+
+/// A session, as the shard knows it.
+#[derive(Debug, Default)]
+pub(crate) struct ShardClient {
+    events: Vec<Event>,
+    committed: Vec<Event>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) host: VirtualHost,
+    pub(crate) log: Log,
+    pub(crate) checkpointer: Checkpointer,
+    pub(crate) reader: Reader,
+    /// Commands on their way to the shard.
+    pub(crate) inbox: VecDeque<Command>,
+    effects: Effects,
+    clients: BTreeMap<SessionId, ShardClient>,
+    touched: Vec<SessionId>,
+    held: BTreeMap<(SessionId, u16), u64>,
+    last_group: u64,
+    pub(crate) done_group: u64,
+    /// Groups on their way to the committer.
+    pub(crate) groups: VecDeque<Group>,
+    /// Events on their way to clients. The entry of a client that is gone is gone.
+    pub(crate) outboxes: BTreeMap<SessionId, VecDeque<Event>>,
+    /// Wishes on their way to the loader.
+    pub(crate) loads: VecDeque<Load>,
+    pub(crate) checkpoint: Checkpoint,
+    /// Writes were appended that are not flushed.
+    pub(crate) unwritten: bool,
+    /// There is news for a checkpoint.
+    pub(crate) changed: bool,
+    /// All up to this command of the model is appended to the log.
+    pub(crate) appended_op: u64,
+    /// Groups that the committer has appended and not let go.
+    pub(crate) taken: Vec<Group>,
+    /// The log waits for room.
+    pub(crate) waits: bool,
+    /// The checkpoint waits for room.
+    pub(crate) checkpoint_waits: bool,
+    pub(crate) unsynced: Unsynced,
+    /// Places that could not be read.
+    pub(crate) damage_told: usize,
+    pub(crate) failed: Option<String>,
+}
+
+/// Options of the store for short runs.
+fn options() -> Options {
+    Options {
+        segment_bytes: limits::SEGMENT_BYTES,
+        spare_segments: limits::SPARE_SEGMENTS,
+        reserve_bytes: limits::RESERVE_BYTES,
+        cache_bytes: limits::CACHE_BYTES,
+        checkpoint_bytes: limits::CHECKPOINT_BYTES,
+        log_key: 0x5eed,
+    }
+}
+
+impl Node {
+    /// Opens the store and gives what it holds beside the broker.
+    pub(crate) fn open(
+        disk: &SimulatedDisk,
+        memory: MemoryLimits,
+    ) -> Result<(Self, Found), warren_storage::Error> {
+        let opened = open_on(Arc::new(disk.clone()), options())?;
+        let Opened { log, checkpointer, reader, recovered, report } = opened;
+        let mut found = Found::default();
+        for queue in &recovered.queues {
+            let messages = read_all(&reader, queue)?;
+            found.queues.push((queue.record.clone(), messages));
+        }
+        found.exchanges = recovered.exchanges.iter().map(|(_, record)| record.clone()).collect();
+        found.bindings = recovered.bindings.iter().map(|(_, record)| record.clone()).collect();
+        found.damaged = report.damaged.iter().map(|damage| format!("{damage:?}")).collect();
+        let mut host = VirtualHost::recover(HOST, "/", &recovered);
+        host.set_memory_limits(memory);
+        let node = Self {
+            host,
+            log,
+            checkpointer,
+            reader,
+            inbox: VecDeque::new(),
+            effects: Effects::default(),
+            clients: BTreeMap::new(),
+            touched: vec![],
+            held: BTreeMap::new(),
+            last_group: 0,
+            done_group: 0,
+            groups: VecDeque::new(),
+            outboxes: BTreeMap::new(),
+            loads: VecDeque::new(),
+            checkpoint: Checkpoint::Idle,
+            unwritten: false,
+            changed: false,
+            appended_op: 0,
+            taken: vec![],
+            waits: false,
+            checkpoint_waits: false,
+            unsynced: Unsynced::default(),
+            damage_told: 0,
+            failed: None,
+        };
+        Ok((node, found))
+    }
+
+    /// A client's connection has opened the virtual host.
+    pub(crate) fn connect(&mut self, session: SessionId) {
+        self.outboxes.insert(session, VecDeque::new());
+        self.inbox.push_back(Command::OpenSession(session));
+    }
+
+    /// The shard takes some commands, then hands on what follows from them.
+    pub(crate) fn shard_step(
+        &mut self,
+        commands: usize,
+        model: &mut Model,
+        notes: &mut Notes,
+    ) -> Result<(), Violation> {
+        for _ in 0..commands {
+            let Some(command) = self.inbox.pop_front() else { break };
+            self.apply(&command, model, notes)?;
+            // The simulation's batches are too small for it, but this is the rule.
+            while self.effects.unfinished.is_some() {
+                self.hand_on(model);
+                self.host.go_on(&mut self.effects);
+            }
+        }
+        self.hand_on(model);
+        Ok(())
+    }
+
+    fn apply(
+        &mut self,
+        command: &Command,
+        model: &mut Model,
+        notes: &mut Notes,
+    ) -> Result<(), Violation> {
+        match command {
+            Command::OpenSession(session) => {
+                self.clients.insert(*session, ShardClient::default());
+            }
+            Command::CloseSession { session, .. } => {
+                let Some(client) = self.clients.get_mut(session) else { return Ok(()) };
+                client.closed = true;
+                self.touched.push(*session);
+            }
+            Command::Acknowledge { session, .. }
+            | Command::Request { session, .. }
+            | Command::Flushed { session, .. } => {
+                if !self.clients.contains_key(session) {
+                    return Ok(());
+                }
+            }
+            Command::Publish(batch) => {
+                if !self.clients.contains_key(&batch.session) {
+                    return Ok(());
+                }
+            }
+            Command::Loaded { .. } => {}
+        }
+        let events = self.effects.events.len();
+        self.host.apply(command.clone(), &mut self.effects);
+        notes.counts.commands += 1;
+        if let Command::Publish(batch) = command {
+            notes.counts.published += batch.publishes.len() as u64;
+        }
+        let events = self.effects.events.get(events..).unwrap_or_default();
+        note_events(events, notes);
+        if let Some((queue, messages)) = self.effects.vanished.first() {
+            let text = format!("{messages} messages of queue {} are not there", queue.counter());
+            return Err(Violation::new("P1", text));
+        }
+        for (queue, sequence) in self.effects.lost.drain(..) {
+            model.told_lost(&format!("message {sequence} of queue {}", queue.counter()))?;
+        }
+        let checked = self.host.check_invariants();
+        checked.map_err(|text| Violation::new("invariant", text))?;
+        model.apply(command, events)?;
+        model.check_summary(&self.host.summary())
+    }
+
+    /// Hands on what has come together: events to sessions, writes and wishes to the committer.
+    fn hand_on(&mut self, model: &Model) {
+        let group = self.last_group + 1;
+        self.sort_events(group);
+        let mut committed = Vec::new();
+        for session in std::mem::take(&mut self.touched) {
+            let Some(client) = self.clients.get_mut(&session) else { continue };
+            if let Some(outbox) = self.outboxes.get_mut(&session) {
+                outbox.extend(client.events.drain(..));
+            }
+            client.events.clear();
+            if !client.committed.is_empty() {
+                committed.push((session, std::mem::take(&mut client.committed)));
+            }
+            if client.closed {
+                self.clients.remove(&session);
+                self.held.retain(|(held, _), _| *held != session);
+            }
+        }
+        let Effects { writes, loads, .. } = &mut self.effects;
+        if writes.is_empty() && loads.is_empty() && committed.is_empty() {
+            return;
+        }
+        self.last_group = group;
+        let (writes, loads) = (std::mem::take(writes), std::mem::take(loads));
+        self.groups.push_back(Group { number: group, op: model.op, writes, loads, committed });
+    }
+
+    /// Gives each event to its session, at once or with the group.
+    fn sort_events(&mut self, group: u64) {
+        let done = self.done_group;
+        self.held.retain(|_, group| *group > done);
+        for Outgoing { session, event, after_commit } in self.effects.events.drain(..) {
+            let is_held = is_held(&self.held, session, &event);
+            let waits = after_commit || is_held;
+            if (is_held || (waits && matches!(event, Event::Reply { .. })))
+                && let Some(channel) = event.channel()
+            {
+                self.held.insert((session, channel), group);
+            }
+            let Some(client) = self.clients.get_mut(&session) else { continue };
+            if client.events.is_empty() && client.committed.is_empty() {
+                self.touched.push(session);
+            }
+            let list = if waits { &mut client.committed } else { &mut client.events };
+            list.push(event);
+        }
+    }
+
+    /// True if nothing is on its way anywhere.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.inbox.is_empty()
+            && self.groups.is_empty()
+            && self.taken.is_empty()
+            && self.loads.is_empty()
+            && !self.unwritten
+            && self.outboxes.values().all(VecDeque::is_empty)
+    }
+}
+
+fn is_held(held: &BTreeMap<(SessionId, u16), u64>, session: SessionId, event: &Event) -> bool {
+    match event.channel() {
+        Some(channel) => held.contains_key(&(session, channel)),
+        None => held.keys().any(|(other, _)| *other == session),
+    }
+}
+
+/// The numbers of all messages that wait in a queue, as the loader would get them, and whether
+/// they were delivered before. A message that cannot be read is missed by the comparison.
+fn read_all(
+    reader: &Reader,
+    queue: &RecoveredQueue,
+) -> Result<Vec<(MessageId, bool)>, warren_storage::Error> {
+    let delivered = queue.delivered_through;
+    let queue = queue.record.id;
+    let mut found = vec![];
+    let mut first = 1;
+    loop {
+        let load = Load { queue, first, last: u64::MAX, messages_max: u32::MAX };
+        let loaded = reader.load(load, 64 << 10)?;
+        found.extend(loaded.messages.iter().filter_map(|(sequence, message)| {
+            let id = id_of(message)?;
+            Some((id, *sequence <= delivered))
+        }));
+        if loaded.through == u64::MAX || loaded.through < first {
+            return Ok(found);
+        }
+        first = loaded.through + 1;
+    }
+}
+
+fn note_events(events: &[Outgoing], notes: &mut Notes) {
+    let Notes { trace, counts } = notes;
+    for Outgoing { session, event, after_commit } in events {
+        let (after, session) = (if *after_commit { "after commit " } else { "" }, session.0);
+        match event {
+            Event::Deliver { channel, consumer, delivery_tag, redelivered, message } => {
+                counts.delivered += 1;
+                counts.redelivered += u64::from(*redelivered);
+                let id = id_of(message).unwrap_or_default();
+                trace.line(format_args!(
+                    "  -> {after}s{session}.{channel} deliver {consumer} tag {delivery_tag} \
+                     message {id} redelivered {redelivered}"
+                ));
+            }
+            Event::GetOk { channel, delivery_tag, redelivered, message, message_count } => {
+                counts.delivered += 1;
+                counts.redelivered += u64::from(*redelivered);
+                let id = id_of(message).unwrap_or_default();
+                trace.line(format_args!(
+                    "  -> {after}s{session}.{channel} get-ok tag {delivery_tag} message {id} \
+                     redelivered {redelivered}, {message_count} left"
+                ));
+            }
+            Event::Return { channel, message } => {
+                let id = id_of(message).unwrap_or_default();
+                trace.line(format_args!("  -> {after}s{session}.{channel} return message {id}"));
+            }
+            Event::ChannelError { channel, error, .. } => {
+                trace.line(format_args!("  -> {after}s{session}.{channel} error {error}"));
+            }
+            Event::Confirm { .. }
+            | Event::Reply { .. }
+            | Event::ConsumerCancelled { .. }
+            | Event::SessionError { .. }
+            | Event::SessionClosed => {
+                trace.line(format_args!("  -> {after}s{session} {event:?}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! The world of one run: a broker, its clients, its disk, and a scheduler that draws from the seed
+//! what happens next.
+
+use warren_engine::{Command, Event, MemoryLimits, SessionId};
+use warren_storage::fault::SimulatedDisk;
+
+use crate::client::Client;
+use crate::committer::Checkpoint;
+use crate::generate::{Asking, Wish};
+use crate::model::Model;
+use crate::node::{Node, Notes};
+use crate::random::Random;
+use crate::{Outcome, Violation, limits};
+
+/// One thing that can happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// A client asks for something.
+    Ask,
+    /// The shard takes a batch.
+    Shard,
+    /// The committer takes groups.
+    Commit,
+    Load,
+    Checkpoint,
+    Housekeep,
+    /// A client reads what came for it.
+    Receive,
+    /// A client's connection breaks.
+    Die,
+    Fault,
+}
+
+/// What a run is like: each is different, so that some are all about one thing.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    pub(crate) steps: usize,
+    pub(crate) clients: usize,
+    pub(crate) wishes: Vec<(u32, Wish)>,
+    steps_weights: [(u32, Step); 9],
+    pub(crate) persistent_percent: usize,
+    pub(crate) default_exchange_percent: usize,
+    pub(crate) body_bytes_max: usize,
+    pub(crate) batch_max: usize,
+    pub(crate) load_bytes_max: usize,
+    pub(crate) memory: MemoryLimits,
+}
+
+impl Profile {
+    fn draw(random: &mut Random) -> Self {
+        let mut wishes = vec![
+            (3, Wish::OpenChannel),
+            (2, Wish::CloseChannel),
+            (1, Wish::CloseSession),
+            (6, Wish::DeclareQueue),
+            (2, Wish::DeclareExchange),
+            (1, Wish::DeleteQueue),
+            (1, Wish::DeleteExchange),
+            (6, Wish::Bind),
+            (1, Wish::Unbind),
+            (1, Wish::Purge),
+            (2, Wish::Qos),
+            (7, Wish::Consume),
+            (2, Wish::Cancel),
+            (5, Wish::Get),
+            (4, Wish::ConfirmSelect),
+            (60, Wish::Publish),
+            (40, Wish::Acknowledge),
+            (8, Wish::Nack),
+            (1, Wish::Recover),
+        ];
+        for (weight, _) in &mut wishes {
+            // Some wishes are rare in this run, some frequent.
+            *weight *= random.pick(&[1, 2, 2, 4, 8]).unwrap_or(2);
+        }
+        wishes.push((1, Wish::WrongTag));
+        let factor = |random: &mut Random| random.pick(&[1, 2, 4, 8]).unwrap_or(2);
+        let faults = random.pick(&[0, 1, 2, 6]).unwrap_or_default();
+        let steps_weights = [
+            (120, Step::Ask),
+            (30 * factor(random), Step::Shard),
+            (20 * factor(random), Step::Commit),
+            (10 * factor(random), Step::Load),
+            (3 * factor(random), Step::Checkpoint),
+            (2 * factor(random), Step::Housekeep),
+            (30 * factor(random), Step::Receive),
+            (factor(random) / 2, Step::Die),
+            (faults, Step::Fault),
+        ];
+        Self {
+            steps: random.between(limits::STEPS_MIN, limits::STEPS_MAX),
+            clients: random.between(1, limits::CLIENTS_MAX),
+            wishes,
+            steps_weights,
+            persistent_percent: random.pick(&[50, 80, 100]).unwrap_or(80),
+            default_exchange_percent: random.pick(&[20, 50, 90]).unwrap_or(50),
+            body_bytes_max: random.pick(&[16, 100, 300]).unwrap_or(100),
+            batch_max: random.between(1, 8),
+            load_bytes_max: random.pick(&[1, 200, 2_000, 100_000]).unwrap_or(2_000),
+            memory: draw_memory(random),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) random: Random,
+    pub(crate) profile: Profile,
+    pub(crate) disk: SimulatedDisk,
+    pub(crate) node: Option<Node>,
+    pub(crate) model: Model,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) last_session: u64,
+    pub(crate) notes: Notes,
+    /// Steps until a full disk has room again; 0 if it is not full.
+    pub(crate) room_in: usize,
+    /// A power cut may have left a hole in the log, of which every start tells.
+    pub(crate) holes: bool,
+    /// Steps until a broker whose store has failed ends.
+    pub(crate) ends_in: usize,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let profile = Profile::draw(&mut random);
+        Self {
+            clients: (0..profile.clients).map(|_| Client::default()).collect(),
+            random,
+            profile,
+            disk: SimulatedDisk::new(),
+            node: None,
+            model: Model::new(),
+            last_session: 0,
+            notes: Notes::default(),
+            room_in: 0,
+            holes: false,
+            ends_in: 0,
+        }
+    }
+
+    pub(crate) fn outcome(self, seed: u64, violation: Option<Violation>) -> Outcome {
+        let Notes { trace, counts } = self.notes;
+        Outcome { seed, hash: trace.hash(), violation, tail: trace.into_tail(), counts }
+    }
+
+    pub(crate) fn run(&mut self) -> Result<(), Violation> {
+        self.notes.trace.line(format_args!("{:?}", self.profile));
+        self.reopen()?;
+        for _ in 0..self.profile.steps {
+            self.step()?;
+            self.after_step()?;
+        }
+        self.finish()
+    }
+
+    fn step(&mut self) -> Result<(), Violation> {
+        let Some(node) = &self.node else { return Ok(()) };
+        let mut weights = self.profile.steps_weights;
+        for (weight, step) in &mut weights {
+            let possible = match step {
+                Step::Ask => node.inbox.len() < limits::INBOX_MAX && node.failed.is_none(),
+                Step::Shard => {
+                    !node.inbox.is_empty() && node.groups.len() < limits::COMMITTER_INBOX
+                }
+                Step::Commit => !node.groups.is_empty() || !node.taken.is_empty() || node.unwritten,
+                Step::Load => !node.loads.is_empty(),
+                Step::Checkpoint => node.may_checkpoint(),
+                Step::Receive => node.outboxes.values().any(|outbox| !outbox.is_empty()),
+                Step::Housekeep | Step::Die | Step::Fault => true,
+            };
+            if !possible {
+                *weight = 0;
+            }
+        }
+        self.notes.counts.steps += 1;
+        match self.random.weighted(&weights) {
+            None => Ok(()),
+            Some(step) => self.take(step),
+        }
+    }
+
+    fn take(&mut self, step: Step) -> Result<(), Violation> {
+        match step {
+            Step::Ask => {
+                let slot = self.random.below(self.clients.len());
+                self.ask(slot);
+                Ok(())
+            }
+            Step::Shard => {
+                let most = 1 + self.random.below(8);
+                self.shard(most)
+            }
+            Step::Commit => {
+                let take = self.random.between(1, limits::COMMITTER_INBOX);
+                let late = self.random.percent(20);
+                self.commit(take, late);
+                Ok(())
+            }
+            Step::Load => {
+                self.load();
+                Ok(())
+            }
+            Step::Checkpoint => {
+                self.checkpoint();
+                Ok(())
+            }
+            Step::Housekeep => {
+                self.housekeep();
+                Ok(())
+            }
+            Step::Receive => {
+                let slot = self.random.below(self.clients.len());
+                let most = 1 + self.random.below(20);
+                self.receive(slot, most).map(drop)
+            }
+            Step::Die => {
+                let slot = self.random.below(self.clients.len());
+                self.die(slot);
+                Ok(())
+            }
+            Step::Fault => self.fault(),
+        }
+    }
+
+    /// A client connects, or asks for something.
+    fn ask(&mut self, slot: usize) {
+        let (Some(node), Some(client)) = (&mut self.node, self.clients.get_mut(slot)) else {
+            return;
+        };
+        let Some(session) = client.session else {
+            self.last_session += 1;
+            let session = SessionId(self.last_session);
+            client.session = Some(session);
+            self.notes.trace.line(format_args!("client {slot} connects as s{}", session.0));
+            return node.connect(session);
+        };
+        let mut asking = Asking {
+            random: &mut self.random,
+            profile: &self.profile,
+            model: &mut self.model,
+            slot,
+            session,
+        };
+        if let Some(command) = asking.command(client) {
+            self.notes.trace.line(format_args!("client {slot} asks {}", brief(&command)));
+            node.inbox.push_back(command);
+        }
+    }
+
+    pub(crate) fn shard(&mut self, most: usize) -> Result<(), Violation> {
+        let Some(node) = &mut self.node else { return Ok(()) };
+        self.notes.trace.line(format_args!("shard takes {}", most.min(node.inbox.len())));
+        node.shard_step(most, &mut self.model, &mut self.notes)
+    }
+
+    pub(crate) fn commit(&mut self, take: usize, late: bool) {
+        let Some(node) = &mut self.node else { return };
+        let late = late && node.unwritten;
+        let take = take.min(node.groups.len());
+        self.notes.trace.line(format_args!("committer takes {take}, late {late}"));
+        node.commit_step(take, late, &mut self.model, &mut self.notes);
+    }
+
+    pub(crate) fn load(&mut self) {
+        let Some(node) = &mut self.node else { return };
+        let bytes_max = 1 + self.random.below(self.profile.load_bytes_max);
+        self.notes.trace.line(format_args!("loader reads up to {bytes_max} bytes"));
+        node.load_step(bytes_max, &mut self.notes);
+    }
+
+    pub(crate) fn checkpoint(&mut self) {
+        let Some(node) = &mut self.node else { return };
+        let stage = match node.checkpoint {
+            Checkpoint::Idle => "begins",
+            Checkpoint::Begun(_) => "runs",
+            Checkpoint::Ran(_) => "is finished",
+        };
+        self.notes.trace.line(format_args!("checkpoint {stage}"));
+        node.checkpoint_step(&mut self.model, &mut self.notes);
+    }
+
+    pub(crate) fn housekeep(&mut self) -> bool {
+        let Some(node) = &mut self.node else { return false };
+        self.notes.trace.line(format_args!("housekeeping"));
+        node.housekeep_step(&mut self.notes)
+    }
+
+    /// A client reads some of what came for it; gives how many events that was.
+    pub(crate) fn receive(&mut self, slot: usize, most: usize) -> Result<usize, Violation> {
+        let (Some(node), Some(client)) = (&mut self.node, self.clients.get_mut(slot)) else {
+            return Ok(0);
+        };
+        let Some(session) = client.session else { return Ok(0) };
+        let Some(outbox) = node.outboxes.get_mut(&session) else { return Ok(0) };
+        let events: Vec<Event> = outbox.drain(..most.min(outbox.len())).collect();
+        if events.is_empty() {
+            return Ok(0);
+        }
+        self.notes.trace.line(format_args!("client {slot} receives {}", events.len()));
+        let mut bytes = 0;
+        for event in &events {
+            if event.is_delivery() {
+                bytes += event.weight();
+            }
+            if let Event::Confirm { first, last, .. } = event {
+                self.notes.counts.confirmed += last - first + 1;
+            }
+            if client.receive(event, &mut self.model)? {
+                node.outboxes.remove(&session);
+                self.model.client_gone(session);
+                client.reset();
+                return Ok(events.len());
+            }
+        }
+        if bytes > 0 {
+            node.inbox.push_back(Command::Flushed { session, bytes });
+        }
+        Ok(events.len())
+    }
+
+    pub(crate) fn die(&mut self, slot: usize) {
+        let (Some(node), Some(client)) = (&mut self.node, self.clients.get_mut(slot)) else {
+            return;
+        };
+        let Some(session) = client.session else { return };
+        self.notes.trace.line(format_args!("client {slot} dies"));
+        node.outboxes.remove(&session);
+        node.inbox.push_back(Command::CloseSession { session, reply: false });
+        self.model.client_gone(session);
+        client.reset();
+    }
+}
+
+/// Contents in memory: none, a few messages, or all. What is transient may have another share.
+fn draw_memory(random: &mut Random) -> MemoryLimits {
+    let sizes = [0, 0, 1, 400, 1_500, 6_000, 1 << 20];
+    let mut size = || random.pick(&sizes).unwrap_or_default();
+    let (queue_bytes, transient_queue_bytes) = (size(), size());
+    MemoryLimits {
+        queue_bytes,
+        host_bytes: 2 * queue_bytes,
+        transient_queue_bytes,
+        transient_host_bytes: 2 * transient_queue_bytes,
+    }
+}
+
+/// A command in few words.
+fn brief(command: &Command) -> String {
+    match command {
+        Command::Publish(batch) => {
+            let channels: Vec<u16> = batch.publishes.iter().map(|(channel, _)| *channel).collect();
+            let first = warren_engine::Message::new(&batch.messages, 0);
+            let id = first.as_ref().and_then(crate::messages::id_of).unwrap_or_default();
+            format!("s{} publish {id} and on, on channels {channels:?}", batch.session.0)
+        }
+        Command::Request { session, channel, request } => {
+            format!("s{}.{channel} {request:?}", session.0)
+        }
+        other => format!("{other:?}"),
+    }
+}
