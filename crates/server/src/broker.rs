@@ -16,7 +16,7 @@ use warren_storage::{Opened, Options as StorageOptions, Report};
 
 use crate::alarm::{Alarm, Alarms};
 use crate::checkpoints::Checkpoints;
-use crate::committer::{Committer, Others, ToCommitter};
+use crate::committer::{Committer, Group, Others, ToCommitter};
 use crate::config::Config;
 use crate::error::Error;
 use crate::health::Health;
@@ -95,6 +95,9 @@ pub struct Broker {
     listener: Listener,
     shards: Vec<mpsc::Sender<ToShard>>,
     committer: mpsc::UnboundedSender<ToCommitter>,
+    /// The committer ends when nobody can give it work any more. While a stop is under way that
+    /// must not be: an order that is sent just then would be neither carried out nor answered.
+    groups: mpsc::Sender<Group>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -130,7 +133,7 @@ impl Broker {
         let host = VirtualHost::recover(id, name, &recovered);
         drop(recovered);
         let (shard, shard_inbox) = mpsc::channel(limits::SHARD_INBOX);
-        let work = Shard::new(vec![(id, host)], shard_inbox, groups).run();
+        let work = Shard::new(vec![(id, host)], shard_inbox, groups.clone()).run();
         tokio::spawn(watch_over("an engine shard", tokio::spawn(work), Arc::clone(&health)));
 
         let others = Others {
@@ -164,7 +167,7 @@ impl Broker {
         info!(address = %amqp_address, "listening for AMQP");
         let watch = AbortOnDrop(tokio::spawn(alarms.watch()));
         let shards = vec![shard];
-        Ok(Self { shared, health, news, watch, listener, shards, committer, threads })
+        Ok(Self { shared, health, news, watch, listener, shards, committer, groups, threads })
     }
 
     /// The address that AMQP clients connect to, with the port that was really taken.
@@ -222,7 +225,7 @@ impl Broker {
         if self.committer.send(ToCommitter::Stop(done)).is_ok() {
             let _ = wait.await;
         }
-        drop((self.shards, self.committer, self.shared, self.watch));
+        drop((self.shards, self.committer, self.groups, self.shared, self.watch));
         let threads = self.threads;
         let joined = tokio::task::spawn_blocking(move || {
             threads.into_iter().for_each(|thread| {
@@ -371,5 +374,24 @@ fn settings(config: &Config) -> Settings {
         heartbeat_seconds: config.heartbeat_seconds,
         message_bytes_max: config.message_bytes_max,
         handshake_millis: config.handshake_timeout.as_millis() as Millis,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stop_is_always_answered() {
+        for _ in 0..100 {
+            let folder = tempfile::tempdir().unwrap();
+            let mut config = Config::for_tests();
+            config.data_dir = folder.path().join("data");
+            config.storage.segment_bytes = 64 << 10;
+            config.storage.spare_segments = 0;
+            config.storage.reserve_bytes = 0;
+            let broker = Broker::start(config).await.unwrap();
+            tokio::time::timeout(std::time::Duration::from_secs(20), broker.stop()).await.unwrap();
+        }
     }
 }

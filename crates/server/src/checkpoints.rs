@@ -1,5 +1,5 @@
 //! The checkpoint thread: moves what the committer froze into the database, and keeps segment files
-//! ready, beside the committer's work.
+//! ready and sparse ones empty, beside the committer's work.
 
 use std::sync::Arc;
 use std::sync::mpsc as threads;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tracing::{debug, error, warn};
-use warren_storage::{Checkpointed, Checkpointer, Delta, Error};
+use warren_storage::{Checkpointed, Checkpointer, Damage, Delta, Error, Relocation};
 
 use crate::alarm::{Alarms, Cause};
 use crate::committer::ToCommitter;
@@ -24,6 +24,24 @@ pub(crate) enum ToCheckpointer {
     Hurry,
 }
 
+/// What the thread does when no order is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// There is housekeeping left.
+    Not,
+    /// A pause between two pieces of messages that are moved.
+    Pause,
+    /// Until an order comes.
+    Idle,
+}
+
+fn ended(error: threads::RecvTimeoutError) -> threads::TryRecvError {
+    match error {
+        threads::RecvTimeoutError::Timeout => threads::TryRecvError::Empty,
+        threads::RecvTimeoutError::Disconnected => threads::TryRecvError::Disconnected,
+    }
+}
+
 /// The thread's work.
 pub(crate) struct Checkpoints {
     pub(crate) checkpointer: Checkpointer,
@@ -36,12 +54,12 @@ pub(crate) struct Checkpoints {
 impl Checkpoints {
     /// Runs until the committer is gone.
     pub(crate) fn run(mut self) {
-        let mut idle = false;
+        let mut rest = Rest::Not;
         loop {
-            let order = if idle {
-                self.orders.recv().map_err(|_| threads::TryRecvError::Disconnected)
-            } else {
-                self.orders.try_recv()
+            let order = match rest {
+                Rest::Not => self.orders.try_recv(),
+                Rest::Pause => self.orders.recv_timeout(limits::MOVE_PAUSE).map_err(ended),
+                Rest::Idle => self.orders.recv().map_err(|_| threads::TryRecvError::Disconnected),
             };
             match order {
                 Ok(ToCheckpointer::Run(delta)) => {
@@ -49,26 +67,53 @@ impl Checkpoints {
                     if self.committer.send(ToCommitter::Checkpointed(outcome)).is_err() {
                         return;
                     }
-                    idle = false;
+                    rest = Rest::Not;
                 }
-                Ok(ToCheckpointer::Clear) => idle = false,
+                Ok(ToCheckpointer::Clear) => rest = Rest::Not,
                 Ok(ToCheckpointer::Hurry) => self.hurries = true,
                 Err(threads::TryRecvError::Disconnected) => return,
-                Err(threads::TryRecvError::Empty) => match self.checkpointer.prepare_spare() {
-                    Ok(more) => idle = !more,
-                    Err(error) => {
-                        // Nothing is lost by it: the log makes its segments itself if it must. It
-                        // is tried again after the next checkpoint.
-                        if error.is_full() {
-                            debug!(%error, "nothing is kept ready while the disk is full");
-                        } else {
-                            error!(%error, "cannot prepare the next segment of the message log");
-                        }
-                        idle = true;
-                    }
-                },
+                Err(threads::TryRecvError::Empty) => rest = self.keep_house(),
             }
         }
+    }
+
+    /// A step of what is to be done when no delta is there.
+    fn keep_house(&mut self) -> Rest {
+        match self.checkpointer.prepare_spare() {
+            Ok(true) => Rest::Not,
+            Ok(false) => self.relocate(),
+            Err(error) => {
+                // Nothing is lost by it: the log makes its segments itself if it must. It is tried
+                // again after the next checkpoint.
+                if error.is_full() {
+                    debug!(%error, "nothing is kept ready while the disk is full");
+                } else {
+                    error!(%error, "cannot prepare the next segment of the message log");
+                }
+                Rest::Idle
+            }
+        }
+    }
+
+    /// One step of moving messages out of sparse segments.
+    fn relocate(&mut self) -> Rest {
+        let Relocation { moves, damaged, more } = match self.checkpointer.relocate() {
+            Ok(step) => step,
+            Err(error) if error.is_full() => return Rest::Idle,
+            Err(error) => {
+                // Nothing is lost by it either: the segment stays.
+                error!(%error, "cannot move messages out of a segment of the message log");
+                return Rest::Idle;
+            }
+        };
+        for Damage { file, message, offset } in damaged {
+            error!(file = %file.display(), offset, reason = message, "damaged data");
+        }
+        if let Some(moves) = moves {
+            // If the committer is gone, the next order does not come either.
+            let _ = self.committer.send(ToCommitter::Move(moves));
+        }
+        if more { Rest::Pause } else { Rest::Idle }
     }
 
     /// A checkpoint. If there is no room, waits until there is some, for as long as there is a

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 use warren_engine::{Event, Load, Write};
-use warren_storage::{Checkpointed, Damage, Error, Log};
+use warren_storage::{Checkpointed, Damage, Error, Log, Moves};
 
 use crate::alarm::{Alarms, Cause};
 use crate::checkpoints::ToCheckpointer;
@@ -46,6 +46,8 @@ pub(crate) enum ToCommitter {
     Checkpointed(Result<Checkpointed, Error>),
     /// The broker stops: from now on wait for no room.
     Hurry,
+    /// Write messages of sparse segments anew; nobody waits for it.
+    Move(Moves),
     /// Make everything durable, make a last checkpoint and end.
     Stop(oneshot::Sender<()>),
 }
@@ -67,6 +69,8 @@ pub(crate) struct Committer {
     checkpoint_interval: Duration,
     /// A checkpoint is under way.
     checkpointing: bool,
+    /// Messages were moved, which is news for a checkpoint.
+    moved: bool,
     /// The segment whose beginning was the last time to look at the disk.
     segment: u32,
     /// The log has no room for what is pending.
@@ -103,6 +107,7 @@ impl Committer {
             others,
             checkpoint_interval,
             checkpointing: false,
+            moved: false,
             waits: false,
             hurries: false,
             gave_up: false,
@@ -139,6 +144,7 @@ impl Committer {
                 return;
             }
             changed |= groups.iter().any(|group| !group.writes.is_empty());
+            changed |= std::mem::take(&mut self.moved);
             let late = unwritten.is_some_and(|since| since.elapsed() >= limits::IDLE_FLUSH);
             if late || !groups.is_empty() {
                 unwritten = match self.commit(&mut groups, late) {
@@ -210,6 +216,7 @@ impl Committer {
     fn obey(&mut self, order: ToCommitter) {
         match order {
             ToCommitter::Checkpointed(outcome) => self.finish_checkpoint(outcome),
+            ToCommitter::Move(moves) => self.move_messages(moves),
             ToCommitter::Hurry => {
                 self.hurries = true;
                 // A checkpoint thread that is gone waits for nothing.
@@ -272,6 +279,21 @@ impl Committer {
         self.begin_checkpoint();
         if let Some(order) = self.receive_order(limits::FULL_DISK_PAUSE) {
             self.obey(order);
+        }
+    }
+
+    /// A part of a sparse segment goes on in the active one. The next checkpoint syncs it and lets
+    /// the old segment go.
+    /// Writes messages of sparse segments anew. They may as well stay where they are: what finds
+    /// no room, or comes while others wait for room, is looked for again later.
+    fn move_messages(&mut self, moves: Moves) {
+        if self.has_ended() || self.waits || self.hurries {
+            return;
+        }
+        match self.log.append_moves(moves) {
+            Ok(()) => self.moved = true,
+            Err(error) if error.is_full() => {}
+            Err(error) => self.others.health.fail(&error),
         }
     }
 

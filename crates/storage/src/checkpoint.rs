@@ -6,6 +6,7 @@ use crate::delta::{Freed, Layer};
 use crate::disk::ZEROS;
 use crate::index::{self, Applied, Meta};
 use crate::limits::{RECYCLED_PER_SPARE, ZERO_BYTES};
+use crate::relocate::Relocator;
 use crate::shared::{Position, Shared};
 use crate::{Damage, Disk, Error, segment};
 
@@ -39,10 +40,11 @@ impl Checkpointed {
 /// Moves deltas into redb and looks after segment files; the checkpoint thread owns it.
 #[derive(Debug)]
 pub struct Checkpointer {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     zeros: Zeros,
     /// The last checkpoint found no room: nothing is taken in advance before one has.
     is_short: bool,
+    pub(crate) relocator: Relocator,
 }
 
 /// The spare file that is being written ahead.
@@ -57,7 +59,8 @@ pub(crate) const NEW_SPARE: &str = "log/spare.new";
 
 impl Checkpointer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, zeros: Zeros::default(), is_short: false }
+        let (zeros, relocator) = (Zeros::default(), Relocator::default());
+        Self { shared, zeros, is_short: false, relocator }
     }
 
     /// Commits a delta to redb, durably, together with the place in the log that it covers.

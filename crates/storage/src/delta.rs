@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use warren_engine::{QueueId, Sequence, Write};
 
 use crate::entries::Entries;
+use crate::limits::ENTRY_OVERHEAD_BYTES;
 use crate::planted::{self, Bug};
 use crate::ranges::Ranges;
 
@@ -22,13 +23,51 @@ pub(crate) struct Entry {
     pub(crate) body_bytes: u32,
 }
 
-/// How many messages left each segment.
+impl Entry {
+    pub(crate) fn spot(&self) -> Spot {
+        Spot { segment: self.segment, offset: self.offset }
+    }
+}
+
+/// Where in the log a message's header begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Spot {
+    pub(crate) segment: u32,
+    pub(crate) offset: u32,
+}
+
+/// What messages have of a segment. One that waits in many queues counts for each of them, so
+/// that the bytes are never too few.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Share {
+    pub(crate) fn of(entry: &Entry) -> Self {
+        Self { messages: 1, bytes: u64::from(entry.length) + ENTRY_OVERHEAD_BYTES }
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+    }
+
+    /// Takes out what left; a count that damage made wrong does not go below zero.
+    pub(crate) fn subtract(&mut self, gone: Self) {
+        self.messages = self.messages.saturating_sub(gone.messages);
+        self.bytes = self.bytes.saturating_sub(gone.bytes);
+    }
+}
+
+/// What left each segment.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Freed(pub(crate) FxHashMap<u32, u64>);
+pub(crate) struct Freed(pub(crate) FxHashMap<u32, Share>);
 
 impl Freed {
-    pub(crate) fn add(&mut self, segment: u32, messages: u64) {
-        *self.0.entry(segment).or_default() += messages;
+    pub(crate) fn add(&mut self, segment: u32, share: Share) {
+        self.0.entry(segment).or_default().add(share);
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use warren_engine::Sequence;
 
-use crate::delta::{Entry, Freed};
+use crate::delta::{Entry, Freed, Share};
 use crate::limits::CHUNK_ENTRIES_MAX;
 
 /// Messages in the order of their places, which is nearly always the order in which they come.
@@ -90,7 +90,7 @@ impl Entries {
         };
         let mut empty = 0;
         let from = at;
-        let (mut segment, mut messages) = (0, 0);
+        let (mut segment, mut share) = (0, Share::default());
         while let Some(chunk) = self.chunks.get_mut(at) {
             let place = chunk.place(first);
             let inside = chunk.entries.get_mut(place..).unwrap_or_default();
@@ -103,11 +103,11 @@ impl Entries {
                 }
                 if entry.segment != segment {
                     if segment != 0 {
-                        freed.add(segment, messages);
+                        freed.add(segment, share);
                     }
-                    (segment, messages) = (entry.segment, 0);
+                    (segment, share) = (entry.segment, Share::default());
                 }
-                messages += 1;
+                share.add(Share::of(entry));
                 entry.segment = 0;
                 chunk.waiting -= 1;
             }
@@ -115,7 +115,7 @@ impl Entries {
             at += 1;
         }
         if segment != 0 {
-            freed.add(segment, messages);
+            freed.add(segment, share);
         }
         if empty > 0 {
             self.drop_empty(from, at);
@@ -170,11 +170,11 @@ mod tests {
                     let replaced = entries.insert(entry);
                     prop_assert_eq!(replaced, model.insert(first, entry));
                 } else {
-                    let before = freed.0.get(&7).copied().unwrap_or_default();
+                    let before = freed.0.get(&7).copied().unwrap_or_default().messages;
                     entries.settle(first, first + more, &mut freed);
                     let waiting = model.len();
                     model.retain(|sequence, _| !(first..=first + more).contains(sequence));
-                    let after = freed.0.get(&7).copied().unwrap_or_default();
+                    let after = freed.0.get(&7).copied().unwrap_or_default().messages;
                     prop_assert_eq!(after - before, (waiting - model.len()) as u64);
                 }
                 prop_assert!(entries.held() >= model.len());

@@ -61,6 +61,12 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// There is no store in the folder.
+    #[error("{} holds no data of Warren", path.display())]
+    NoStore {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A message is larger than the log can hold.
     #[error("a message of {bytes} bytes is above the limit of {bytes_max}")]
     MessageTooLarge {
@@ -113,6 +119,9 @@ impl Error {
         match error.into() {
             redb::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Self::damaged(path, format!("cannot {operation} it: it is cut off"))
+            }
+            redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Self::damaged(path, format!("cannot {operation} it: {error}"))
             }
             redb::Error::Io(error) => Self::io(operation, path, &error),
             redb::Error::Corrupted(message) => {

@@ -8,7 +8,7 @@
 //! | `queues` | queue id | record |
 //! | `standings` | queue id | how far its places have come; what its rows hold |
 //! | `bindings` | virtual host, record | nothing |
-//! | `segments` | segment | how many messages of rows in `messages` stand in it |
+//! | `segments` | segment | what messages of rows in `messages` have of it |
 //! | `messages` | queue id, first place | a row of entries, see `rows.rs` |
 //! | `spilled` | the same | the same, for messages that no restart survives |
 //!
@@ -17,10 +17,12 @@
 
 mod apply;
 mod count;
+mod lookup;
 mod messages;
 mod records;
 mod seal;
 mod upgrade;
+mod walk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -32,9 +34,10 @@ use redb::{
 use warren_engine::{QueueId, Sequence, Waiting};
 
 pub(crate) use self::apply::Applied;
-pub(crate) use self::count::Counts;
+pub(crate) use self::count::{BadCounts, Counts};
 use self::messages::{Rows, opened};
 use self::seal::sealed_log;
+pub(crate) use self::walk::Walked;
 use crate::delta::{Entry, Standing};
 use crate::disk::RedbFile;
 use crate::limits::{FORMAT_VERSION, OPEN_CHECK_BYTES_MAX};
@@ -98,8 +101,8 @@ pub(crate) struct Window {
 }
 
 impl Index {
-    /// Makes an empty database under its temporary name and closes it.
-    pub(crate) fn create(disk: &dyn Disk, cache_bytes: usize, meta: Meta) -> Result<(), Error> {
+    /// Makes an empty database under its temporary name.
+    pub(crate) fn create(disk: &dyn Disk, cache_bytes: usize, meta: Meta) -> Result<Self, Error> {
         let path = disk.path(NEW_FILE);
         let file = disk.create(NEW_FILE).map_err(|error| Error::io("make", &path, &error))?;
         let database = Database::builder()
@@ -107,7 +110,8 @@ impl Index {
             .create_with_backend(RedbFile(file))
             .map_err(|error| Error::database("make", &path, error))?;
         let index = Self { database: Some(database), path, small: true };
-        index.write("make", |transaction| fill(transaction, meta))
+        index.write("make", |transaction| fill(transaction, meta))?;
+        Ok(index)
     }
 
     /// Opens the database; one of an older format is brought to the present one.
@@ -115,16 +119,7 @@ impl Index {
     /// # Errors
     /// `NewerFormat` if a newer program wrote it, `Damaged` if it is unreadable.
     pub(crate) fn open(disk: &dyn Disk, cache_bytes: usize) -> Result<Self, Error> {
-        let path = disk.path(FILE);
-        let file = disk.open(FILE).map_err(|error| Error::io("open", &path, &error))?;
-        let bytes = file.len().map_err(|error| Error::io("open", &path, &error))?;
-        let database = guarded(|| {
-            let mut builder = Database::builder();
-            builder.set_cache_size(cache_bytes);
-            Ok(builder.create_with_backend(RedbFile(file))?)
-        });
-        let database = database.map_err(|error| Error::database("open", &path, error))?;
-        let index = Self { database: Some(database), path, small: bytes <= OPEN_CHECK_BYTES_MAX };
+        let index = Self::open_as_it_is(disk, cache_bytes)?;
         match index.format()? {
             FORMAT_VERSION => Ok(index),
             1 => index.write("upgrade", upgrade::from_format_1).map(|()| index),
@@ -134,6 +129,20 @@ impl Index {
             }
             found => Err(Error::damaged(&index.path, format!("format is {found}"))),
         }
+    }
+
+    /// Opens the database, whatever its format.
+    pub(crate) fn open_as_it_is(disk: &dyn Disk, cache_bytes: usize) -> Result<Self, Error> {
+        let path = disk.path(FILE);
+        let file = disk.open(FILE).map_err(|error| Error::io("open", &path, &error))?;
+        let bytes = file.len().map_err(|error| Error::io("open", &path, &error))?;
+        let database = guarded(|| {
+            let mut builder = Database::builder();
+            builder.set_cache_size(cache_bytes);
+            Ok(builder.create_with_backend(RedbFile(file))?)
+        });
+        let database = database.map_err(|error| Error::database("open", &path, error))?;
+        Ok(Self { database: Some(database), path, small: bytes <= OPEN_CHECK_BYTES_MAX })
     }
 
     fn format(&self) -> Result<u32, Error> {

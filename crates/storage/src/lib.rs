@@ -23,6 +23,7 @@
 
 mod arguments;
 mod bytes;
+mod check;
 mod checkpoint;
 mod delta;
 mod disk;
@@ -30,6 +31,7 @@ mod entries;
 mod error;
 #[cfg(feature = "fault")]
 pub mod fault;
+mod flip;
 mod index;
 mod limits;
 mod log;
@@ -42,6 +44,7 @@ mod ranges;
 mod reader;
 mod record;
 mod recovery;
+mod relocate;
 mod replay;
 mod room;
 mod rows;
@@ -50,6 +53,7 @@ mod shared;
 mod slot;
 mod topology;
 
+pub use check::{CheckReport, Finding, RepairReport, check, check_on, repair, repair_on};
 pub use checkpoint::{Checkpointed, Checkpointer, Delta};
 pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
 pub use error::Error;
@@ -57,4 +61,5 @@ pub use limits::{FORMAT_VERSION, Options};
 pub use log::Log;
 pub use reader::{DamagedMessage, Loaded, Reader};
 pub use recovery::{Damage, Opened, Report, open, open_on};
+pub use relocate::{Moves, Relocation};
 pub use room::Room;

@@ -87,6 +87,27 @@ pub(crate) const ZERO_BYTES: usize = 1 << 20;
 /// Nested tables and arrays in stored arguments: deeper than any that the protocol layer lets in.
 pub(crate) const ARGUMENTS_DEPTH_MAX: usize = 64;
 
+/// The messages of sparse segments are moved while what waits in all covered segments is less
+/// than one part in so many of their size. A segment that is cleared then costs at most a third
+/// of the bytes that come back, and no full one is ever copied: at least one is below the share
+/// of all.
+pub(crate) const SPARSE_PARTS: u64 = 4;
+
+/// What a message takes in a segment beside its own bytes, about: kind, places, length, checksum.
+/// Counted, so that a segment full of empty messages does not pass for a sparse one.
+pub(crate) const ENTRY_OVERHEAD_BYTES: u64 = 32;
+
+/// Messages are moved in pieces that end when they reach this many bytes: the committer writes
+/// one between two of its groups, and nobody should notice.
+pub(crate) const MOVE_BYTES: usize = 1 << 20;
+
+/// One step of looking for messages to move reads at most about this many bytes of a segment, so
+/// that a checkpoint never waits long for it.
+pub(crate) const WALK_BYTES: u32 = 4 << 20;
+
+/// So many places are looked up at most under the lock that the committer needs.
+pub(crate) const LOOKUPS_MAX: usize = 1_024;
+
 /// How often a load looks again for messages whose segment went away while it looked.
 pub(crate) const LOAD_ATTEMPTS_MAX: usize = 3;
 
@@ -107,3 +128,16 @@ pub(crate) const LOAD_WINDOW_ROWS: usize = 16;
 /// The rows of a database of at most this many bytes are counted when it is opened, to find some
 /// that are missing: that takes a few milliseconds. Larger ones are left to a check of their own.
 pub(crate) const OPEN_CHECK_BYTES_MAX: u64 = 4 << 20;
+
+/// A check lists this much damage and counts the rest: nobody reads more, and each takes memory.
+pub(crate) const FINDINGS_MAX: usize = 10_000;
+
+/// How many salvage folders may stand beside each other.
+pub(crate) const SALVAGES_MAX: u32 = 10_000;
+
+/// The log key is recovered from this many records at most, and holds when so many agree.
+pub(crate) const KEY_RECORDS_MAX: usize = 64;
+pub(crate) const KEY_RECORDS_AGREEING: usize = 4;
+
+/// A record longer than this is not used to recover the log key: that takes steps for every bit.
+pub(crate) const KEY_RECORD_BYTES_MAX: u32 = 4 << 20;

@@ -18,6 +18,7 @@ use crate::limits::{
 };
 use crate::planted::{self, Bug};
 use crate::record::{body_bytes, put_delivered, put_enqueued, put_settled, put_topology};
+use crate::relocate::Moves;
 use crate::segment::{self, HEADER_BYTES, Header, RECORD_ALIGNMENT, RECORD_HEADER_BYTES};
 use crate::shared::{Position, Segment, Shared};
 use crate::{Checkpointed, Delta, DiskFile, Error, Room};
@@ -63,9 +64,24 @@ struct Checkpoint {
 /// A change of the index that waits for its record to be written.
 #[derive(Debug)]
 enum Change {
-    Enqueued { queue: QueueId, sequence: Sequence, offset: u32, length: u32, body_bytes: u32 },
-    Settled { queue: QueueId, first: Sequence, last: Sequence },
-    Delivered { queue: QueueId, through: Sequence },
+    Enqueued {
+        queue: QueueId,
+        sequence: Sequence,
+        offset: u32,
+        length: u32,
+        body_bytes: u32,
+    },
+    Settled {
+        queue: QueueId,
+        first: Sequence,
+        last: Sequence,
+    },
+    Delivered {
+        queue: QueueId,
+        through: Sequence,
+    },
+    /// The messages, and where in the record they begin.
+    Moved(Box<Moves>, u32),
     Topology(Box<Write>),
 }
 
@@ -157,6 +173,23 @@ impl Log {
         Ok(())
     }
 
+    /// Writes messages that were found in sparse segments anew, together with what is pending and
+    /// without a sync. Each counts at its new place if it still waits at the old one. Nothing
+    /// depends on them: old places are given up by the checkpoint that covers the new ones.
+    ///
+    /// # Errors
+    /// Like [`Self::flush`].
+    pub fn append_moves(&mut self, moves: Moves) -> Result<(), Error> {
+        self.check()?;
+        if !moves.count_in(&self.shared.state()) {
+            return Ok(());
+        }
+        let offset = self.pending.len() as u32;
+        self.pending.extend_from_slice(moves.writes());
+        self.changes.push(Change::Moved(Box::new(moves), offset));
+        self.write_pending().map_err(|error| self.fail(error))
+    }
+
     /// The size of the pending record, in bytes; 0 if nothing waits for a flush.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
@@ -230,6 +263,9 @@ impl Log {
                 }
                 Change::Settled { queue, first, last } => state.settle(queue, first, last),
                 Change::Delivered { queue, through } => state.deliver(queue, through),
+                Change::Moved(moves, offset) => {
+                    state.apply_moves(&moves, segment, record_offset + offset, self.record_number);
+                }
                 Change::Topology(write) => state.change_topology(*write),
             }
         }

@@ -22,7 +22,7 @@ use crate::planted::{self, Bug};
 use crate::ranges::Ranges;
 use crate::record::{MESSAGE_HEADER_BYTES, verified_message};
 use crate::shared::{Shared, State};
-use crate::{Damage, DiskFile, Error, segment};
+use crate::{Damage, Disk, DiskFile, Error, segment};
 
 /// What a load brought.
 #[derive(Debug, Default)]
@@ -181,7 +181,11 @@ impl Reader {
         for run in runs(&entries) {
             let Some(head) = run.first() else { continue };
             let pinned = pins.get(&head.segment).is_some_and(Option::is_some);
-            let start = if pinned { self.fetch(run, &mut buffer, &mut file)? } else { None };
+            let start = if pinned {
+                fetch(self.shared.disk.as_ref(), run, &mut buffer, &mut file)?
+            } else {
+                None
+            };
             for entry in run {
                 let stored = start.and_then(|start| stored(&buffer, start, entry));
                 let pushed = match stored.map(|stored| verified_message(stored, entry.length)) {
@@ -209,43 +213,46 @@ impl Reader {
             .collect();
         Ok(loaded)
     }
+}
 
-    /// Reads the bytes of a run into `buffer`; gives where in the segment they begin, or None if
-    /// the file is missing or too short.
-    fn fetch(
-        &self,
-        run: &[Entry],
-        buffer: &mut Vec<u8>,
-        file: &mut Option<(u32, Arc<dyn DiskFile>)>,
-    ) -> Result<Option<u32>, Error> {
-        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(None) };
-        let path = self.shared.segment_path(first.segment);
-        buffer.resize((end(last) - u64::from(first.offset)) as usize, 0);
-        let opened = match file.take() {
-            Some((segment, file)) if segment == first.segment => Ok(file),
-            _ => self.shared.disk.open(&segment::name(first.segment)),
-        };
-        let read = opened.and_then(|opened| {
-            let read = opened.read_at(u64::from(first.offset), buffer.as_mut_slice());
-            *file = Some((first.segment, opened));
-            read
-        });
-        match read {
-            Ok(()) => Ok(Some(first.offset)),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(Error::io("read", &path, &error)),
+/// Reads the bytes of a run into `buffer`, as far as the file has them; gives where in the segment
+/// they begin, or None if the file is missing.
+pub(crate) fn fetch(
+    disk: &dyn Disk,
+    run: &[Entry],
+    buffer: &mut Vec<u8>,
+    file: &mut Option<(u32, Arc<dyn DiskFile>)>,
+) -> Result<Option<u32>, Error> {
+    let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(None) };
+    let name = segment::name(first.segment);
+    buffer.resize((end(last) - u64::from(first.offset)) as usize, 0);
+    let opened = match file.take() {
+        Some((segment, file)) if segment == first.segment => Ok(file),
+        _ => disk.open(&name),
+    };
+    let read = opened.and_then(|opened| {
+        let mut read = opened.read_at(u64::from(first.offset), buffer.as_mut_slice());
+        if read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
+            let left = opened.len()?.saturating_sub(u64::from(first.offset));
+            buffer.truncate(left as usize);
+            read = opened.read_at(u64::from(first.offset), buffer.as_mut_slice());
         }
+        *file = Some((first.segment, opened));
+        read
+    });
+    match read {
+        Ok(()) => Ok(Some(first.offset)),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(Error::io("read", &disk.path(&name), &error)),
     }
 }
 
-fn stored<'a>(buffer: &'a [u8], start: u32, entry: &Entry) -> Option<&'a [u8]> {
+/// The bytes of an entry, of those that were read from `start` on.
+pub(crate) fn stored<'a>(buffer: &'a [u8], start: u32, entry: &Entry) -> Option<&'a [u8]> {
     let from = entry.offset.checked_sub(start)? as usize;
     buffer.get(from..from + MESSAGE_HEADER_BYTES + entry.length as usize)
 }
@@ -256,7 +263,7 @@ fn end(entry: &Entry) -> u64 {
 }
 
 /// Splits entries into runs that are read at once: neighbours in the same segment.
-fn runs(entries: &[Entry]) -> impl Iterator<Item = &[Entry]> {
+pub(crate) fn runs(entries: &[Entry]) -> impl Iterator<Item = &[Entry]> {
     let mut start = entries.first().copied();
     entries.chunk_by(move |one, next| {
         let near = one.segment == next.segment

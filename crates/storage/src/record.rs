@@ -11,6 +11,7 @@
 //! u8 7  Bound              virtual host, record
 //! u8 8  Unbound            virtual host, record
 //! u8 9  Delivered          queue id, last sequence
+//! u8 10 Moved              segment and offset of the message's old place; then like Enqueued
 //! ```
 //!
 //! Numbers are of variable length but for `u32`. A message has a checksum of its own beside the
@@ -21,6 +22,7 @@ use smallvec::SmallVec;
 use warren_engine::{Message, QueueId, Sequence, VirtualHostId, Write};
 
 use crate::bytes::{Cursor, put_bytes, put_number};
+use crate::delta::Spot;
 use crate::topology;
 
 const ENQUEUED: u8 = 1;
@@ -32,16 +34,36 @@ const QUEUE_DELETED: u8 = 6;
 const BOUND: u8 = 7;
 const UNBOUND: u8 = 8;
 const DELIVERED: u8 = 9;
+const MOVED: u8 = 10;
 
 /// Length and checksum in front of a message, in bytes.
 pub(crate) const MESSAGE_HEADER_BYTES: usize = 8;
 
+/// The queues of a message, with its place in each.
+pub(crate) type InQueues = SmallVec<[(QueueId, Sequence); 1]>;
+
 /// A write as it is read back; a message is a place in the payload.
 #[derive(Debug)]
 pub(crate) enum Replayed<'a> {
-    Enqueued { message: StoredMessage<'a>, queues: SmallVec<[(QueueId, Sequence); 1]> },
-    Settled { queue: QueueId, first: Sequence, last: Sequence },
-    Delivered { queue: QueueId, through: Sequence },
+    Enqueued {
+        message: StoredMessage<'a>,
+        queues: InQueues,
+    },
+    /// The message stood at `from`, and counts here for those queues in which it still did.
+    Moved {
+        from: Spot,
+        message: StoredMessage<'a>,
+        queues: InQueues,
+    },
+    Settled {
+        queue: QueueId,
+        first: Sequence,
+        last: Sequence,
+    },
+    Delivered {
+        queue: QueueId,
+        through: Sequence,
+    },
     Topology(Write),
 }
 
@@ -61,13 +83,31 @@ pub(crate) fn put_enqueued(
     queues: &[(QueueId, Sequence)],
 ) -> usize {
     out.push(ENQUEUED);
+    put_stored(out, message.encoded(), queues)
+}
+
+/// Appends a message that stood at `from` and shall go on here, for some of its queues. Returns
+/// where the message's header begins in `out`.
+pub(crate) fn put_moved(
+    out: &mut Vec<u8>,
+    from: Spot,
+    encoded: &[u8],
+    queues: &[(QueueId, Sequence)],
+) -> usize {
+    out.push(MOVED);
+    put_number(out, u64::from(from.segment));
+    put_number(out, u64::from(from.offset));
+    put_stored(out, encoded, queues)
+}
+
+#[inline]
+fn put_stored(out: &mut Vec<u8>, encoded: &[u8], queues: &[(QueueId, Sequence)]) -> usize {
     put_number(out, queues.len() as u64);
     for (queue, sequence) in queues {
         put_number(out, queue.0);
         put_number(out, *sequence);
     }
     let offset = out.len();
-    let encoded = message.encoded();
     out.extend_from_slice(&(encoded.len() as u32).to_le_bytes());
     out.extend_from_slice(&crc32c::crc32c(encoded).to_le_bytes());
     out.extend_from_slice(encoded);
@@ -172,7 +212,15 @@ impl<'a> Writes<'a> {
     fn write(&mut self) -> Option<Replayed<'a>> {
         let cursor = &mut self.cursor;
         Some(match cursor.byte()? {
-            ENQUEUED => return self.enqueued(),
+            ENQUEUED => {
+                let (message, queues) = self.stored()?;
+                Replayed::Enqueued { message, queues }
+            }
+            MOVED => {
+                let from = Spot { segment: cursor.number_u32()?, offset: cursor.number_u32()? };
+                let (message, queues) = self.stored()?;
+                Replayed::Moved { from, message, queues }
+            }
             SETTLED => {
                 let queue = QueueId(cursor.number()?);
                 let first = cursor.number()?;
@@ -204,7 +252,7 @@ impl<'a> Writes<'a> {
         })
     }
 
-    fn enqueued(&mut self) -> Option<Replayed<'a>> {
+    fn stored(&mut self) -> Option<(StoredMessage<'a>, InQueues)> {
         let cursor = &mut self.cursor;
         let mut queues = SmallVec::new();
         for _ in 0..cursor.number()? {
@@ -215,7 +263,7 @@ impl<'a> Writes<'a> {
         // The record's checksum has covered the message.
         cursor.u32()?;
         let encoded = cursor.take(length as usize)?;
-        Some(Replayed::Enqueued { message: StoredMessage { offset, encoded }, queues })
+        Some((StoredMessage { offset, encoded }, queues))
     }
 }
 

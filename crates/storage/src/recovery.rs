@@ -21,7 +21,7 @@ use crate::topology::Topology;
 use crate::{Checkpointer, Disk, Error, Log, Options, Reader, RealDisk, segment};
 
 /// The file whose lock keeps a second process out.
-const LOCK_FILE: &str = "warren.lock";
+pub(crate) const LOCK_FILE: &str = "warren.lock";
 
 /// An open store. The folder stays locked until all three handles are dropped.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, Error> {
         .keys()
         .map(|queue| (*queue, counts.standings.get(queue).copied().unwrap_or_default().places))
         .collect();
-    let mut replay = Replay::new(disk.as_ref(), log_key, &mut state, &mut topology);
+    let mut replay = Replay::new(disk.as_ref(), log_key, &index, &mut state, &mut topology);
     let end = replay.run(covered)?;
     let mut report = replay.into_report();
     let recovered = recovered(&index, &state, topology, &counts, &mut damaged)?;
@@ -139,7 +139,7 @@ fn open_index(disk: &dyn Disk, options: &Options, files: &LogFiles) -> Result<In
             return Err(Error::damaged(&path, "it is missing, but there are segments of a log"));
         }
         let meta = Meta { log_key: options.log_key, covered: Position::default() };
-        Index::create(disk, options.cache_bytes, meta)?;
+        drop(Index::create(disk, options.cache_bytes, meta)?);
         let named = disk.rename(index::NEW_FILE, index::FILE);
         let named = named.and_then(|()| disk.sync_folder(""));
         named.map_err(|error| Error::io("make", &path, &error))?;
@@ -204,8 +204,8 @@ impl LogFiles {
 
     fn state(&self, covered: Position, counts: &Counts) -> State {
         let segments = self.segments.iter().map(|(number, bytes)| {
-            let messages = counts.segments.get(number).copied().unwrap_or_default();
-            (*number, Segment { messages, ..Segment::new(*bytes) })
+            let waiting = counts.segments.get(number).copied().unwrap_or_default();
+            (*number, Segment { waiting, ..Segment::new(*bytes) })
         });
         State {
             segments: segments.collect(),
@@ -222,11 +222,11 @@ fn missing_segments(disk: &dyn Disk, state: &State, counts: &Counts) -> Vec<Dama
     let missing = counts
         .segments
         .iter()
-        .filter(|(number, messages)| **messages > 0 && !state.segments.contains_key(number));
-    let damage = missing.map(|(number, messages)| Damage {
+        .filter(|(number, share)| share.messages > 0 && !state.segments.contains_key(number));
+    let damage = missing.map(|(number, share)| Damage {
         file: disk.path(&segment::name(*number)),
         offset: 0,
-        message: format!("the segment is missing, and {messages} messages stood in it"),
+        message: format!("the segment is missing, and {} messages stood in it", share.messages),
     });
     damage.collect()
 }

@@ -4,33 +4,46 @@
 //! it should, the rest of the segment is searched for a later one: if there is one, the place in
 //! between is damaged, is reported and left out; if there is none, this is where the log ends.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use warren_engine::{QueueId, Write};
+use warren_engine::{QueueId, QueueRecord, Sequence, Write};
 
 use crate::bytes::Cursor;
-use crate::delta::Entry;
+use crate::delta::{Entry, Spot};
+use crate::index::Index;
 use crate::limits::REPLAY_WINDOW_BYTES;
 use crate::log::Active;
 use crate::planted::{self, Bug};
-use crate::record::{Replayed, Writes, body_bytes};
+use crate::record::{Replayed, StoredMessage, Writes, body_bytes};
 use crate::recovery::{Damage, Report};
 use crate::segment::{
     self, Found, HEADER_BYTES, Header, RECORD_ALIGNMENT, RECORD_HEADER_BYTES, SegmentScan,
 };
 use crate::shared::{Position, State};
 use crate::topology::Topology;
-use crate::{Disk, DiskFile, Error};
+use crate::{Disk, DiskFile, Error, flip};
 
 /// A replay under way.
 pub(crate) struct Replay<'a> {
     disk: &'a dyn Disk,
     log_key: u64,
+    index: &'a Index,
     state: &'a mut State,
     topology: &'a mut Topology,
     report: Report,
     /// The number of the next record.
     next_record: u64,
+    /// What to do with messages of queues that nothing is known of; without it they are left out.
+    adopting: Option<Adopting>,
+}
+
+/// Declares queues whose messages are found but no record of them.
+pub(crate) struct Adopting {
+    /// The record that such a queue gets.
+    pub(crate) record: fn(QueueId) -> QueueRecord,
+    /// What comes late for a deleted queue does not bring it back.
+    pub(crate) deleted: BTreeSet<QueueId>,
 }
 
 /// Where the log ends.
@@ -46,10 +59,26 @@ impl<'a> Replay<'a> {
     pub(crate) fn new(
         disk: &'a dyn Disk,
         log_key: u64,
+        index: &'a Index,
         state: &'a mut State,
         topology: &'a mut Topology,
     ) -> Self {
-        Self { disk, log_key, state, topology, report: Report::default(), next_record: 1 }
+        Self {
+            disk,
+            log_key,
+            index,
+            state,
+            topology,
+            report: Report::default(),
+            next_record: 1,
+            adopting: None,
+        }
+    }
+
+    /// Declares queues that messages are found for, but no record.
+    pub(crate) fn adopting(mut self, adopting: Adopting) -> Self {
+        self.adopting = Some(adopting);
+        self
     }
 
     pub(crate) fn into_report(self) -> Report {
@@ -58,6 +87,15 @@ impl<'a> Replay<'a> {
 
     /// Applies every record after `covered`.
     pub(crate) fn run(&mut self, covered: Position) -> Result<End, Error> {
+        self.run_with(covered, &mut |_| Ok(()))
+    }
+
+    /// Applies every record after `covered`; `each` may look at the state behind each segment.
+    pub(crate) fn run_with(
+        &mut self,
+        covered: Position,
+        each: &mut dyn FnMut(&mut State) -> Result<(), Error>,
+    ) -> Result<End, Error> {
         self.next_record = covered.record + 1;
         let numbers: Vec<u32> =
             self.state.segments.range(covered.segment..).map(|(number, _)| *number).collect();
@@ -69,6 +107,7 @@ impl<'a> Replay<'a> {
             let is_last = at == numbers.len();
             let from = if *number == covered.segment { covered.offset } else { HEADER_BYTES };
             active = self.segment(*number, from, is_last)?;
+            each(self.state)?;
         }
         Ok(End { active, record: self.next_record - 1 })
     }
@@ -93,7 +132,7 @@ impl<'a> Replay<'a> {
             self.next_record = header.first_record;
         }
         let records_before = self.report.replayed_records;
-        let end = self.records(&mut scan, number, from).map_err(io)?;
+        let end = self.records(&mut scan, number, from)?;
         let is_empty = self.report.replayed_records == records_before;
         if header.is_none() {
             if is_empty && from == HEADER_BYTES {
@@ -109,33 +148,42 @@ impl<'a> Replay<'a> {
         }
         if is_last {
             self.report.cut_tail_bytes = self.torn_bytes(&mut scan, end).map_err(io)?;
+            if let Some(offset) =
+                flip::flipped_byte(&mut scan, end, self.next_record).map_err(io)?
+            {
+                // No power cut leaves a record whole but for one bit.
+                let text = "a bit of the last record is flipped, and the record is lost";
+                self.damage(number, offset, text);
+            }
         }
         Ok(usable(file, number, header, &scan, end))
     }
 
     /// Applies records from `from` on; gives where they end.
-    fn records(
-        &mut self,
-        scan: &mut SegmentScan,
-        number: u32,
-        from: u32,
-    ) -> Result<u32, std::io::Error> {
+    fn records(&mut self, scan: &mut SegmentScan, number: u32, from: u32) -> Result<u32, Error> {
+        let path = self.disk.path(&segment::name(number));
+        let io = |error: std::io::Error| Error::io("read", &path, &error);
         let mut offset = from;
         loop {
             let next = self.next_record;
-            let found = match scan.record_at(offset, next..=next)? {
+            let found = match scan.record_at(offset, next..=next).map_err(io)? {
                 Some(found) => found,
-                None => match later_record(scan, offset, next)? {
+                None => match later_record(scan, offset, next).map_err(io)? {
                     Some(found) => {
                         let bytes = found.payload - RECORD_HEADER_BYTES as u32 - offset;
-                        let text = format!("{bytes} bytes of the log are unreadable");
+                        let text = format!(
+                            "{bytes} bytes of the log are unreadable, and records {next} to {} \
+                             are lost",
+                            found.number.saturating_sub(1)
+                        );
                         self.damage(number, u64::from(offset), &text);
                         found
                     }
                     None => return Ok(offset),
                 },
             };
-            self.apply(scan.slice(found.payload, found.payload_bytes)?, number, found);
+            let payload = scan.slice(found.payload, found.payload_bytes).map_err(io)?;
+            self.apply(payload, number, found)?;
             self.report.replayed_records += 1;
             self.report.replayed_bytes += u64::from(found.end - offset);
             self.next_record = found.number + 1;
@@ -144,7 +192,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Applies the writes of a record.
-    fn apply(&mut self, payload: &[u8], segment: u32, found: Found) {
+    fn apply(&mut self, payload: &[u8], segment: u32, found: Found) -> Result<(), Error> {
         for write in Writes::new(payload) {
             match write {
                 // Messages that no restart survives.
@@ -152,19 +200,29 @@ impl<'a> Replay<'a> {
                     if queue.is_spilled() => {}
                 Some(Replayed::Topology(Write::QueueDeleted(queue))) if queue.is_spilled() => {}
                 Some(Replayed::Enqueued { message, queues }) => {
-                    let entry = |sequence| Entry {
-                        sequence,
-                        segment,
-                        offset: found.payload + message.offset,
-                        length: message.encoded.len() as u32,
-                        body_bytes: body_bytes(message.encoded),
-                    };
                     let lasts =
                         |queue: &QueueId| !queue.is_spilled() || planted::is(Bug::SpilledComeBack);
                     let lasting = queues.into_iter().filter(|(queue, _)| lasts(queue));
                     for (queue, sequence) in lasting {
-                        self.state.enqueue(queue, entry(sequence));
+                        self.adopt(queue);
+                        let entry = entry(sequence, segment, found, &message);
+                        self.state.enqueue(queue, entry);
                     }
+                }
+                Some(Replayed::Moved { from, message, mut queues }) => {
+                    queues.retain(|(queue, _)| !queue.is_spilled());
+                    if self.adopting.is_some() {
+                        // Nothing tells any more where it stood: it is taken for a new one.
+                        for (queue, sequence) in queues {
+                            self.adopt(queue);
+                            let entry = entry(sequence, segment, found, &message);
+                            self.state.enqueue(queue, entry);
+                        }
+                        continue;
+                    }
+                    self.relocate(from, &queues, |sequence| {
+                        entry(sequence, segment, found, &message)
+                    })?;
                 }
                 Some(Replayed::Settled { queue, first, last }) => {
                     self.state.settle(queue, first, last);
@@ -172,6 +230,11 @@ impl<'a> Replay<'a> {
                 Some(Replayed::Delivered { .. }) if planted::is(Bug::DeliveredForgotten) => {}
                 Some(Replayed::Delivered { queue, through }) => self.state.deliver(queue, through),
                 Some(Replayed::Topology(write)) => {
+                    if let (Some(adopting), Write::QueueDeleted(queue)) =
+                        (&mut self.adopting, &write)
+                    {
+                        adopting.deleted.insert(*queue);
+                    }
                     self.topology.apply(&write);
                     self.state.change_topology(write);
                 }
@@ -180,6 +243,32 @@ impl<'a> Replay<'a> {
                     self.damage(segment, offset, "a write in this record is of an unknown kind");
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A message goes on at another place, for the queues in which it waits at its old one.
+    fn relocate(
+        &mut self,
+        from: Spot,
+        queues: &[(QueueId, Sequence)],
+        entry: impl Fn(Sequence) -> Entry,
+    ) -> Result<(), Error> {
+        let old = self.index.entries_at(queues)?;
+        for ((queue, sequence), old) in queues.iter().zip(old) {
+            if old.is_some_and(|old| old.spot() == from) {
+                self.state.relocate(*queue, entry(*sequence));
+            }
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, queue: QueueId) {
+        let Some(adopting) = &self.adopting else { return };
+        if !self.state.queues.contains_key(&queue) && !adopting.deleted.contains(&queue) {
+            let write = Write::QueueDeclared((adopting.record)(queue));
+            self.topology.apply(&write);
+            self.state.change_topology(write);
         }
     }
 
@@ -213,8 +302,18 @@ impl<'a> Replay<'a> {
     }
 }
 
+fn entry(sequence: Sequence, segment: u32, found: Found, message: &StoredMessage<'_>) -> Entry {
+    Entry {
+        sequence,
+        segment,
+        offset: found.payload + message.offset,
+        length: message.encoded.len() as u32,
+        body_bytes: body_bytes(message.encoded),
+    }
+}
+
 /// The first whole record behind `offset` whose number is `next` or a little higher.
-fn later_record(
+pub(crate) fn later_record(
     scan: &mut SegmentScan,
     offset: u32,
     next: u64,

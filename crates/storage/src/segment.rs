@@ -128,7 +128,7 @@ fn put_at(record: &mut [u8], at: usize, bytes: &[u8]) {
 }
 
 /// The checksum of a record without its padding.
-fn record_checksum(record: &[u8], log_key: u64, segment: u32) -> u32 {
+pub(crate) fn record_checksum(record: &[u8], log_key: u64, segment: u32) -> u32 {
     let mut seed = [0_u8; 20];
     let (key, rest) = seed.split_at_mut(8);
     key.copy_from_slice(&log_key.to_le_bytes());
@@ -172,6 +172,16 @@ impl SegmentScan {
     ) -> Result<Self, std::io::Error> {
         let bytes = u32::try_from(file.len()?).unwrap_or(u32::MAX);
         Ok(Self { file, number, log_key, bytes, window: Vec::new(), window_start: 0 })
+    }
+
+    /// The segment's number.
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The store's log key.
+    pub(crate) fn log_key(&self) -> u64 {
+        self.log_key
     }
 
     /// The segment's size, in bytes.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustc_hash::FxHashMap;
 use warren_engine::{QueueId, Sequence, Write};
 
-use crate::delta::{Entry, Freed, Layer, Places, QueueDelta};
+use crate::delta::{Entry, Freed, Layer, Places, QueueDelta, Share};
 use crate::planted::{self, Bug};
 use crate::slot::Slot;
 use crate::{Disk, DiskLock, Error, Options, segment};
@@ -61,14 +61,14 @@ pub(crate) struct Position {
 pub(crate) struct Segment {
     pub(crate) bytes: u64,
     /// The waiting messages that stand in it, each queue's counted.
-    pub(crate) messages: u64,
+    pub(crate) waiting: Share,
     /// Cloned by whoever reads from the file: until then it is neither deleted nor written anew.
     pub(crate) pin: Arc<()>,
 }
 
 impl Segment {
     pub(crate) fn new(bytes: u64) -> Self {
-        Self { bytes, messages: 0, pin: Arc::new(()) }
+        Self { bytes, waiting: Share::default(), pin: Arc::new(()) }
     }
 }
 
@@ -92,6 +92,8 @@ pub(crate) struct State {
     pub(crate) next_spare: u64,
     /// The file that is given back when the disk is full is there.
     pub(crate) has_reserve: bool,
+    /// The last record that moved messages.
+    pub(crate) moved_record: u64,
 }
 
 impl State {
@@ -130,10 +132,10 @@ impl State {
             return;
         }
         if let Some(segment) = self.segments.get_mut(&entry.segment) {
-            segment.messages += 1;
+            segment.waiting.add(Share::of(&entry));
         }
         if let Some(replaced) = replaced {
-            self.release(replaced.segment, 1);
+            self.release(replaced.segment, Share::of(&replaced));
         }
     }
 
@@ -210,15 +212,16 @@ impl State {
     }
 
     pub(crate) fn release_all(&mut self, freed: &Freed) {
-        for (segment, messages) in &freed.0 {
-            self.release(*segment, *messages);
+        for (segment, share) in &freed.0 {
+            self.release(*segment, *share);
         }
     }
 
-    fn release(&mut self, segment: u32, messages: u64) {
-        if let Some(segment) = self.segments.get_mut(&segment) {
-            debug_assert!(segment.messages >= messages, "a segment holds fewer messages");
-            segment.messages = segment.messages.saturating_sub(messages);
+    fn release(&mut self, segment: u32, share: Share) {
+        if let Some(Segment { waiting, .. }) = self.segments.get_mut(&segment) {
+            debug_assert!(waiting.messages >= share.messages, "a segment holds fewer messages");
+            debug_assert!(waiting.bytes >= share.bytes, "a segment holds fewer bytes");
+            waiting.subtract(share);
         }
     }
 
@@ -230,7 +233,7 @@ impl State {
         let dead = self
             .segments
             .range(..covered)
-            .filter(|(_, segment)| segment.messages <= spared)
+            .filter(|(_, segment)| segment.waiting.messages <= spared)
             .filter(|(_, segment)| Arc::strong_count(&segment.pin) == 1);
         let dead: Vec<(u32, u64)> =
             dead.map(|(number, segment)| (*number, segment.bytes)).collect();

@@ -28,6 +28,11 @@ pub(crate) enum Command {
     Server(Server),
     /// Ask a running broker whether it is well; for container health checks.
     Health(Health),
+    /// Verify the data folder of a stopped broker, or salvage a damaged one.
+    ///
+    /// Ends with 0 if nothing is damaged, 1 if something is or was before the repair, and 2 if
+    /// the folder cannot be checked: it is in use, missing, or of a newer format.
+    Check(Check),
 }
 
 /// How to serve. Flags win over the file.
@@ -53,4 +58,18 @@ pub(crate) struct Health {
     /// The broker's HTTP address.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:15672")]
     pub(crate) http: SocketAddr,
+}
+
+/// What to check.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Salvage what can be read; what is changed is copied to a folder inside DATA_DIR before
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Print one JSON object in place of lines
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The data folder
+    #[arg(value_name = "DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
 }

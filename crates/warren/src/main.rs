@@ -1,5 +1,6 @@
 //! `warren`: flags and file become a configuration, the broker starts, serves and stops.
 
+mod check;
 mod cli;
 mod file;
 mod health;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Some(Command::Health(health)) => return health::check(&health),
+        Some(Command::Check(check)) => return check::run(&check),
         Some(Command::Server(server)) => run(&server),
         None => run(&arguments.server),
     };

@@ -6,13 +6,13 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use warren_engine::QueueId;
 
 use super::messages::RowsMut;
-use super::seal::{Key, count, seal, sealed_count, sealed_standing, standing};
+use super::seal::{Key, seal, sealed_share, sealed_standing, share, standing};
 use super::{
     Index, MESSAGES, MESSAGES_NAME, Meta, QUEUES, RECOUNT, SEGMENTS, SEGMENTS_NAME, SPILLED,
     SPILLED_NAME, STANDINGS, STANDINGS_NAME, STORE, STORE_NAME, put_log, records,
 };
 use crate::Error;
-use crate::delta::{Freed, Layer, QueueDelta, Standing};
+use crate::delta::{Freed, Layer, QueueDelta, Share, Standing};
 use crate::planted::{self, Bug};
 use crate::recovery::Damage;
 
@@ -61,7 +61,7 @@ impl Index {
         rows.chain(standings).chain(segments).collect()
     }
 
-    pub(super) fn bad_standing(&self, queue: QueueId) -> Damage {
+    pub(crate) fn bad_standing(&self, queue: QueueId) -> Damage {
         self.damage(format!(
             "table {STANDINGS_NAME}, key {}: it does not match its checksum; the messages of the \
              queue are counted anew at a start, and pass for delivered",
@@ -69,7 +69,7 @@ impl Index {
         ))
     }
 
-    pub(super) fn bad_count(&self, segment: u32) -> Damage {
+    pub(crate) fn bad_count(&self, segment: u32) -> Damage {
         self.damage(format!(
             "table {SEGMENTS_NAME}, key {segment}: it does not match its checksum; messages are \
              counted anew at a start"
@@ -144,8 +144,8 @@ fn apply_spilled(
 }
 
 fn take_outcome(rows: RowsMut<'_>, freed: &mut Freed, bad: &mut Bad) {
-    for (segment, messages) in rows.freed.0 {
-        freed.add(segment, messages);
+    for (segment, share) in rows.freed.0 {
+        freed.add(segment, share);
     }
     bad.rows.extend(rows.bad);
 }
@@ -155,26 +155,28 @@ fn count_segments(
     rows: &RowsMut<'_>,
     bad: &mut Bad,
 ) -> Result<(), redb::Error> {
-    let mut changes: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
-    for (segment, messages) in &rows.added.0 {
-        changes.entry(*segment).or_default().0 += messages;
+    let mut changes: BTreeMap<u32, (Share, Share)> = BTreeMap::new();
+    for (segment, share) in &rows.added.0 {
+        changes.entry(*segment).or_default().0.add(*share);
     }
-    for (segment, messages) in &rows.freed.0 {
-        changes.entry(*segment).or_default().1 += messages;
+    for (segment, share) in &rows.freed.0 {
+        changes.entry(*segment).or_default().1.add(*share);
     }
     for (segment, (added, freed)) in changes {
         let found = match table.get(segment)? {
-            Some(sealed) => count(SEGMENTS_NAME, segment, sealed.value()),
-            None => Some(0),
+            Some(sealed) => share(SEGMENTS_NAME, segment, sealed.value()).map(|(share, _)| share),
+            None => Some(Share::default()),
         };
         if found.is_none() {
             bad.segments.push(segment);
         }
-        let messages = (found.unwrap_or_default() + added).saturating_sub(freed);
-        if messages == 0 {
+        let mut waiting = found.unwrap_or_default();
+        waiting.add(added);
+        waiting.subtract(freed);
+        if waiting.messages == 0 {
             table.remove(segment)?;
         } else {
-            let sealed = sealed_count(SEGMENTS_NAME, segment, messages);
+            let sealed = sealed_share(SEGMENTS_NAME, segment, waiting);
             table.insert(segment, sealed.as_slice())?;
         }
     }

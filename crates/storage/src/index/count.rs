@@ -7,30 +7,30 @@ use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
 use warren_engine::QueueId;
 
 use super::messages::opened;
-use super::seal::{count, sealed_count, sealed_standing, standing};
+use super::seal::{sealed_share, sealed_standing, share, standing};
 use super::{
     Index, MESSAGES, MESSAGES_NAME, RECOUNT, SEGMENTS, SEGMENTS_NAME, STANDINGS, STANDINGS_NAME,
     STORE,
 };
 use crate::Error;
-use crate::delta::{Freed, Standing, Tally};
+use crate::delta::{Freed, Share, Standing, Tally};
 use crate::recovery::Damage;
 
 /// What stands beside the rows.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) standings: BTreeMap<QueueId, Standing>,
-    /// Messages by segment.
-    pub(crate) segments: BTreeMap<u32, u64>,
+    /// What waits in each segment.
+    pub(crate) segments: BTreeMap<u32, Share>,
 }
 
 /// Standings and counts that do not match their checksums.
 #[derive(Debug, Default)]
-struct BadCounts {
-    standings: BTreeSet<QueueId>,
-    segments: BTreeSet<u32>,
-    /// A checkpoint came upon damage.
-    asked_for: bool,
+pub(crate) struct BadCounts {
+    pub(crate) standings: BTreeSet<QueueId>,
+    pub(crate) segments: BTreeSet<u32>,
+    /// A checkpoint came upon damage, or the bytes of segments were not counted yet.
+    pub(crate) asked_for: bool,
 }
 
 impl BadCounts {
@@ -40,6 +40,11 @@ impl BadCounts {
 }
 
 impl Index {
+    /// The standings and counts as they stand there, and those that are damaged.
+    pub(crate) fn counts_found(&self) -> Result<(Counts, BadCounts), Error> {
+        self.read("read", read_counts)
+    }
+
     /// The standings of all queues and the counts of all segments. If one of them is damaged, or a
     /// checkpoint came upon damage, all are counted anew.
     pub(crate) fn counts(&self, damaged: &mut Vec<Damage>) -> Result<Counts, Error> {
@@ -81,8 +86,9 @@ impl Index {
             })
         });
         let segments = counts.segments.iter().filter_map(|(segment, expected)| {
-            let found = scan.segments.0.get(segment).copied().unwrap_or_default();
-            (found != *expected).then(|| {
+            let found = scan.segments.0.get(segment).copied().unwrap_or_default().messages;
+            let expected = expected.messages;
+            (found != expected).then(|| {
                 self.damage(format!(
                     "table {MESSAGES_NAME}: of {expected} messages in segment {segment} {found} \
                      are found"
@@ -113,7 +119,7 @@ fn scan(table: &impl ReadableTable<(u64, u64), &'static [u8]>) -> Result<Scan, r
             Some(entries) => {
                 for entry in &entries {
                     tally.add(entry);
-                    scan.segments.add(entry.segment, 1);
+                    scan.segments.add(entry.segment, Share::of(entry));
                     *end = (*end).max(entry.sequence + 1);
                 }
             }
@@ -138,8 +144,11 @@ fn read_counts(index: &Index) -> Result<(Counts, BadCounts), redb::Error> {
     for row in transaction.open_table(SEGMENTS)?.iter()? {
         let (key, value) = row?;
         let segment = key.value();
-        match count(SEGMENTS_NAME, segment, value.value()) {
-            Some(messages) => drop(counts.segments.insert(segment, messages)),
+        match share(SEGMENTS_NAME, segment, value.value()) {
+            Some((share, whole)) => {
+                bad.asked_for |= !whole;
+                counts.segments.insert(segment, share);
+            }
             None => drop(bad.segments.insert(segment)),
         }
     }
@@ -169,8 +178,8 @@ pub(super) fn recount(
     counts.segments = segments.0.into_iter().collect();
     let mut table = transaction.open_table(SEGMENTS)?;
     table.retain(|segment, _| counts.segments.contains_key(&segment))?;
-    for (segment, messages) in &counts.segments {
-        let sealed = sealed_count(SEGMENTS_NAME, *segment, *messages);
+    for (segment, share) in &counts.segments {
+        let sealed = sealed_share(SEGMENTS_NAME, *segment, *share);
         table.insert(*segment, sealed.as_slice())?;
     }
     Ok(bad)

@@ -7,7 +7,7 @@ use redb::{ReadableTable, Table};
 use warren_engine::{QueueId, Sequence};
 
 use super::seal::{Key, seal, unseal};
-use crate::delta::{Entry, Freed, Tally};
+use crate::delta::{Entry, Freed, Share, Tally};
 use crate::entries::Entries;
 use crate::limits::ROW_BYTES_FULL;
 use crate::planted::{self, Bug};
@@ -248,7 +248,9 @@ impl<'a> RowsMut<'a> {
         while let Some(key) = self.rows().from(queue, from)? {
             match self.rows().get(queue, key)? {
                 Some(Row::Good { entries, .. }) => {
-                    entries.iter().for_each(|entry| self.freed.add(entry.segment, 1));
+                    for entry in &entries {
+                        self.freed.add(entry.segment, Share::of(entry));
+                    }
                 }
                 Some(Row::Bad { .. }) => self.bad.push((queue, key)),
                 None => {}
@@ -280,7 +282,7 @@ impl<'a> RowsMut<'a> {
                     let stays = !settled.contains(entry.sequence);
                     if !stays {
                         gone.add(entry);
-                        self.freed.add(entry.segment, 1);
+                        self.freed.add(entry.segment, Share::of(entry));
                     }
                     stays
                 });
@@ -329,13 +331,13 @@ impl<'a> RowsMut<'a> {
             }
             let mut packer = Packer::default();
             while let Some(entry) = added.next_if(|entry| entry.sequence < end) {
-                self.added.add(entry.segment, 1);
+                self.added.add(entry.segment, Share::of(&entry));
                 while let Some(other) = old.next_if(|other| other.sequence < entry.sequence) {
                     self.push(queue, &mut packer, &other)?;
                 }
                 if let Some(other) = old.next_if(|other| other.sequence == entry.sequence) {
                     replaced.add(&other);
-                    self.freed.add(other.segment, 1);
+                    self.freed.add(other.segment, Share::of(&other));
                 }
                 self.push(queue, &mut packer, &entry)?;
             }

@@ -14,26 +14,38 @@ const EXCHANGES_NAME: &str = "exchanges";
 const QUEUES_NAME: &str = "queues";
 const BINDINGS_NAME: &str = "bindings";
 
+/// Records that cannot be read, by table and key.
+type Bad = Vec<(&'static str, String)>;
+
 impl Index {
     /// Everything declared. A damaged record is left out and reported.
     pub(crate) fn topology(&self, damaged: &mut Vec<Damage>) -> Result<Topology, Error> {
         let mut topology = Topology::default();
+        match self.topology_found(&mut topology, damaged).into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(topology),
+        }
+    }
+
+    /// Reads what can be read of everything declared; gives why the rest cannot.
+    pub(crate) fn topology_found(
+        &self,
+        topology: &mut Topology,
+        damaged: &mut Vec<Damage>,
+    ) -> Vec<Error> {
         let mut bad = Vec::new();
-        self.read("read", |index| index.read_topology(&mut topology, &mut bad))?;
+        let exchanges = self.read("read", |index| index.read_exchanges(topology, &mut bad));
+        let queues = self.read("read", |index| index.read_queues(topology, &mut bad));
+        let bindings = self.read("read", |index| index.read_bindings(topology, &mut bad));
         damaged.extend(bad.into_iter().map(|(table, key)| {
             let text = "the record does not match its checksum, and is lost";
             self.damage(format!("table {table}, key {key}: {text}"))
         }));
-        Ok(topology)
+        [exchanges, queues, bindings].into_iter().filter_map(Result::err).collect()
     }
 
-    fn read_topology(
-        &self,
-        topology: &mut Topology,
-        bad: &mut Vec<(&'static str, String)>,
-    ) -> Result<(), redb::Error> {
-        let transaction = self.database()?.begin_read()?;
-        for row in transaction.open_table(EXCHANGES)?.iter()? {
+    fn read_exchanges(&self, topology: &mut Topology, bad: &mut Bad) -> Result<(), redb::Error> {
+        for row in self.database()?.begin_read()?.open_table(EXCHANGES)?.iter()? {
             let (key, value) = row?;
             let (host, name) = key.value();
             let host = VirtualHostId(host);
@@ -44,7 +56,11 @@ impl Index {
                 None => bad.push((EXCHANGES_NAME, format!("({}, {name:?})", host.0))),
             }
         }
-        for row in transaction.open_table(QUEUES)?.iter()? {
+        Ok(())
+    }
+
+    fn read_queues(&self, topology: &mut Topology, bad: &mut Bad) -> Result<(), redb::Error> {
+        for row in self.database()?.begin_read()?.open_table(QUEUES)?.iter()? {
             let (key, value) = row?;
             let queue = key.value();
             let record = unseal(QUEUES_NAME, Key::Number(queue), value.value())
@@ -54,7 +70,11 @@ impl Index {
                 None => bad.push((QUEUES_NAME, queue.to_string())),
             }
         }
-        for row in transaction.open_table(BINDINGS)?.iter()? {
+        Ok(())
+    }
+
+    fn read_bindings(&self, topology: &mut Topology, bad: &mut Bad) -> Result<(), redb::Error> {
+        for row in self.database()?.begin_read()?.open_table(BINDINGS)?.iter()? {
             let (key, value) = row?;
             let (host, bytes) = key.value();
             let host = VirtualHostId(host);

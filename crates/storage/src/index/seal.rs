@@ -7,7 +7,7 @@
 use warren_engine::VirtualHostId;
 
 use crate::bytes::Cursor;
-use crate::delta::{Places, Standing, Tally};
+use crate::delta::{Places, Share, Standing, Tally};
 use crate::shared::Position;
 
 const SEAL_BYTES: usize = 4;
@@ -68,14 +68,20 @@ pub(super) fn standing(table: &str, queue: u64, sealed: &[u8]) -> Option<Standin
     })
 }
 
-pub(super) fn sealed_count(table: &str, segment: u32, messages: u64) -> Vec<u8> {
-    let mut out = messages.to_le_bytes().to_vec();
+pub(super) fn sealed_share(table: &str, segment: u32, share: Share) -> Vec<u8> {
+    let mut out = Vec::with_capacity(20);
+    out.extend_from_slice(&share.messages.to_le_bytes());
+    out.extend_from_slice(&share.bytes.to_le_bytes());
     seal(table, Key::Number(u64::from(segment)), &mut out);
     out
 }
 
-pub(super) fn count(table: &str, segment: u32, sealed: &[u8]) -> Option<u64> {
-    Cursor::new(unseal(table, Key::Number(u64::from(segment)), sealed)?).u64()
+/// What waits in a segment, and whether its bytes are known: early stores counted messages alone.
+pub(super) fn share(table: &str, segment: u32, sealed: &[u8]) -> Option<(Share, bool)> {
+    let mut cursor = Cursor::new(unseal(table, Key::Number(u64::from(segment)), sealed)?);
+    let messages = cursor.u64()?;
+    let bytes = cursor.u64();
+    Some((Share { messages, bytes: bytes.unwrap_or_default() }, bytes.is_some()))
 }
 
 /// The log's key, and the place in it up to which the database is complete.

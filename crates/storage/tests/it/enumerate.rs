@@ -62,7 +62,7 @@ fn lock(cuts: &Mutex<Cuts>) -> MutexGuard<'_, Cuts> {
 
 /// All that was flushed is durable now.
 fn synced(cuts: &Mutex<Cuts>) {
-    let History { base, records, synced } = &mut lock(cuts).history;
+    let History { base, records, synced, .. } = &mut lock(cuts).history;
     records.drain(..).flatten().for_each(|write| base.apply(&write));
     *synced = 0;
 }

@@ -33,6 +33,8 @@ pub(crate) struct History {
     pub(crate) records: Vec<Vec<Write>>,
     /// So many of them a sync has covered.
     pub(crate) synced: usize,
+    /// Pieces of sparse segments that were moved.
+    pub(crate) moved: usize,
 }
 
 impl History {
@@ -122,6 +124,7 @@ pub(crate) fn drive(
     let mut opened = opened;
     let mut model = history.running();
     let mut running = None;
+    let mut moves = None;
     for _ in 0..steps {
         let mut record = Vec::new();
         for _ in 0..=generator.random.below(3) {
@@ -150,6 +153,17 @@ pub(crate) fn drive(
                 Err(error) if error.is_full() => running = Some(delta),
                 Err(error) => return Err(error),
             }
+        }
+        if let Some(piece) = moves.take_if(|_| generator.random.below(3) > 0) {
+            opened.log.append_moves(piece).or_else(unless_full)?;
+            history.moved += 1;
+            // A record that changes nothing that the model knows of.
+            history.records.push(Vec::new());
+        } else if moves.is_none() {
+            moves = match opened.checkpointer.relocate() {
+                Ok(step) => step.moves,
+                Err(error) => unless_full(error).map(|()| None)?,
+            };
         }
         if generator.random.below(4) == 0 {
             opened.checkpointer.prepare_spare().map(drop).or_else(unless_full)?;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a helper that cannot go on fails its test")]
 
+mod check;
 mod damage;
 mod enumerate;
 mod flips;
@@ -12,4 +13,5 @@ mod model;
 mod power;
 mod random;
 mod reading;
+mod relocation;
 mod segments;

@@ -236,6 +236,7 @@ impl Generator {
             10..60 => self.publish(model, &queues),
             60..70 => self.deliver(model, &queues),
             70..75 => self.settle_spilled(model),
+            75..78 => self.thin(model),
             _ => self.settle(model, &queues),
         };
         writes.iter().for_each(|write| model.apply(write));
@@ -297,6 +298,21 @@ impl Generator {
                 enqueued(&self.body(), &places)
             })
             .collect()
+    }
+
+    /// Leaves one message in each queue, which makes segments sparse.
+    fn thin(&mut self, model: &Model) -> Vec<Write> {
+        let lasting = model.queues.iter().map(|(queue, found)| (*queue, &found.messages));
+        let spilled = model.spilled.iter().map(|(queue, messages)| (*queue, messages));
+        let mut writes = Vec::new();
+        for (queue, messages) in lasting.chain(spilled) {
+            let places: Vec<Sequence> = messages.keys().copied().collect();
+            let Some(kept) = self.random.pick(&places) else { continue };
+            let last = places.last().copied().unwrap_or(kept);
+            writes.extend((kept > 1).then(|| settled(queue, 1, kept - 1)));
+            writes.extend((kept < last).then(|| settled(queue, kept + 1, last)));
+        }
+        writes
     }
 
     fn settle_spilled(&mut self, model: &Model) -> Vec<Write> {

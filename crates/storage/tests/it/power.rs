@@ -96,6 +96,8 @@ fn scripts_of_many_kinds_survive_a_power_cut_anywhere() {
 
 #[test]
 fn the_script_covers_rolls_recycling_and_checkpoints() {
+    let (_, history) = run(&SimulatedDisk::new(), 1);
+    assert!(history.moved > 1, "messages of sparse segments were moved: {}", history.moved);
     let operations = operations(1);
     let count = |wanted: Operation, prefix: &str| {
         let hits = operations
