@@ -3,12 +3,11 @@
 //! out when the writes before it are in the log; groups on which nobody waits may stay in memory
 //! for a while. On a full disk everything waits and is tried again. Any other error of the store
 //! ends it all.
-//!
-//! A write kind that the committer learns (sparse segments copied forward) is one more thing that
-//! `flush` may put into a record; what it must not change is what a restart finds.
+//! Messages of sparse segments go into the log again when nobody waits, which must not change what
+//! a restart finds.
 
 use warren_engine::{Command, Event, Load, SessionId, Write};
-use warren_storage::{Checkpointed, Delta, Error, Loaded};
+use warren_storage::{Checkpointed, Delta, Error, Loaded, Relocation};
 
 use crate::limits;
 use crate::model::Model;
@@ -85,6 +84,7 @@ impl Node {
             self.appended_op = group.op;
             self.taken.push(group);
         }
+        self.move_messages(model, notes);
         // The server's pause before a late sync is short: only so many records are written in it.
         let late = late || self.unsynced.written.len() >= limits::UNSYNCED_RECORDS_MAX;
         let sync = late || self.taken.iter().any(|group| !group.committed.is_empty());
@@ -106,13 +106,12 @@ impl Node {
 
     /// Writes what is pending, and makes it durable with `sync`. False if it did not come to that.
     fn flush(&mut self, sync: bool, model: &mut Model, notes: &mut Notes) -> bool {
-        let pending = self.log.pending_bytes() > 0;
-        if pending {
+        if self.log.pending_bytes() > 0 {
             self.unsynced.in_flight = Some(self.appended_op);
         }
         let segment = self.log.segment();
         match self.log.flush(sync) {
-            Ok(()) => {}
+            Ok(()) => self.was_written(segment, model),
             Err(error) if error.is_full() => {
                 if !self.waits {
                     notes.trace.line(format_args!("  the log waits for room"));
@@ -131,17 +130,42 @@ impl Node {
             }
         }
         self.waits = false;
+        if sync {
+            self.synced_through(Some(self.appended_op), model);
+        }
+        true
+    }
+
+    /// What was pending is in the log, where `segment` was the active one before.
+    fn was_written(&mut self, segment: u32, model: &mut Model) {
         if segment != self.log.segment() {
-            // The one before was synced when it was left.
+            // It was synced when it was left.
             self.synced_through(self.unsynced.written.last().copied(), model);
         }
         if let Some(op) = self.unsynced.in_flight.take() {
             self.unsynced.written.push(op);
         }
-        if sync {
-            self.synced_through(Some(self.appended_op), model);
+    }
+
+    /// Writes messages of a sparse segment anew, with what is pending.
+    fn move_messages(&mut self, model: &mut Model, notes: &mut Notes) {
+        let Some(moves) = self.moves.take() else { return };
+        if self.waits || self.failed.is_some() {
+            return;
         }
-        true
+        let before = self.unsynced.in_flight.replace(self.appended_op);
+        let segment = self.log.segment();
+        match self.log.append_moves(moves) {
+            // A checkpoint has ended meanwhile: the piece counts for nothing.
+            Ok(()) if self.log.pending_bytes() > 0 => self.unsynced.in_flight = before,
+            Ok(()) => {
+                notes.counts.moves += 1;
+                self.changed = true;
+                self.was_written(segment, model);
+            }
+            Err(error) if error.is_full() => {}
+            Err(error) => self.fail(notes, "move", &error),
+        }
     }
 
     fn synced_through(&mut self, op: Option<u64>, model: &mut Model) {
@@ -149,6 +173,12 @@ impl Node {
             self.unsynced.written.clear();
             model.synced(op);
         }
+    }
+
+    /// The committer has something to do.
+    pub(crate) fn has_work(&self) -> bool {
+        let waits = !(self.groups.is_empty() && self.taken.is_empty());
+        waits || self.moves.is_some() || self.unwritten
     }
 
     /// The loader answers a wish. While the database waits for room, so does the wish.
@@ -224,10 +254,33 @@ impl Node {
     /// A step of the checkpoint thread's housekeeping; false if there is nothing more to do.
     pub(crate) fn housekeep_step(&mut self, notes: &mut Notes) -> bool {
         match self.checkpointer.prepare_spare() {
-            Ok(more) => more,
+            Ok(true) => true,
+            Ok(false) => self.relocate(notes),
             Err(error) => {
                 // The server says so and goes on, as nothing is lost by it.
                 notes.trace.line(format_args!("  housekeeping: {error}"));
+                false
+            }
+        }
+    }
+
+    /// Looks for messages of sparse segments.
+    fn relocate(&mut self, notes: &mut Notes) -> bool {
+        match self.checkpointer.relocate() {
+            Ok(Relocation { moves, damaged, more }) => {
+                for damage in &damaged {
+                    notes.trace.line(format_args!("  damage: {damage:?}"));
+                }
+                self.damage_told += damaged.len();
+                if moves.is_some() {
+                    notes.trace.line(format_args!("  messages are to be moved"));
+                    self.moves = moves;
+                }
+                more
+            }
+            Err(error) => {
+                // The segment stays, and nothing else follows from it.
+                notes.trace.line(format_args!("  moving: {error}"));
                 false
             }
         }

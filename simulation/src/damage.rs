@@ -23,6 +23,7 @@ impl World {
             let copies = self.model.rots(id);
             self.notes.trace.line(format_args!("message {id} rots, with {copies} copies"));
             self.flip(id);
+            self.holes = true;
         }
         self.end(End::Kill)
     }

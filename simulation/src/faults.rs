@@ -63,6 +63,10 @@ impl World {
         if self.disk.is_off() {
             return self.end(End::PowerCut);
         }
+        if let Some(node) = self.node.as_ref().filter(|node| node.damage_told > 0 && !self.holes) {
+            let text = format!("{} damaged places are told of", node.damage_told);
+            return Err(Violation::new("P2", text));
+        }
         if self.room_in > 0 {
             self.room_in -= 1;
             if self.room_in == 0 {

@@ -152,7 +152,9 @@ impl World {
             }
         }
         for _ in 0..limits::REST_STEPS_MAX {
-            if !self.housekeep() {
+            let more = self.housekeep();
+            self.commit(0, false);
+            if !more {
                 break;
             }
         }

@@ -96,6 +96,8 @@ pub struct Counts {
     pub failures: u64,
     /// Times that the log or a checkpoint found the disk full.
     pub waits: u64,
+    /// Pieces of sparse segments that were written anew.
+    pub moves: u64,
     /// Copies of messages that were damaged and told to be lost.
     pub lost: u64,
     /// Checkpoints that were finished.
@@ -116,6 +118,7 @@ impl Counts {
         self.restarts += other.restarts;
         self.failures += other.failures;
         self.waits += other.waits;
+        self.moves += other.moves;
         self.lost += other.lost;
         self.checkpoints += other.checkpoints;
     }

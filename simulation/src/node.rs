@@ -11,7 +11,7 @@ use warren_engine::{
     VirtualHostId,
 };
 use warren_storage::fault::SimulatedDisk;
-use warren_storage::{Checkpointer, Log, Opened, Options, Reader, open_on};
+use warren_storage::{Checkpointer, Log, Moves, Opened, Options, Reader, open_on};
 
 use crate::committer::{Checkpoint, Group, Unsynced};
 use crate::messages::{MessageId, id_of};
@@ -70,6 +70,8 @@ pub(crate) struct Node {
     /// The checkpoint waits for room.
     pub(crate) checkpoint_waits: bool,
     pub(crate) unsynced: Unsynced,
+    /// Messages on their way to the committer, to be written anew.
+    pub(crate) moves: Option<Moves>,
     /// Places that could not be read.
     pub(crate) damage_told: usize,
     pub(crate) failed: Option<String>,
@@ -128,6 +130,7 @@ impl Node {
             waits: false,
             checkpoint_waits: false,
             unsynced: Unsynced::default(),
+            moves: None,
             damage_told: 0,
             failed: None,
         };
@@ -265,6 +268,7 @@ impl Node {
         self.inbox.is_empty()
             && self.groups.is_empty()
             && self.taken.is_empty()
+            && self.moves.is_none()
             && self.loads.is_empty()
             && !self.unwritten
             && self.outboxes.values().all(VecDeque::is_empty)

@@ -114,7 +114,8 @@ pub(crate) struct World {
     pub(crate) notes: Notes,
     /// Steps until a full disk has room again; 0 if it is not full.
     pub(crate) room_in: usize,
-    /// A power cut may have left a hole in the log, of which every start tells.
+    /// There may be damage to be told of: a hole that a power cut left in the log, or a message
+    /// that was damaged.
     pub(crate) holes: bool,
     /// Steps until a broker whose store has failed ends.
     pub(crate) ends_in: usize,
@@ -163,7 +164,7 @@ impl World {
                 Step::Shard => {
                     !node.inbox.is_empty() && node.groups.len() < limits::COMMITTER_INBOX
                 }
-                Step::Commit => !node.groups.is_empty() || !node.taken.is_empty() || node.unwritten,
+                Step::Commit => node.has_work(),
                 Step::Load => !node.loads.is_empty(),
                 Step::Checkpoint => node.may_checkpoint(),
                 Step::Receive => node.outboxes.values().any(|outbox| !outbox.is_empty()),

@@ -217,6 +217,9 @@ impl Backlog {
         if planted::is(Bug::RequeueAtEnd) {
             self.head.extend(entries.drain(..));
         }
+        if planted::is(Bug::RequeueOvertakes) && self.on_disk.is_some() {
+            entries.drain(..).rev().for_each(|entry| self.head.push_front(entry));
+        }
         let mut waiting = None;
         while let Some(entry) = entries.pop() {
             match self.head.front() {

@@ -49,6 +49,8 @@ pub enum Bug {
     NewOvertakesDisk,
     /// A message that went to disk to save memory is settled under the durable name.
     SpilledSettledAsDurable,
+    /// While the rest of a queue is on disk, requeued messages come before all others.
+    RequeueOvertakes,
     /// Later answers on a channel pass a `basic.get` that waits.
     GetPassed,
     /// A purge does not write that what was on disk is gone.

@@ -27,6 +27,8 @@ pub enum Bug {
     RowLosesLast,
     /// Rows of a deleted queue stay, and hold their segments.
     DeletedRowsStay,
+    /// A message that is written anew counts though it was settled meanwhile.
+    MovedThoughSettled,
     /// Messages that no restart survives come back after one.
     SpilledComeBack,
     /// A recovery counts messages that the log says were settled.

@@ -22,6 +22,7 @@ use warren_engine::{QueueId, Sequence};
 
 use crate::delta::{Entry, Spot};
 use crate::limits::{LOOKUPS_MAX, MOVE_BYTES, SPARSE_PARTS, WALK_BYTES};
+use crate::planted::{self, Bug};
 use crate::record::{Replayed, Writes, body_bytes, put_moved};
 use crate::replay::later_record;
 use crate::segment::{self, Found, HEADER_BYTES, Header, SegmentScan};
@@ -104,7 +105,8 @@ impl State {
 
     /// A message goes on at another place, if it still waits where redb says.
     pub(crate) fn relocate(&mut self, queue: QueueId, entry: Entry) {
-        if self.seen(queue, entry.sequence) == Seen::Waits {
+        let seen = self.seen(queue, entry.sequence);
+        if seen == Seen::Waits || planted::is(Bug::MovedThoughSettled) {
             self.enqueue(queue, entry);
         }
     }

@@ -13,7 +13,7 @@ enum Bug {
     Store(InStore),
 }
 
-const BUGS: [Bug; 38] = [
+const BUGS: [Bug; 40] = [
     Bug::Engine(InEngine::ConfirmBeforeSync),
     Bug::Engine(InEngine::CloseBeforeSync),
     Bug::Engine(InEngine::DeclareBeforeSync),
@@ -36,6 +36,7 @@ const BUGS: [Bug; 38] = [
     Bug::Engine(InEngine::PageInForgetsLast),
     Bug::Engine(InEngine::NewOvertakesDisk),
     Bug::Engine(InEngine::SpilledSettledAsDurable),
+    Bug::Engine(InEngine::RequeueOvertakes),
     Bug::Engine(InEngine::GetPassed),
     Bug::Engine(InEngine::PurgeLeavesRange),
     Bug::Store(InStore::SyncSkipped),
@@ -49,6 +50,7 @@ const BUGS: [Bug; 38] = [
     Bug::Store(InStore::FrozenOverlooked),
     Bug::Store(InStore::RowLosesLast),
     Bug::Store(InStore::DeletedRowsStay),
+    Bug::Store(InStore::MovedThoughSettled),
     Bug::Store(InStore::SpilledComeBack),
     Bug::Store(InStore::ReplayCountsSettled),
     Bug::Store(InStore::StandingCountedTwice),
