@@ -331,8 +331,8 @@ impl Connection {
     }
 
     /// Bytes that buffers for messages take.
-    #[cfg(test)]
-    fn held_capacity(&self) -> usize {
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn held_capacity(&self) -> usize {
         let unfinished = self.channels.iter().filter_map(|channel| match channel {
             Channel::Content(assembly) => Some(assembly.as_ref()),
             _ => None,

@@ -30,6 +30,8 @@ mod entries;
 mod error;
 #[cfg(feature = "fault")]
 pub mod fault;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod index;
 mod limits;
 mod log;
