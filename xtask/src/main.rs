@@ -1,5 +1,6 @@
 //! The project's chores, as `cargo xtask NAME`: what the CI runs, and what is run by hand.
 
+mod fuzz;
 mod run;
 mod setup;
 
@@ -17,6 +18,7 @@ cargo xtask verify [OPTIONS]   kill the broker under load (--rounds 50) and look
 cargo xtask soak [OPTIONS]     hours of mixed load with restarts (--minutes 60), checked
 cargo xtask bench              compare with RabbitMQ, then grow, and write docs/benchmarks.md
 cargo xtask bench compare|growth|document [OPTIONS]    one part of that
+cargo xtask fuzz [OPTIONS]     fuzz all targets, or the named ones (--minutes 5, --keep, --stable)
 cargo xtask help               this text
 
 `cargo xtask test` installs what is missing: Debian packages when it may (as root), and the clients
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         ["verify", options @ ..] => verify(options),
         ["soak", options @ ..] => soak(options),
         ["bench", options @ ..] => bench(options),
+        ["fuzz", words @ ..] => fuzz::fuzz(words),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

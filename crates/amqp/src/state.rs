@@ -103,6 +103,7 @@ enum Phase {
 /// [`output`](Self::output), and call [`handle_deadline`](Self::handle_deadline) at
 /// [`deadline`](Self::deadline). When [`is_finished`](Self::is_finished), write what is left in
 /// the output and close the socket.
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
 #[derive(Debug)]
 pub struct Connection {
     settings: Arc<Settings>,

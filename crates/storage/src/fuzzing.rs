@@ -40,7 +40,11 @@ pub fn rewritten(payload: &[u8]) -> Option<Vec<u8>> {
 /// if the bytes are not a row.
 #[must_use]
 pub fn repacked(first: u64, row: &[u8]) -> Option<Vec<(u64, Vec<u8>)>> {
-    rows::unpack(first, row).map(|entries| rows::pack(&entries))
+    let entries = rows::unpack(first, row)?;
+    let mut packer = rows::Packer::default();
+    let mut rows: Vec<_> = entries.iter().filter_map(|entry| packer.push(entry)).collect();
+    rows.extend(packer.finish());
+    Some(rows)
 }
 
 /// Reads the header of a segment and writes it again; None if it is not whole or another one's.

@@ -71,7 +71,7 @@ fn the_plain_fuzzer_finds_a_panic_and_repeats_it_from_its_seed() {
     fn run(data: &[u8]) {
         assert!(!data.starts_with(b"ab"), "it starts with ab");
     }
-    let target = Target { name: "planted", run, bytes_max: 8 };
+    let target = Target { name: "planted", run };
     let fuzz = || mutate::run(&target, &[b"a?".to_vec()], 1, Duration::from_secs(60));
     let (input, words) = fuzz().crash.unwrap();
     assert!(input.starts_with(b"ab") && words.contains("it starts with ab"));

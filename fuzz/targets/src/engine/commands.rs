@@ -57,7 +57,7 @@ fn publishes(session: SessionId, bytes: &mut Unstructured<'_>) -> Result<Publish
             properties = properties.set(Property::Headers, table::encode(&arguments(bytes)?));
         }
         let body = match flags >> 3 & 15 {
-            0 => vec![b'.'; LARGE_BODY_BYTES],
+            0 if bytes.ratio(1, 16)? => vec![b'.'; LARGE_BODY_BYTES],
             length => vec![b'.'; usize::from(length) * 10],
         };
         let exchange = if flags & 8 == 8 { "" } else { bytes.choose(&EXCHANGES)? };
