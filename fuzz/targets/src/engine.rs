@@ -143,7 +143,7 @@ impl World {
             Command::Loaded { load, through, .. } => format!("loaded {load:?} through {through}"),
             command => format!("{command:?}"),
         };
-        if let Command::OpenSession(session) = &command {
+        if let Command::CloseSession { session, .. } = &command {
             self.forget(*session);
         }
         let mut effects = Effects::default();

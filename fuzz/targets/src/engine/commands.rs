@@ -169,10 +169,9 @@ fn consuming(bytes: &mut Unstructured<'_>) -> Result<Request> {
             arguments: FieldTable::default(),
         }),
         4 => Request::Cancel { consumer_tag: name(&TAGS, bytes)?, no_wait: bytes.arbitrary()? },
-        5 => Request::Qos {
-            prefetch_count: bytes.int_in_range(0..=4)?,
-            global: bytes.arbitrary()?,
-        },
+        5 => {
+            Request::Qos { prefetch_count: bytes.int_in_range(0..=4)?, global: bytes.arbitrary()? }
+        }
         6..=7 => Request::Get { queue: name(&QUEUES, bytes)?, no_ack: bytes.arbitrary()? },
         8..=9 => Request::Nack {
             delivery_tag: tag(bytes)?,
