@@ -11,6 +11,8 @@ mod backlog;
 mod command;
 mod effect;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod limits;
 mod message;
 #[cfg(feature = "planted")]
