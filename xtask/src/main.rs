@@ -1,5 +1,6 @@
 //! The project's chores, as `cargo xtask NAME`: what the CI runs, and what is run by hand.
 
+mod fuzz;
 mod run;
 mod setup;
 
@@ -19,6 +20,7 @@ cargo xtask simulate [OPTIONS] runs of the simulation: --seeds N, --from S, --mi
 cargo xtask soak [OPTIONS]     hours of mixed load with restarts (--minutes 60), checked
 cargo xtask bench              compare with RabbitMQ, then grow, and write docs/benchmarks.md
 cargo xtask bench compare|growth|document [OPTIONS]    one part of that
+cargo xtask fuzz [OPTIONS]     fuzz all targets, or the named ones (--minutes 5, --keep, --stable)
 cargo xtask help               this text
 
 `cargo xtask test` installs what is missing: Debian packages when it may (as root), and the clients
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         ["verify", options @ ..] => verify(options),
         ["soak", options @ ..] => soak(options),
         ["bench", options @ ..] => bench(options),
+        ["fuzz", words @ ..] => fuzz::fuzz(words),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

@@ -17,6 +17,8 @@ mod deliver;
 mod error;
 mod event;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod limits;
 mod method;
 pub mod properties;

@@ -103,6 +103,7 @@ enum Phase {
 /// [`output`](Self::output), and call [`handle_deadline`](Self::handle_deadline) at
 /// [`deadline`](Self::deadline). When [`is_finished`](Self::is_finished), write what is left in
 /// the output and close the socket.
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
 #[derive(Debug)]
 pub struct Connection {
     settings: Arc<Settings>,
@@ -331,8 +332,8 @@ impl Connection {
     }
 
     /// Bytes that buffers for messages take.
-    #[cfg(test)]
-    fn held_capacity(&self) -> usize {
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn held_capacity(&self) -> usize {
         let unfinished = self.channels.iter().filter_map(|channel| match channel {
             Channel::Content(assembly) => Some(assembly.as_ref()),
             _ => None,

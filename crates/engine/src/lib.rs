@@ -11,6 +11,8 @@ mod backlog;
 mod command;
 mod effect;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod held;
 pub mod limits;
 mod message;

@@ -169,7 +169,8 @@ impl VirtualHost {
         let first = effects.events.len();
         match command {
             Command::OpenSession(session) => {
-                self.sessions.insert(session, Session::default());
+                // One that is open keeps what it has, or its consumers would be nobody's.
+                self.sessions.entry(session).or_default();
             }
             Command::CloseSession { session, reply } => self.close_session(session, reply, effects),
             Command::Publish(batch) => self.publish(batch, effects),

@@ -5,7 +5,7 @@
 //! its name, a byte for the kind of value, and the value.
 
 use amq_protocol::types::{DecimalValue, FieldArray};
-use warren_amqp::{FieldTable, FieldValue};
+use warren_amqp::{FieldTable, FieldValue, ShortString};
 
 use crate::bytes::{Cursor, put_bytes, put_number, put_signed};
 use crate::limits::ARGUMENTS_DEPTH_MAX;
@@ -84,8 +84,8 @@ fn table_at(cursor: &mut Cursor<'_>, depth: usize) -> Option<FieldTable> {
     let depth = depth.checked_sub(1)?;
     let mut table = FieldTable::default();
     for _ in 0..count(cursor)? {
-        let name = cursor.string()?;
-        table.insert(name.into(), value_at(cursor, depth)?);
+        let name = short_string(cursor)?;
+        table.insert(name, value_at(cursor, depth)?);
     }
     Some(table)
 }
@@ -106,7 +106,7 @@ fn value_at(cursor: &mut Cursor<'_>, depth: usize) -> Option<FieldValue> {
             let scale = cursor.byte()?;
             FieldValue::DecimalValue(DecimalValue { scale, value: cursor.number_u32()? })
         }
-        12 => FieldValue::ShortString(cursor.string()?.into()),
+        12 => FieldValue::ShortString(short_string(cursor)?),
         13 => FieldValue::LongString(cursor.bytes()?.to_vec().into()),
         14 => FieldValue::FieldArray(array_at(cursor, depth)?),
         15 => FieldValue::Timestamp(cursor.number()?),
@@ -124,6 +124,11 @@ fn array_at(cursor: &mut Cursor<'_>, depth: usize) -> Option<FieldArray> {
         values.push(value_at(cursor, depth)?);
     }
     Some(values.into())
+}
+
+/// A text of at most 255 bytes; a longer one was never written.
+fn short_string(cursor: &mut Cursor<'_>) -> Option<ShortString> {
+    ShortString::try_new(cursor.string()?).ok()
 }
 
 /// A count of things that take at least one byte each.
@@ -202,5 +207,18 @@ mod tests {
         }
         out.push(0);
         assert_eq!(table(&mut Cursor::new(&out)), None);
+    }
+
+    #[test]
+    fn a_name_or_short_text_that_is_too_long_is_refused() {
+        let long = "x".repeat(256);
+        let mut with_name = vec![1];
+        put_bytes(&mut with_name, long.as_bytes());
+        with_name.push(18);
+        let mut with_value = vec![1, 1, b'x', 12];
+        put_bytes(&mut with_value, long.as_bytes());
+        for bytes in [with_name, with_value] {
+            assert_eq!(table(&mut Cursor::new(&bytes)), None);
+        }
     }
 }

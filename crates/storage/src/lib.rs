@@ -32,6 +32,8 @@ mod error;
 #[cfg(feature = "fault")]
 pub mod fault;
 mod flip;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod index;
 mod limits;
 mod log;

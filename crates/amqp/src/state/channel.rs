@@ -24,6 +24,7 @@ use crate::frame::{self, Frame};
 use crate::{Event, Method, ReplyCode, method, publish};
 
 /// One channel.
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
 #[derive(Debug, Default)]
 pub(super) enum Channel {
     #[default]

@@ -10,6 +10,7 @@ use super::channel::Channel;
 use crate::limits;
 
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
 pub(super) struct Channels {
     /// Indexed by number; it grows with the highest one that was opened.
     low: Vec<Channel>,
@@ -54,13 +55,14 @@ impl Channels {
         before
     }
 
+    /// All of them, whatever their state.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Channel> {
+        self.low.iter().chain(self.high.values())
+    }
+
     /// How many are open, or closed by one side only.
     pub(super) fn used(&self) -> usize {
         self.used
-    }
-
-    #[cfg(test)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Channel> {
-        self.low.iter().chain(self.high.values())
     }
 }

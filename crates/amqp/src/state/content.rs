@@ -8,6 +8,7 @@ use crate::publish::{Header, Method, PUBLISH};
 use crate::{Event, Publish, ReplyCode, limits, properties};
 
 /// A message of which not everything has come.
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     exchange: String,

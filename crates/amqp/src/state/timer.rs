@@ -15,6 +15,7 @@ pub enum Timeout {
 }
 
 /// Times of one connection, in milliseconds.
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
 #[derive(Debug)]
 pub(super) struct Timer {
     /// When the connection must be open.

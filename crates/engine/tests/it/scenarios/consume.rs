@@ -1,6 +1,9 @@
 //! Consumers: rounds, prefetch, outboxes.
 
+use warren_engine::{Command, SessionId};
+
 use crate::scenario::scenario;
+use crate::world::World;
 
 #[test]
 fn a_consumer_gets_what_waits_and_what_comes() {
@@ -457,4 +460,14 @@ fn a_channel_on_which_a_message_is_refused_ends_with_the_reason() {
           > s1.1 get-ok 1 1 again, 0 left
         ",
     );
+}
+
+#[test]
+fn a_session_that_is_opened_again_keeps_its_consumers() {
+    let mut world = World::new();
+    world.run("declare queue q");
+    world.run("consume q c");
+    let again = world.apply(Command::OpenSession(SessionId(1)), "open s1 again");
+    assert!(again.is_empty());
+    assert_eq!(world.run("publish '' q 1"), ["s1.1 deliver c 1 1"]);
 }
