@@ -114,6 +114,10 @@ impl Error {
             redb::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Self::damaged(path, format!("cannot {operation} it: it is cut off"))
             }
+            // Its first bytes are not those of a database.
+            redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Self::damaged(path, format!("cannot {operation} it: {error}"))
+            }
             redb::Error::Io(error) => Self::io(operation, path, &error),
             redb::Error::Corrupted(message) => {
                 Self::damaged(path, format!("cannot {operation} it: {message}"))

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::channel::Channel;
 use crate::limits;
 
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     /// Indexed by number; it grows with the highest one that was opened.
@@ -59,7 +60,7 @@ impl Channels {
         self.used
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Channel> {
         self.low.iter().chain(self.high.values())
     }
