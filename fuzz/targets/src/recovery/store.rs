@@ -32,7 +32,6 @@ pub(super) fn options() -> Options {
         cache_bytes: 1 << 20,
         checkpoint_bytes: 1 << 20,
         log_key: LOG_KEY,
-        ..Options::default()
     }
 }
 
