@@ -131,6 +131,10 @@ fn build_libfuzzer() -> Result<Fuzzer, Failure> {
     if !version.status().is_ok_and(|status| status.success()) {
         Step::new("cargo-fuzz").run(cargo(&["install", "cargo-fuzz", "--locked"]))?;
     }
+    // The same versions are fuzzed that are shipped; cargo adds what libFuzzer needs.
+    let lock = workspace().join("Cargo.lock");
+    fs::copy(&lock, workspace().join("fuzz/Cargo.lock"))
+        .map_err(|error| Failure(format!("{}: {error}", lock.display())))?;
     let triple = host()?;
     let folder = target_dir().join("libfuzzer");
     // Nothing of ours is unsafe, so that no sanitizer is wanted; assertions are switched on in
@@ -211,7 +215,8 @@ impl Fuzzer {
         Ok(outcome(&String::from_utf8_lossy(&text), !status.success()))
     }
 
-    /// Makes the kept inputs the fewest that reach what the kept and the new ones reach.
+    /// Makes the kept inputs few that reach all code which the kept and the new ones reach; how
+    /// often they reach it does not count.
     fn keep(&self, target: &str) -> Result<(), Failure> {
         let Self::LibFuzzer { folder } = self else { return Ok(()) };
         let failed = |error| Failure(format!("cannot keep the inputs of {target}: {error}"));
@@ -219,7 +224,9 @@ impl Fuzzer {
         let _ = fs::remove_dir_all(&fewest);
         make(&fewest)?;
         let mut merge = Command::new(folder.join(target));
-        merge.arg("-merge=1").arg(format!("-max_len={INPUT_BYTES_MAX}"));
+        merge
+            .args(["-set_cover_merge=1", "-use_counters=0"])
+            .arg(format!("-max_len={INPUT_BYTES_MAX}"));
         merge.args([&fewest, &corpus(target), &Self::work(target)]);
         let quiet = merge.stdout(Stdio::null()).stderr(Stdio::null());
         if !quiet.status().map_err(failed)?.success() {

@@ -120,6 +120,7 @@ impl Error {
             redb::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Self::damaged(path, format!("cannot {operation} it: it is cut off"))
             }
+            // Its first bytes are not those of a database.
             redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Self::damaged(path, format!("cannot {operation} it: {error}"))
             }

@@ -24,7 +24,7 @@ mod seal;
 mod upgrade;
 mod walk;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 
 use redb::{
@@ -312,12 +312,15 @@ impl Index {
 
 impl Drop for Index {
     fn drop(&mut self) {
-        // Closing reads pages too, and one of them may be damaged.
+        // When it is closed, redb saves what it wants to find at the next start. Over damaged pages
+        // it can panic there twice at once, which aborts the process. Dropped by a panic it saves
+        // nothing, and nothing is lost: all commits were durable and good for a quick repair, and
+        // the next start is the one after a crash.
         let database = self.database.take();
-        let _ = guarded(|| {
-            drop(database);
-            Ok(())
-        });
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            let _dropped_here = database;
+            resume_unwind(Box::new(()))
+        }));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Disks that fail, are full, or give back other bytes than were written.
 
 use warren_engine::{Load, QueueId, Sequence, Write};
-use warren_storage::fault::{Operation, SimulatedDisk};
+use warren_storage::fault::{Operation, SimulatedDisk, Survival};
 use warren_storage::{Error, Opened, open};
 
 use crate::harness::{self, options};
@@ -216,4 +216,35 @@ fn bad_options_are_refused() {
             .expect_err("a bad size");
         assert!(matches!(error, Error::BadOption { name: "segment_bytes", .. }), "{error}");
     }
+}
+
+#[test]
+fn whatever_page_of_the_database_is_damaged_the_store_opens_and_closes_or_says_why_not() {
+    let disk = SimulatedDisk::new();
+    let mut opened = store_with(&disk, 3);
+    let delta = opened.log.begin_checkpoint().expect("no fault").expect("a delta");
+    let outcome = opened.checkpointer.run(&delta).expect("no fault");
+    opened.log.finish_checkpoint(outcome).expect("no fault");
+    drop(opened);
+    let pages = disk.content("warren.redb").len() / 4096;
+    for page in 0..pages {
+        for pattern in [0, 5, 0x3b, 0xff] {
+            let disk = disk.after_power_cut(Survival::Everything, 0);
+            disk.damage("warren.redb", page * 4096 + 4, &[pattern; 4000]);
+            match harness::open(&disk) {
+                // Closing it reads pages that opening it did not.
+                Ok(opened) => drop(opened),
+                Err(error) => assert!(error.to_string().contains("warren.redb"), "{error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_database_that_does_not_begin_like_one_is_damaged() {
+    let disk = SimulatedDisk::new();
+    drop(store_with(&disk, 1));
+    disk.damage("warren.redb", 3, b"X");
+    let error = harness::open(&disk).expect_err("it is no database");
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
 }

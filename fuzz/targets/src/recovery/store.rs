@@ -14,6 +14,12 @@ use warren_storage::{Opened, Options, open_on};
 
 const HOST: VirtualHostId = VirtualHostId(1);
 pub(super) const LOG_KEY: u64 = 0x5eed;
+/// A number that does not stand in redb's own pages by chance.
+const FIRST_QUEUE: u32 = 0x5e_ed01;
+/// The first byte of a page of redb that holds values and no numbers of other pages.
+const LEAF: u8 = 1;
+/// A page of redb.
+pub(super) const PAGE_BYTES: usize = 4096;
 /// Messages of the store. They fill two segments.
 const MESSAGES: u64 = 24;
 
@@ -51,7 +57,8 @@ pub(super) struct Store {
     /// Every message at every place that was given, also those that were settled.
     written: BTreeMap<(QueueId, Sequence), Vec<u8>>,
     waiting: BTreeMap<QueueId, Vec<Waiting>>,
-    used: BTreeMap<String, usize>,
+    /// For each file the bytes that are worth changing.
+    places: BTreeMap<String, Vec<usize>>,
 }
 
 /// The store, with a checkpoint in its middle or without one.
@@ -89,9 +96,10 @@ impl Store {
         self.segments.last().cloned().unwrap_or_default()
     }
 
-    /// Bytes of a file up to the last one that is not zero.
-    pub(super) fn used(&self, name: &str) -> usize {
-        self.used.get(name).copied().unwrap_or_default()
+    /// Where it is worth to change a file: a segment up to its last byte that is not zero, and in
+    /// the database what holds our tables.
+    pub(super) fn places(&self, name: &str) -> &[usize] {
+        self.places.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(super) fn queues(&self) -> impl Iterator<Item = QueueId> {
@@ -106,11 +114,6 @@ impl Store {
     pub(super) fn message(&self, queue: QueueId, place: Sequence) -> Option<&[u8]> {
         self.written.get(&(queue, place)).map(Vec::as_slice)
     }
-
-    /// True if any place was given to these bytes.
-    pub(super) fn has_written(&self, encoded: &[u8]) -> bool {
-        self.written.values().any(|written| written == encoded)
-    }
 }
 
 struct Writer {
@@ -122,7 +125,7 @@ struct Writer {
 }
 
 fn queue(number: u64) -> QueueId {
-    QueueId::new(HOST, number as u32 + 1)
+    QueueId::new(HOST, FIRST_QUEUE + number as u32)
 }
 
 impl Writer {
@@ -208,17 +211,20 @@ impl Writer {
         drop(opened);
         let (segments, databases): (Vec<_>, Vec<_>) =
             disk.names().into_iter().partition(|name| name.ends_with(".seg"));
-        let databases = databases.into_iter().filter(|name| name.ends_with(".redb")).collect();
-        let used = |name: &String| {
+        let databases = databases.into_iter().filter(|name| is_database(name)).collect();
+        let names = disk.names();
+        let names = names.iter().filter(|name| segments.contains(name) || is_database(name));
+        let places = names.map(|name| {
             let content = disk.content(name);
-            let last = content.iter().rposition(|byte| *byte != 0);
-            (name.clone(), last.map_or(0, |last| last + 1))
-        };
-        let used: BTreeMap<_, _> = disk.names().iter().map(used).collect();
+            let places = if is_database(name) { ours(&content) } else { up_to_zeros(&content) };
+            (name.clone(), places)
+        });
+        let places: BTreeMap<String, Vec<usize>> = places.collect();
         let last_name = segments.last().cloned().unwrap_or_default();
+        let last = places.get(&last_name).and_then(|places| places.last());
         let digits: String = last_name.chars().filter(char::is_ascii_digit).collect();
         Store {
-            end: used.get(&last_name).copied().unwrap_or_default().next_multiple_of(8),
+            end: last.map_or(0, |last| last + 1).next_multiple_of(8),
             last_segment: digits.parse().expect("a number in the name"),
             disk,
             segments,
@@ -226,7 +232,36 @@ impl Writer {
             records,
             written,
             waiting,
-            used,
+            places,
         }
     }
+}
+
+fn is_database(name: &str) -> bool {
+    name.ends_with(".redb")
+}
+
+/// All bytes up to the last one that is not zero.
+fn up_to_zeros(content: &[u8]) -> Vec<usize> {
+    let last = content.iter().rposition(|byte| *byte != 0);
+    (0..last.map_or(0, |last| last + 1)).collect()
+}
+
+/// What is not zero in the database's pages that hold our values, known by what is in them. Pages
+/// with redb's own bookkeeping are left alone: when it commits over damaged ones it can panic in
+/// the middle of a panic, which aborts the process and cannot be caught, or ask for gigabytes.
+fn ours(content: &[u8]) -> Vec<usize> {
+    let ids = (0..2).map(|number| queue(number).0.to_le_bytes().to_vec());
+    let texts =
+        ["queue-", "k.#", "topic", "format", "covered"].map(|text| text.as_bytes().to_vec());
+    let known: Vec<Vec<u8>> = ids.chain(texts).collect();
+    let mut places = vec![];
+    for (start, page) in (0..).step_by(PAGE_BYTES).zip(content.chunks(PAGE_BYTES)) {
+        let holds = |text: &Vec<u8>| page.windows(text.len()).any(|bytes| bytes == text);
+        if page.first() == Some(&LEAF) && known.iter().any(holds) {
+            let used = page.iter().enumerate().filter(|(_, byte)| **byte != 0);
+            places.extend(used.map(|(at, _)| start + at));
+        }
+    }
+    places
 }
