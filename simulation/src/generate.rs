@@ -200,7 +200,7 @@ impl Asking<'_> {
     }
 
     fn request(&mut self, wish: Wish, channel: &mut ClientChannel) -> Option<Request> {
-        let no_wait = false;
+        let no_wait = self.random.percent(15);
         let (name, request) = match wish {
             Wish::CloseChannel => {
                 channel.closing = true;
@@ -258,7 +258,9 @@ impl Asking<'_> {
             | Wish::Acknowledge
             | Wish::WrongTag => return None,
         };
-        channel.awaited.push_back(name);
+        if wants_reply(&request) {
+            channel.awaited.push_back(name);
+        }
         Some(request)
     }
 
@@ -341,5 +343,26 @@ impl Asking<'_> {
             no_wait: false,
             arguments: Default::default(),
         })
+    }
+}
+
+/// The client waits for a reply. Those of consuming and cancelling come in any case.
+pub(crate) fn wants_reply(request: &Request) -> bool {
+    match request {
+        Request::ExchangeDelete { no_wait, .. }
+        | Request::QueueDelete { no_wait, .. }
+        | Request::QueuePurge { no_wait, .. }
+        | Request::Bind { no_wait, .. }
+        | Request::Unbind { no_wait, .. }
+        | Request::Recover { no_wait, .. }
+        | Request::ConfirmSelect { no_wait } => !no_wait,
+        Request::ExchangeDeclare { declaration, .. }
+        | Request::QueueDeclare { declaration, .. } => !declaration.no_wait,
+        Request::ChannelOpen | Request::ChannelFail(_) | Request::Nack { .. } => false,
+        Request::ChannelClose
+        | Request::Qos { .. }
+        | Request::Consume(_)
+        | Request::Cancel { .. }
+        | Request::Get { .. } => true,
     }
 }

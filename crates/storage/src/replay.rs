@@ -109,6 +109,9 @@ impl<'a> Replay<'a> {
             active = self.segment(*number, from, is_last)?;
             each(self.state)?;
         }
+        if !self.report.damaged.is_empty() {
+            self.delete_replaced();
+        }
         Ok(End { active, record: self.next_record - 1 })
     }
 
@@ -269,6 +272,16 @@ impl<'a> Replay<'a> {
             let write = Write::QueueDeclared((adopting.record)(queue));
             self.topology.apply(&write);
             self.state.change_topology(write);
+        }
+    }
+
+    /// Deletes queues whose name a newer one has: where records are missing, that of the deletion
+    /// may be among them. Nobody waits for it if the queue went by itself.
+    fn delete_replaced(&mut self) {
+        for queue in self.topology.replaced_queues() {
+            let deleted = Write::QueueDeleted(queue);
+            self.topology.apply(&deleted);
+            self.state.change_topology(deleted);
         }
     }
 

@@ -27,6 +27,17 @@ pub(crate) struct Topology {
 }
 
 impl Topology {
+    /// Queues whose name a newer one has.
+    pub(crate) fn replaced_queues(&self) -> Vec<QueueId> {
+        let mut replaced = Vec::new();
+        let mut newest = BTreeMap::new();
+        for (id, record) in &self.queues {
+            // Numbers rise, so the newer one comes later.
+            replaced.extend(newest.insert((id.virtual_host(), &record.name), *id));
+        }
+        replaced
+    }
+
     /// Applies a write; those of messages change nothing here.
     pub(crate) fn apply(&mut self, write: &Write) {
         match write {

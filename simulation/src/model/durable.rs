@@ -63,6 +63,8 @@ impl Durable {
             }
             Change::QueueDeclared { queue, name, auto_delete } => {
                 let (name, auto_delete) = (name.clone(), *auto_delete);
+                // The record of its deletion may be lost, that of the new one there.
+                self.queues.retain(|_, other| other.name != name);
                 self.queues
                     .insert(*queue, DurableQueue { name, auto_delete, ..Default::default() });
             }

@@ -13,6 +13,7 @@ use super::{
     Topology,
 };
 use crate::Violation;
+use crate::generate::wants_reply;
 use crate::messages::id_of;
 
 impl Model {
@@ -206,7 +207,9 @@ impl Model {
         }
         let told = self.counts(at, request);
         let promise = self.carry_out(at, request)?;
-        self.expected.entry(at).or_default().push_back(Expected { promise, told });
+        if wants_reply(request) {
+            self.expected.entry(at).or_default().push_back(Expected { promise, told });
+        }
         Ok(())
     }
 

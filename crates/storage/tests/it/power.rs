@@ -1,10 +1,10 @@
 //! Power is cut at every operation of the disk, and again while the store recovers or goes on.
 
-use warren_engine::QueueId;
+use warren_engine::{QueueId, QueueRecord, Write};
 use warren_storage::fault::{Operation, SimulatedDisk, Survival};
 
 use crate::harness::{History, drive, open};
-use crate::model::{Generator, HOST, Model, Random, declared, enqueued};
+use crate::model::{Generator, HOST, Model, Random, declared, enqueued, queue_record};
 
 const STEPS: usize = 110;
 
@@ -136,4 +136,41 @@ fn what_a_killed_process_left_unsynced_is_durable_once_it_was_recovered() {
     model.compare(&opened.recovered).expect("the message is there");
     let opened = open(&disk.after_power_cut(Survival::Nothing, 0)).expect("the store opens");
     model.compare(&opened.recovered).expect("the message is still there");
+}
+
+/// The deletion of a queue may be lost although a later record is there: nobody waits for that of
+/// an auto-delete queue.
+#[test]
+fn a_queue_that_was_declared_again_is_there_once_if_the_deletion_is_lost() {
+    let again = QueueRecord { name: queue_record(1).name, ..queue_record(2) };
+    let mut lost = 0;
+    for seed in 0..40 {
+        let disk = SimulatedDisk::new();
+        let mut opened = open(&disk).expect("the store opens");
+        let writes = [
+            vec![declared(1), enqueued(b"old", &[(queue_record(1).id, 1)])],
+            vec![Write::QueueDeleted(queue_record(1).id)],
+            vec![Write::QueueDeclared(again.clone()), enqueued(b"new", &[(again.id, 1)])],
+        ];
+        for (at, writes) in writes.iter().enumerate() {
+            opened.log.append(writes).expect("no fault");
+            opened.log.flush(at == 0).expect("no fault");
+        }
+        let disk = disk.after_power_cut(Survival::Torn, seed);
+        let opened = open(&disk).expect("the store opens");
+        lost += usize::from(!opened.report.damaged.is_empty());
+        drop(opened);
+        for _ in 0..2 {
+            // Also when a checkpoint has taken it into the database.
+            let mut opened = open(&disk).expect("the store opens");
+            let found: Vec<QueueId> =
+                opened.recovered.queues.iter().map(|queue| queue.record.id).collect();
+            assert!(found.len() <= 1, "seed {seed}: {found:?}");
+            if let Some(delta) = opened.log.begin_checkpoint().expect("no fault") {
+                let outcome = opened.checkpointer.run(&delta).expect("no fault");
+                opened.log.finish_checkpoint(outcome).expect("no fault");
+            }
+        }
+    }
+    assert!(lost > 0, "some deletions are lost");
 }
