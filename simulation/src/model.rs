@@ -60,6 +60,8 @@ struct Queue {
     auto_delete: bool,
     declared_op: u64,
     last_place: Place,
+    /// The highest place of a durable message that was delivered.
+    delivered_through: Place,
     copies: BTreeMap<Place, Copy>,
     ready: BTreeSet<Place>,
     consumers: BTreeSet<(At, u32)>,

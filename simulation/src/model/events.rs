@@ -145,7 +145,9 @@ impl Model {
         channel.hold(*tag, delivery);
         if let Some(copy) = queue.copies.get_mut(&place) {
             copy.holder = Some(*at);
-            if copy.durable {
+            if copy.durable && place > queue.delivered_through {
+                // Once: if that record is lost, later ones do not repeat it.
+                queue.delivered_through = place;
                 self.change(Change::Delivered(out.queue, place));
             }
         }

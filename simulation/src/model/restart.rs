@@ -96,6 +96,7 @@ impl Model {
                 name: found.name.clone(),
                 durable: true,
                 auto_delete: found.auto_delete,
+                delivered_through: found.delivered_through,
                 last_place: before.max(last).max(found.delivered_through),
                 ready: copies.keys().copied().collect(),
                 copies,
