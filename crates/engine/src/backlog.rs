@@ -100,6 +100,8 @@ pub(crate) struct Backlog {
     redelivered_through: Sequence,
     /// An answer from disk is on its way.
     loading: bool,
+    /// What it brings was purged meanwhile. What came since may not be among it, and is not lost.
+    is_purged: bool,
 }
 
 /// The answer to a [`Load`].
@@ -272,35 +274,46 @@ impl Backlog {
     /// What is to be read from disk so that the next messages are there when they are wanted:
     /// contents that the head is without, or what follows the head when little is left of it.
     /// Nothing while an answer is on its way.
-    pub(crate) fn load(&mut self, queue: QueueId) -> Option<Load> {
+    ///
+    /// `share` is how many bytes the queue may have in memory. A load brings about that at most, but
+    /// always a message.
+    pub(crate) fn load(&mut self, queue: QueueId, share: usize) -> Option<Load> {
         if self.loading {
             return None;
         }
-        let messages_max = limits::LOAD_MESSAGES as u32;
-        let without = self.head.iter().take(limits::LOAD_MESSAGES);
+        let fits = |bytes: u64, messages: u64| {
+            let one = bytes / messages.max(1) + limits::ENTRY_BYTES as u64;
+            let most = limits::LOAD_MESSAGES as u64;
+            (share as u64 / one).clamp(1, most) as usize
+        };
+        let in_head = fits(self.head_bytes, self.head.len() as u64);
+        let without = self.head.iter().take(in_head);
         let without = without.take_while(|entry| entry.message.is_none()).last();
-        let (first, last) = match (self.head.front(), without) {
-            (Some(first), Some(last)) => (first.sequence, last.sequence),
+        let (first, last, messages_max) = match (self.head.front(), without) {
+            (Some(first), Some(last)) => (first.sequence, last.sequence, limits::LOAD_MESSAGES),
             _ => {
-                let is_low = self.head.len() < limits::LOAD_AHEAD_MESSAGES
-                    && self.resident_bytes < limits::LOAD_AHEAD_BYTES;
+                let low = limits::LOAD_AHEAD_BYTES.min(share / 2).max(1);
+                let is_low =
+                    self.head.len() < limits::LOAD_AHEAD_MESSAGES && self.resident_bytes < low;
                 let on_disk = self.on_disk.filter(|_| is_low)?;
-                (on_disk.first, on_disk.last)
+                (on_disk.first, on_disk.last, fits(on_disk.body_bytes, on_disk.messages))
             }
         };
         self.loading = true;
-        Some(Load { queue, first, last, messages_max })
+        Some(Load { queue, first, last, messages_max: messages_max as u32 })
     }
 
     /// Takes an answer from disk; `durable` is whether the queue is.
     pub(crate) fn loaded(&mut self, mut answer: Answer, durable: bool) -> Missing {
         self.loading = false;
+        if std::mem::take(&mut self.is_purged) {
+            return Missing::default();
+        }
         answer.through = answer.through.min(answer.load.last);
         match self.on_disk {
             Some(on_disk) if on_disk.first == answer.load.first => {
                 self.page_in(on_disk, answer, durable)
             }
-            // A purge may have taken what was asked for: then nothing is left to be filled.
             _ => Missing { lost: self.fill_in(answer), unknown: 0 },
         }
     }
@@ -395,6 +408,7 @@ impl Backlog {
     pub(crate) fn purge(&mut self) -> Purged {
         self.head_bytes = 0;
         self.resident_bytes = 0;
+        self.is_purged = self.loading;
         Purged { head: std::mem::take(&mut self.head), on_disk: self.on_disk.take() }
     }
 
@@ -496,20 +510,20 @@ mod tests {
         for sequence in 1..=10_000 {
             backlog.push(sequence, &message(), true, 3_000 * one);
         }
-        assert!(backlog.load(id).is_none(), "there is enough in memory");
+        assert!(backlog.load(id, usize::MAX).is_none(), "there is enough in memory");
         while backlog.head.len() >= limits::LOAD_AHEAD_MESSAGES {
             backlog.pop_for_good().unwrap();
         }
-        let load = backlog.load(id).unwrap();
+        let load = backlog.load(id, usize::MAX).unwrap();
         assert_eq!((load.first, load.last), (3_001, 10_000));
-        assert!(backlog.load(id).is_none(), "an answer is on its way");
+        assert!(backlog.load(id, usize::MAX).is_none(), "an answer is on its way");
     }
 
     #[test]
     fn messages_of_which_the_disk_knows_nothing_are_counted_when_the_range_ends() {
         let waiting = Waiting { first: 5, last: 9, messages: 4, body_bytes: 16 };
         let mut backlog = Backlog::recovered(waiting, 5);
-        let load = backlog.load(QueueId(1)).unwrap();
+        let load = backlog.load(QueueId(1), usize::MAX).unwrap();
         let messages = vec![(5, message()), (9, message())];
         let answer = Answer { load, through: 9, messages, damaged: vec![(7, 4)] };
         let missing = backlog.loaded(answer, true);
@@ -518,5 +532,32 @@ mod tests {
         let redelivered: Vec<_> = backlog.head.iter().map(|entry| entry.redelivered).collect();
         assert_eq!(redelivered, [true, false]);
         backlog.check().unwrap();
+    }
+
+    #[test]
+    fn an_answer_to_what_was_purged_takes_nothing_that_came_since() {
+        let waiting = Waiting { first: 1, last: 3, messages: 3, body_bytes: 12 };
+        let mut backlog = Backlog::recovered(waiting, 0);
+        let load = backlog.load(QueueId(1), usize::MAX).unwrap();
+        backlog.purge();
+        // A message with a place among those comes back, and its content is on disk by now.
+        let mut entry = Entry::new(2, message(), Kept::Spilled, None);
+        entry.message = None;
+        backlog.requeue(vec![entry], usize::MAX);
+        assert!(backlog.load(QueueId(1), usize::MAX).is_none(), "an answer is on its way");
+        let answer = Answer { load, through: 3, messages: vec![], damaged: vec![] };
+        let missing = backlog.loaded(answer, true);
+        assert_eq!((missing.lost, missing.unknown), (vec![], 0));
+        assert_eq!(backlog.load(QueueId(1), usize::MAX).unwrap().first, 2, "it is asked for anew");
+    }
+
+    #[test]
+    fn a_load_brings_about_as_much_as_the_share_allows() {
+        let waiting = Waiting { first: 1, last: 1_000, messages: 1_000, body_bytes: 10_000_000 };
+        let mut backlog = Backlog::recovered(waiting, 0);
+        let load = backlog.load(QueueId(1), 200_000).unwrap();
+        assert!((15..=20).contains(&load.messages_max), "{load:?}");
+        let mut backlog = Backlog::recovered(waiting, 0);
+        assert_eq!(backlog.load(QueueId(1), 0).unwrap().messages_max, 1);
     }
 }

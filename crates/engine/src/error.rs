@@ -165,6 +165,12 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// More requests of `basic.get` wait than [`crate::limits::WAITING_GETS`].
+    #[error("reached maximum ({limit}) of basic.get requests that wait for an answer")]
+    TooManyGets {
+        /// The limit.
+        limit: usize,
+    },
     /// More consumers on one channel than [`crate::limits::CONSUMERS_PER_CHANNEL`].
     #[error("reached maximum ({limit}) of consumers per channel")]
     TooManyConsumers {

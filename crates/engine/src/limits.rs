@@ -51,6 +51,10 @@ pub const HEAD_KEPT: usize = 8 * 1024;
 /// client that makes up keys must not fill the broker's memory.
 pub const CACHED_ROUTES_PER_EXCHANGE: usize = 16 * 1024;
 
+/// Requests of `basic.get` that a session may have waiting for their answers, because a message has
+/// to come from disk or the client does not read. A client that asks for more has lost count.
+pub const WAITING_GETS: usize = 16 * 1024;
+
 /// Bytes of answers that a channel may have waiting behind a `basic.get` whose message is not there
 /// yet. A client that asks for more without waiting has lost count.
 pub const HELD_BYTES: usize = OUTBOX_BYTES;

@@ -282,8 +282,6 @@ impl Committer {
         }
     }
 
-    /// A part of a sparse segment goes on in the active one. The next checkpoint syncs it and lets
-    /// the old segment go.
     /// Writes messages of sparse segments anew. They may as well stay where they are: what finds
     /// no room, or comes while others wait for room, is looked for again later.
     fn move_messages(&mut self, moves: Moves) {

@@ -24,7 +24,7 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         | Error::MessageRefused { .. }
         | Error::UnknownDeliveryTag { .. } => ReplyCode::PreconditionFailed,
         Error::ConsumerTagInUse { .. } | Error::TooManyConsumers { .. } => ReplyCode::NotAllowed,
-        Error::TooMuchBehindGet { .. } => ReplyCode::ResourceError,
+        Error::TooMuchBehindGet { .. } | Error::TooManyGets { .. } => ReplyCode::ResourceError,
         Error::NotImplemented { .. } => ReplyCode::NotImplemented,
     }
 }

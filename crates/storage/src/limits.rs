@@ -122,6 +122,10 @@ pub(crate) const LAYER_ENTRIES_MAX: usize = 200_000;
 /// which are walked under the lock that the committer needs.
 pub(crate) const LOAD_WINDOW_ENTRIES: usize = 4_096;
 
+/// Messages that are read back are laid into allocations of this many bytes; a larger message has
+/// its own. The allocation stays as long as any of them.
+pub(crate) const LOAD_BATCH_BYTES: usize = 32 << 10;
+
 /// The rows of the index that one step of a load reads at most.
 pub(crate) const LOAD_WINDOW_ROWS: usize = 16;
 

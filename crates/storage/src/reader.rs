@@ -16,7 +16,8 @@ use warren_engine::{Load, Message, MessageBatch, QueueId, Sequence};
 use crate::delta::{Entry, QueueDelta};
 use crate::index::Index;
 use crate::limits::{
-    LOAD_ATTEMPTS_MAX, LOAD_WINDOW_ENTRIES, LOAD_WINDOW_ROWS, READ_BYTES_MAX, READ_GAP_BYTES_MAX,
+    LOAD_ATTEMPTS_MAX, LOAD_BATCH_BYTES, LOAD_WINDOW_ENTRIES, LOAD_WINDOW_ROWS, READ_BYTES_MAX,
+    READ_GAP_BYTES_MAX,
 };
 use crate::planted::{self, Bug};
 use crate::ranges::Ranges;
@@ -172,10 +173,8 @@ impl Reader {
 
     fn read(&self, places: Places, pins: &Pins) -> Result<Loaded, Error> {
         let Places { entries, through, damaged_rows } = places;
-        let bytes = entries.iter().map(|entry| entry.length as usize).sum();
-        let mut batch = MessageBatch::with_capacity(entries.len(), bytes);
         let mut loaded = Loaded { through, damaged_rows, ..Loaded::default() };
-        let mut sequences = Vec::with_capacity(entries.len());
+        let mut batches = Batches::default();
         let mut buffer = Vec::new();
         let mut file = None;
         for run in runs(&entries) {
@@ -191,27 +190,59 @@ impl Reader {
                 let pushed = match stored.map(|stored| verified_message(stored, entry.length)) {
                     None => Err("the segment or a part of it is missing"),
                     Some(Err(reason)) => Err(reason),
-                    Some(Ok(encoded)) if batch.push_encoded(encoded) => Ok(()),
+                    Some(Ok(encoded)) if batches.push(entry.sequence, encoded) => Ok(()),
                     Some(Ok(_)) => Err("the bytes are not a message"),
                 };
-                match pushed {
-                    Ok(()) => sequences.push(entry.sequence),
-                    Err(reason) => {
-                        let path = self.shared.segment_path(entry.segment);
-                        let reason =
-                            format!("{} at byte {}: {reason}", path.display(), entry.offset);
-                        let (sequence, body_bytes) = (entry.sequence, entry.body_bytes);
-                        loaded.damaged.push(DamagedMessage { sequence, body_bytes, reason });
-                    }
+                if let Err(reason) = pushed {
+                    let path = self.shared.segment_path(entry.segment);
+                    let reason = format!("{} at byte {}: {reason}", path.display(), entry.offset);
+                    let (sequence, body_bytes) = (entry.sequence, entry.body_bytes);
+                    loaded.damaged.push(DamagedMessage { sequence, body_bytes, reason });
                 }
             }
         }
-        let batch = Arc::new(batch);
-        loaded.messages = (0..)
-            .zip(sequences)
-            .filter_map(|(index, sequence)| Some((sequence, Message::new(&batch, index)?)))
-            .collect();
+        loaded.messages = batches.finish();
         Ok(loaded)
+    }
+}
+
+/// The messages of a load, in batches of a bounded size: one that stays keeps its whole batch.
+#[derive(Default)]
+struct Batches {
+    done: Vec<(Sequence, Message)>,
+    batch: MessageBatch,
+    sequences: Vec<Sequence>,
+}
+
+impl Batches {
+    /// Adds a message; false if the bytes are none.
+    fn push(&mut self, sequence: Sequence, encoded: &[u8]) -> bool {
+        if self.batch.bytes_len() + encoded.len() > LOAD_BATCH_BYTES {
+            self.end_batch();
+        }
+        if self.batch.is_empty() {
+            self.batch = MessageBatch::with_capacity(0, LOAD_BATCH_BYTES.max(encoded.len()));
+        }
+        let is_message = self.batch.push_encoded(encoded);
+        if is_message {
+            self.sequences.push(sequence);
+        }
+        is_message
+    }
+
+    fn end_batch(&mut self) {
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.finish();
+        let batch = Arc::new(batch);
+        let messages = (0..)
+            .zip(self.sequences.drain(..))
+            .filter_map(|(index, sequence)| Some((sequence, Message::new(&batch, index)?)));
+        self.done.extend(messages);
+    }
+
+    fn finish(mut self) -> Vec<(Sequence, Message)> {
+        self.end_batch();
+        self.done
     }
 }
 

@@ -65,6 +65,9 @@ fn run(flags: &cli::Server) -> Result<(), Error> {
     runtime.block_on(serve(settings))
 }
 
+/// How long HTTP requests may take to end when the broker stops.
+const HTTP_GRACE: std::time::Duration = std::time::Duration::from_secs(1);
+
 async fn serve(settings: Settings) -> Result<(), Error> {
     // Signals first, so that a stop during a long start is not lost.
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
@@ -98,8 +101,12 @@ async fn serve(settings: Settings) -> Result<(), Error> {
     broker.stop().await;
     drop(listeners);
     drop(stop_http);
-    if let Ok(Err(error)) = console.await {
-        error!(%error, "the HTTP listener has failed");
+    let unwilling = console.abort_handle();
+    match tokio::time::timeout(HTTP_GRACE, console).await {
+        Ok(Ok(Err(error))) => error!(%error, "the HTTP listener has failed"),
+        Ok(_) => {}
+        // A peer that never ends its request must not keep the broker from ending.
+        Err(_) => unwilling.abort(),
     }
     failure.map_or(Ok(()), |reason| Err(Error::Failed(reason)))
 }

@@ -198,3 +198,11 @@ fn the_log_tells_the_addresses_and_nobodys_password() {
     }
     assert!(!log.contains("not-my-password"), "{log}");
 }
+
+#[test]
+fn a_http_peer_that_never_ends_its_request_does_not_keep_the_broker_from_stopping() {
+    let mut broker = Broker::start();
+    let mut peer = std::net::TcpStream::connect(broker.http_address()).unwrap();
+    std::io::Write::write_all(&mut peer, b"GET / HTTP/1.1\r\nHost: x").unwrap();
+    assert_eq!(broker.terminate(), Some(0));
+}

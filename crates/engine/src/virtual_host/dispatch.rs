@@ -42,7 +42,7 @@ impl VirtualHost {
         let delivered = Self::deliver(queue, &mut self.sessions, shares, effects);
         if delivered {
             // What comes next is there before it is wanted.
-            effects.loads.extend(queue.backlog.load(id));
+            effects.loads.extend(queue.backlog.load(id, shares.stored));
         }
         self.memory.changed(before, queue.resident_bytes());
         if let Some(through) = queue.take_delivered() {

@@ -117,6 +117,10 @@ impl VirtualHost {
         // An exclusive consumer keeps other consumers away, not `basic.get`: so does RabbitMQ.
         let get = WaitingGet { session: at.0, channel: at.1, incarnation, no_ack };
         if let Some(session) = self.sessions.get_mut(&at.0) {
+            if session.gets.len() >= limits::WAITING_GETS {
+                let limit = limits::WAITING_GETS;
+                return Err(Refusal::Session(Error::TooManyGets { limit }));
+            }
             session.gets.push_back((id, get));
             self.getters.push(at.0);
             self.hold_behind_get(at);
@@ -198,7 +202,7 @@ impl VirtualHost {
             };
             self.memory.changed(before, queue.resident_bytes());
             let Some((entry, message)) = popped else {
-                effects.loads.extend(queue.backlog.load(id));
+                effects.loads.extend(queue.backlog.load(id, shares.stored));
                 return;
             };
             queue.waiting_gets.pop_front();

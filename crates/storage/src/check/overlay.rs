@@ -169,6 +169,10 @@ impl DiskFile for OverlayFile {
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if data.is_empty() {
+            // Like a file, which does not grow by it.
+            return Ok(());
+        }
         let mut changes = self.changes();
         let (mut at, mut rest) = (offset, data);
         while !rest.is_empty() {

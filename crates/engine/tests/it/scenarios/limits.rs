@@ -235,3 +235,25 @@ fn a_batch_for_very_many_queues_is_published_in_steps_and_in_order() {
     assert_eq!(next, u64::from(MESSAGES) + 1, "all are confirmed");
     assert_eq!(host.summary().messages_ready, (QUEUES * MESSAGES) as usize);
 }
+
+#[test]
+fn a_session_that_asks_without_end_is_ended() {
+    let mut world = World::new();
+    world.checks = false;
+    world.run("declare queue q durable");
+    world.run("publish '' q 1 persistent");
+    world.run("restart");
+    world.run("open s1.1");
+    let mut last = world.run("get q");
+    assert_eq!(last, ["load q:1"]);
+    for _ in 0..=limits::WAITING_GETS {
+        last = world.run("get q");
+    }
+    assert_eq!(
+        last,
+        [
+            "s1 connection error 60.70: reached maximum (16384) of basic.get requests that wait for an \
+          answer"
+        ]
+    );
+}
