@@ -30,7 +30,7 @@ pub struct Log {
     active: Active,
     /// The number of the last record that was written.
     record_number: u64,
-    /// Records were written to the active segment that no sync has covered.
+    /// The header of the active segment or records in it were written that no sync has covered.
     unsynced: bool,
     /// Room for a record's frame, then its payload.
     pending: Vec<u8>,
@@ -97,11 +97,13 @@ impl Log {
             let state = shared.state();
             (state.covered.record, state.live.held)
         };
+        // The header of a new segment is not durable yet, and the next checkpoint may count on it.
+        let unsynced = active.offset == HEADER_BYTES;
         Self {
             shared,
             active,
             record_number,
-            unsynced: false,
+            unsynced,
             pending: vec![0; RECORD_HEADER_BYTES],
             changes: Vec::new(),
             checkpoint: Checkpoint { running: false, bytes: replayed_bytes, record: covered, held },
@@ -278,6 +280,7 @@ impl Log {
         self.sync()?;
         let number = self.active.number + 1;
         self.active = new_segment(&self.shared, number, self.record_number + 1, record_bytes)?;
+        self.unsynced = true;
         Ok(())
     }
 

@@ -257,3 +257,40 @@ fn power_cuts_on_a_full_disk_lose_nothing_that_was_synced() {
         });
     }
 }
+
+/// A checkpoint may say that the log goes on in a segment in which nothing stands yet. Its header
+/// must be durable then, or the next recovery takes the file for one that was never begun.
+#[test]
+fn a_segment_without_records_survives_a_checkpoint_and_a_power_cut() {
+    let mut begun = 0;
+    for operation in 0..10 {
+        let disk = SimulatedDisk::new();
+        let mut opened = open(&disk).expect("the store opens");
+        flush(&mut opened, declared(1)).expect("there is room");
+        let first = opened.log.segment();
+        let mut sequence = 1;
+        while opened.log.segment() == first {
+            // The record that needs a new segment finds the disk full at one of its operations.
+            let at = disk.operation_count() + operation;
+            disk.be_full_during(at..at + 1);
+            let write = enqueued(&[7; 3_000], &[(queue(), sequence)]);
+            if flush(&mut opened, write).is_err() {
+                break;
+            }
+            sequence += 1;
+        }
+        let is_empty = opened.log.pending_bytes() > 0 && opened.log.segment() != first;
+        begun += usize::from(is_empty);
+        disk.heal();
+        checkpoint(&mut opened).expect("there is room");
+        drop(opened);
+        let mut disk = disk.after_power_cut(Survival::Nothing, 1);
+        for _ in 0..2 {
+            let opened = open(&disk).expect("the store opens");
+            assert_eq!(opened.report.damaged, [], "operation {operation}");
+            drop(opened);
+            disk = disk.after_power_cut(Survival::Nothing, 2);
+        }
+    }
+    assert!(begun > 0, "no record found a new segment and no room in it");
+}
