@@ -215,7 +215,7 @@ impl Model {
                 let at = (*session, *channel);
                 self.request(at, request, events)?;
             }
-            Command::Flushed { .. } | Command::Loaded { .. } => {}
+            Command::Clock(_) | Command::Flushed { .. } | Command::Loaded { .. } => {}
         }
         self.observe(events)
     }

@@ -190,7 +190,7 @@ impl Node {
                     return Ok(());
                 }
             }
-            Command::Loaded { .. } => {}
+            Command::Clock(_) | Command::Loaded { .. } => {}
         }
         let events = self.effects.events.len();
         self.host.apply(command.clone(), &mut self.effects);

@@ -99,7 +99,7 @@ fn text(value: &FieldValue) -> String {
 }
 
 /// RabbitMQ's names of the field types.
-fn type_name(value: &FieldValue) -> &'static str {
+pub(crate) fn type_name(value: &FieldValue) -> &'static str {
     match value {
         FieldValue::Boolean(_) => "bool",
         FieldValue::ShortShortInt(_) => "byte",

@@ -10,9 +10,15 @@ use crate::{Destination, Load, Message, MessageBatch, Origin, Sequence};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
+/// Milliseconds since 1970-01-01 00:00 UTC.
+pub type Milliseconds = u64;
+
 /// One input of a virtual host.
 #[derive(Debug, Clone)]
 pub enum Command {
+    /// The time is now this. It holds for the commands that follow, and what is due by then happens.
+    /// A time before the last one is passed over.
+    Clock(Milliseconds),
     /// A client opened the virtual host.
     OpenSession(SessionId),
     /// A client is gone, in whatever way: what it held is requeued, its exclusive queues go.

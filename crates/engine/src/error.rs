@@ -91,6 +91,44 @@ pub enum Error {
     /// What is declared differs from what is there.
     #[error("{0}")]
     Inequivalent(Box<Inequivalence>),
+    /// An argument of a declaration with a value that is not allowed.
+    #[error("invalid arg '{argument}' for {kind} '{name}' in vhost '{vhost}': {problem}")]
+    InvalidArgument {
+        /// The argument.
+        argument: &'static str,
+        /// `queue` or `exchange`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+        /// What is wrong, as RabbitMQ writes it.
+        problem: String,
+    },
+    /// An argument that queues of this type do not have.
+    #[error(
+        "invalid arg '{argument}' for queue '{name}' in vhost '{vhost}' of queue type {queue_type}"
+    )]
+    UnsupportedArgument {
+        /// The argument.
+        argument: &'static str,
+        /// The queue.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+        /// The type, as RabbitMQ names it inside.
+        queue_type: &'static str,
+    },
+    /// A flag that queues of this type cannot have.
+    #[error("invalid property '{property}' for queue '{name}' in vhost '{vhost}'")]
+    InvalidProperty {
+        /// The flag, as RabbitMQ writes it.
+        property: &'static str,
+        /// The queue.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+    },
     /// The queue belongs to another connection.
     #[error(
         "cannot obtain exclusive access to locked queue '{name}' in vhost '{vhost}'. It could be \

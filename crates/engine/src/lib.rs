@@ -25,17 +25,20 @@ mod queue;
 mod record;
 mod router;
 mod session;
+mod settings;
 mod topology;
 mod virtual_host;
 
 pub use command::{
-    Acknowledgement, Command, ConsumeRequest, Declaration, PublishBatch, Request, SessionId,
+    Acknowledgement, Command, ConsumeRequest, Declaration, Milliseconds, PublishBatch, Request,
+    SessionId,
 };
 pub use effect::{Effects, Event, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};
-pub use message::{Message, MessageBatch};
+pub use message::{Message, MessageBatch, encoded_body_bytes};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
     RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
 };
+pub use settings::QueueType;
 pub use virtual_host::{MemoryLimits, Summary, VirtualHost};

@@ -61,3 +61,11 @@ pub const HELD_BYTES: usize = OUTBOX_BYTES;
 
 /// Consumers on one channel. More than a client has a use for.
 pub const CONSUMERS_PER_CHANNEL: usize = 10_000;
+
+/// The longest time that an argument may ask for, in milliseconds: ten years. A longer one is a
+/// mistake in the unit.
+pub const DURATION_MS_MAX: u64 = 315_360_000_000;
+
+/// How often a message of a quorum queue may come back when its declaration says nothing, as with
+/// RabbitMQ 4.
+pub const QUORUM_DELIVERY_LIMIT: u32 = 20;

@@ -9,18 +9,27 @@
 //! ```text
 //! u8 n, n bytes   exchange, UTF-8
 //! u8 n, n bytes   routing key, UTF-8
-//! u32 n, n bytes  properties: property flags and list of the content header, as they came in
+//! u32 n           the highest bit: whether a time follows; the others: the length of the properties
+//! u64             when the message was accepted, in milliseconds since 1970, if there is a time
+//! n bytes         properties: property flags and list of the content header, as they came in
 //! the rest        body
 //! ```
 
 use std::fmt;
 use std::sync::Arc;
 
+use crate::Milliseconds;
+
+/// In the length of the properties: a time follows.
+const HAS_TIME: u32 = 1 << 31;
+
 /// Many messages in one allocation.
 #[derive(Debug, Default)]
 pub struct MessageBatch {
     bytes: Vec<u8>,
     spans: Vec<Span>,
+    /// When the messages were accepted; 0 if that is not known.
+    time: Milliseconds,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +44,14 @@ impl MessageBatch {
     /// A batch with room for `bytes` of encoded messages.
     #[must_use]
     pub fn with_capacity(messages: usize, bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), spans: Vec::with_capacity(messages) }
+        let (bytes, spans) = (Vec::with_capacity(bytes), Vec::with_capacity(messages));
+        Self { bytes, spans, time: 0 }
+    }
+
+    /// Sets when the messages that are pushed from now on were accepted.
+    #[must_use]
+    pub fn at(self, time: Milliseconds) -> Self {
+        Self { time, ..self }
     }
 
     /// Appends a message. `exchange` and `routing_key` are short strings: the codec has seen to it
@@ -47,7 +63,13 @@ impl MessageBatch {
             self.bytes.push(name.len() as u8);
             self.bytes.extend_from_slice(name);
         }
-        self.bytes.extend_from_slice(&(properties.len() as u32).to_be_bytes());
+        let length = properties.len() as u32;
+        if self.time == 0 {
+            self.bytes.extend_from_slice(&length.to_be_bytes());
+        } else {
+            self.bytes.extend_from_slice(&(length | HAS_TIME).to_be_bytes());
+            self.bytes.extend_from_slice(&self.time.to_be_bytes());
+        }
         self.bytes.extend_from_slice(properties);
         self.bytes.extend_from_slice(body);
         self.push_span(start);
@@ -104,10 +126,11 @@ impl MessageBatch {
     }
 }
 
-/// The four parts of an encoded message.
+/// The parts of an encoded message.
 struct Parts<'a> {
     exchange: &'a [u8],
     routing_key: &'a [u8],
+    time: Milliseconds,
     properties: &'a [u8],
     body: &'a [u8],
 }
@@ -117,9 +140,23 @@ impl<'a> Parts<'a> {
         let (exchange, rest) = short(encoded)?;
         let (routing_key, rest) = short(rest)?;
         let (length, rest) = rest.split_first_chunk::<4>()?;
-        let (properties, body) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        Some(Self { exchange, routing_key, properties, body })
+        let length = u32::from_be_bytes(*length);
+        let (time, rest) = match length & HAS_TIME {
+            0 => (0, rest),
+            _ => {
+                let (time, rest) = rest.split_first_chunk::<8>()?;
+                (u64::from_be_bytes(*time), rest)
+            }
+        };
+        let (properties, body) = rest.split_at_checked((length & !HAS_TIME) as usize)?;
+        Some(Self { exchange, routing_key, time, properties, body })
     }
+}
+
+/// The length of the body of an encoded message; `None` if the bytes are not one.
+#[must_use]
+pub fn encoded_body_bytes(encoded: &[u8]) -> Option<u32> {
+    Parts::of(encoded).map(|parts| parts.body.len() as u32)
 }
 
 fn short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -150,6 +187,7 @@ impl Message {
         Parts::of(self.encoded()).unwrap_or(Parts {
             exchange: &[],
             routing_key: &[],
+            time: 0,
             properties: &[],
             body: &[],
         })
@@ -180,6 +218,12 @@ impl Message {
         let encoded = self.encoded();
         let parts = self.parts();
         encoded.get(..2 + parts.exchange.len() + parts.routing_key.len()).unwrap_or_default()
+    }
+
+    /// When the message was accepted; 0 if that is not known, as with messages of format 2.
+    #[must_use]
+    pub fn time(&self) -> Milliseconds {
+        self.parts().time
     }
 
     /// Property flags and property list of the content header, as the publisher sent them.

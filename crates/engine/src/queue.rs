@@ -7,6 +7,7 @@ use smallvec::smallvec;
 
 use crate::backlog::{Answer, Backlog, Entry, Kept, Missing, Purged};
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
+use crate::settings::QueueSettings;
 use crate::{Effects, Message, SessionId};
 
 /// Turns of consumers that are gone which a round may hold beside those of its consumers.
@@ -51,6 +52,7 @@ impl Shares {
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) record: QueueRecord,
+    pub(crate) settings: QueueSettings,
     /// The connection that an exclusive queue belongs to.
     pub(crate) owner: Option<SessionId>,
     pub(crate) backlog: Backlog,
@@ -78,9 +80,14 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub(crate) fn new(record: QueueRecord, owner: Option<SessionId>) -> Self {
+    pub(crate) fn new(
+        record: QueueRecord,
+        settings: QueueSettings,
+        owner: Option<SessionId>,
+    ) -> Self {
         Self {
             record,
+            settings,
             owner,
             backlog: Backlog::default(),
             has_spilled: false,
@@ -99,7 +106,8 @@ impl Queue {
 
     /// A queue after a restart, all its messages on disk.
     pub(crate) fn recovered(recovered: &RecoveredQueue) -> Self {
-        let mut queue = Self::new(recovered.record.clone(), None);
+        let settings = QueueSettings::recovered(&recovered.record);
+        let mut queue = Self::new(recovered.record.clone(), settings, None);
         queue.next_sequence = recovered.next_sequence;
         queue.delivered_through = recovered.delivered_through;
         queue.delivered_written = recovered.delivered_through;

@@ -10,12 +10,14 @@ use warren_amqp::FieldTable;
 
 use crate::Message;
 
-/// A virtual host, numbered from 1 and below 2^31; 0 is never used.
+/// A virtual host, numbered from 1 and below 2^23; 0 is never used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VirtualHostId(pub u32);
 
-/// A queue, unique on its node: the virtual host in the upper 32 bits, a counter in the lower. The
-/// number of a queue that is gone is not given again before a restart.
+/// A queue, unique on its node: the virtual host in bits 32 to 54, a counter in the lower 32. The
+/// number of a queue that is gone is not given again before a restart. The bits above are for the
+/// names under which the store keeps parts of a queue: bits 55 to 62 for the lane of a priority,
+/// bit 63 for what need not survive a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QueueId(pub u64);
 
@@ -29,7 +31,7 @@ impl QueueId {
     /// The virtual host that the queue belongs to.
     #[must_use]
     pub fn virtual_host(self) -> VirtualHostId {
-        VirtualHostId(((self.0 & !SPILLED) >> 32) as u32)
+        VirtualHostId((self.0 >> 32) as u32 & VIRTUAL_HOST_MAX)
     }
 
     /// The queue's number inside its virtual host.
@@ -52,6 +54,9 @@ impl QueueId {
         self.0 & SPILLED != 0
     }
 }
+
+/// The bits of a virtual host's number.
+const VIRTUAL_HOST_MAX: u32 = (1 << 23) - 1;
 
 /// Marks the names for messages that need not survive a restart: the highest bit, which no number
 /// of a virtual host reaches.

@@ -5,6 +5,7 @@
 //! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
 //! consumers), `order` (what waits for a `basic.get`), `invariants` (what tests check after every command).
 
+mod dead_letter;
 mod declare;
 mod dispatch;
 mod invariants;
@@ -25,8 +26,8 @@ use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
 use crate::{
-    Command, Effects, Error, Event, Origin, QueueId, Recovered, Reply, Request, SessionId,
-    VirtualHostId,
+    Command, Effects, Error, Event, Milliseconds, Origin, QueueId, Recovered, Reply, Request,
+    SessionId, VirtualHostId,
 };
 
 /// A refusal, with how much of the connection it ends.
@@ -52,6 +53,8 @@ pub struct VirtualHost {
     topology: Topology,
     queues: FxHashMap<QueueId, Queue>,
     memory: Memory,
+    /// As [`Command::Clock`] last told.
+    now: Milliseconds,
     next_queue: u32,
     sessions: FxHashMap<SessionId, Session>,
     /// Queues in which something changed that may lead to a delivery.
@@ -98,6 +101,7 @@ impl VirtualHost {
             topology: Topology::new(),
             queues: FxHashMap::default(),
             memory: Memory::default(),
+            now: 0,
             next_queue: 1,
             sessions: FxHashMap::default(),
             dirty: Vec::new(),
@@ -168,6 +172,7 @@ impl VirtualHost {
         }
         let first = effects.events.len();
         match command {
+            Command::Clock(now) => self.clock(now),
             Command::OpenSession(session) => {
                 // One that is open keeps what it has, or its consumers would be nobody's.
                 self.sessions.entry(session).or_default();
@@ -198,6 +203,23 @@ impl VirtualHost {
             self.keep_order(first, effects);
             self.dispatch_dirty(effects);
         }
+    }
+
+    /// The time that [`Command::Clock`] last told.
+    #[must_use]
+    pub fn now(&self) -> Milliseconds {
+        self.now
+    }
+
+    /// When the next [`Command::Clock`] is wanted at the latest; `None` while nothing waits for a
+    /// time. Before that, time is only wanted in front of other commands.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Milliseconds> {
+        None
+    }
+
+    fn clock(&mut self, now: Milliseconds) {
+        self.now = self.now.max(now);
     }
 
     fn request(&mut self, id: SessionId, channel: u16, request: Request, effects: &mut Effects) {

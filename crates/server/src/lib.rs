@@ -13,6 +13,7 @@
 mod alarm;
 mod broker;
 mod checkpoints;
+mod clock;
 mod committer;
 pub mod config;
 mod confirms;

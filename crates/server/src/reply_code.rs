@@ -18,6 +18,9 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         Error::QueueLocked { .. } => ReplyCode::ResourceLocked,
         Error::UnknownExchangeType { .. }
         | Error::Inequivalent(_)
+        | Error::InvalidArgument { .. }
+        | Error::UnsupportedArgument { .. }
+        | Error::InvalidProperty { .. }
         | Error::InUse { .. }
         | Error::NotEmpty { .. }
         | Error::InvalidMatch { .. }

@@ -11,11 +11,11 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::error;
 use warren_engine::{
-    Command, Effects, Event, Outgoing, SessionId, Summary, VirtualHost, VirtualHostId,
+    Command, Effects, Event, Milliseconds, Outgoing, SessionId, Summary, VirtualHost, VirtualHostId,
 };
 
 use crate::committer::Group;
-use crate::limits;
+use crate::{clock, limits};
 
 /// Where a session's events go. Unbounded, because the engine gives deliveries only as far as the
 /// outbox has room, and everything else answers something that was read.
@@ -56,6 +56,8 @@ pub(crate) struct Shard {
     clients: FxHashMap<SessionId, Client>,
     committer: mpsc::Sender<Group>,
     effects: Effects,
+    /// The time of the messages that are being carried out.
+    now: Milliseconds,
     /// Sessions with something in `events`, `committed` or `closed`.
     touched: Vec<SessionId>,
     /// Channels with a reply that waits for the disk, or with what is held behind one, and for
@@ -79,6 +81,7 @@ impl Shard {
             clients: FxHashMap::default(),
             committer,
             effects: Effects::default(),
+            now: 0,
             touched: Vec::new(),
             held: FxHashMap::default(),
             last_group: 0,
@@ -88,7 +91,18 @@ impl Shard {
 
     pub(crate) async fn run(mut self) {
         let mut batch = Vec::with_capacity(limits::SHARD_BATCH);
-        while self.inbox.recv_many(&mut batch, limits::SHARD_BATCH).await > 0 {
+        loop {
+            let due = self.hosts.values().filter_map(VirtualHost::next_due).min();
+            tokio::select! {
+                biased;
+                received = self.inbox.recv_many(&mut batch, limits::SHARD_BATCH) => {
+                    if received == 0 {
+                        return;
+                    }
+                    self.now = clock::now();
+                }
+                () = clock::sleep_until(due) => self.tick(),
+            }
             for message in batch.drain(..) {
                 match message {
                     ToShard::Open { session, virtual_host, outbox } => {
@@ -166,7 +180,20 @@ impl Shard {
 
     fn apply_to(&mut self, host: VirtualHostId, command: Command) {
         if let Some(host) = self.hosts.get_mut(&host) {
+            if host.now() < self.now {
+                host.apply(Command::Clock(self.now), &mut self.effects);
+            }
             host.apply(command, &mut self.effects);
+        }
+    }
+
+    /// Lets happen what is due.
+    fn tick(&mut self) {
+        self.now = clock::now();
+        for host in self.hosts.values_mut() {
+            if host.next_due().is_some_and(|due| due <= self.now) {
+                host.apply(Command::Clock(self.now), &mut self.effects);
+            }
         }
     }
 

@@ -19,7 +19,7 @@
 //! of it is checked as well.
 
 use smallvec::SmallVec;
-use warren_engine::{Message, QueueId, Sequence, VirtualHostId, Write};
+use warren_engine::{Message, QueueId, Sequence, VirtualHostId, Write, encoded_body_bytes};
 
 use crate::bytes::{Cursor, put_bytes, put_number};
 use crate::delta::Spot;
@@ -168,17 +168,7 @@ fn put_host(out: &mut Vec<u8>, tag: u8, virtual_host: VirtualHostId) {
 
 /// The body's length of an encoded message; the whole length if it cannot be told.
 pub(crate) fn body_bytes(encoded: &[u8]) -> u32 {
-    let body = || {
-        let mut cursor = Cursor::new(encoded);
-        for _ in 0..2 {
-            let length = cursor.byte()?;
-            cursor.take(usize::from(length))?;
-        }
-        let properties = u32::from_be_bytes(cursor.array()?);
-        cursor.take(usize::try_from(properties).ok()?)?;
-        Some(cursor.left())
-    };
-    body().unwrap_or(encoded.len()) as u32
+    encoded_body_bytes(encoded).unwrap_or(encoded.len() as u32)
 }
 
 /// Checks a message's header and content as read from the log, and gives the content.

@@ -10,6 +10,7 @@ use crate::queue::{ConsumerKey, Queue};
 use crate::record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueRecord, Waiting, Write,
 };
+use crate::settings::QueueSettings;
 use crate::topology::{Removed, Topology};
 use crate::{Effects, Error, Event, QueueId, Reply, SessionId, arguments};
 
@@ -109,20 +110,21 @@ impl VirtualHost {
         if name.starts_with("amq.") && !generated {
             return Err(Error::ReservedName { kind: "queue", name }.into());
         }
-        if let Some(id) = self.topology.queue(&name) {
-            self.check_redeclared(at.0, id, declaration, &arguments)?;
-            return self.declared(at, id, declaration.durable, declaration.no_wait, effects);
-        }
-        let id = QueueId::new(self.id, self.next_queue);
-        self.next_queue += 1;
         let record = QueueRecord {
-            id,
+            id: QueueId::new(self.id, self.next_queue),
             name,
             durable: declaration.durable,
             exclusive: declaration.exclusive,
             auto_delete: declaration.auto_delete,
             arguments,
         };
+        let settings = QueueSettings::declared(&record, &self.name)?;
+        if let Some(id) = self.topology.queue(&record.name) {
+            self.check_redeclared(at.0, id, &record)?;
+            return self.declared(at, id, declaration.durable, declaration.no_wait, effects);
+        }
+        let id = record.id;
+        self.next_queue += 1;
         // An exclusive queue goes with its connection, so there is nothing to keep.
         let durable = record.durable && !record.exclusive;
         self.topology.add_queue(id, &record.name, durable);
@@ -133,7 +135,7 @@ impl VirtualHost {
         if let Some(owner) = owner.and_then(|owner| self.sessions.get_mut(&owner)) {
             owner.exclusive_queues.insert(id);
         }
-        self.queues.insert(id, Queue::new(record, owner));
+        self.queues.insert(id, Queue::new(record, settings, owner));
         let waits = durable && !planted::is(Bug::DeclareBeforeSync);
         self.declared(at, id, waits, declaration.no_wait, effects)
     }
@@ -142,18 +144,17 @@ impl VirtualHost {
         &self,
         session: SessionId,
         id: QueueId,
-        declaration: Declaration,
-        arguments: &FieldTable,
+        received: &QueueRecord,
     ) -> Result<(), Error> {
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let record = &queue.record;
         let foreign = queue.owner.is_some_and(|owner| owner != session);
-        if foreign || declaration.exclusive != record.exclusive {
+        if foreign || received.exclusive != record.exclusive {
             return Err(self.locked(&record.name));
         }
-        let difference = flag("durable", declaration.durable, record.durable)
-            .or_else(|| flag("auto_delete", declaration.auto_delete, record.auto_delete))
-            .or_else(|| arguments::queue_difference(arguments, &record.arguments));
+        let difference = flag("durable", received.durable, record.durable)
+            .or_else(|| flag("auto_delete", received.auto_delete, record.auto_delete))
+            .or_else(|| arguments::queue_difference(&received.arguments, &record.arguments));
         match difference {
             Some(difference) => Err(self.inequivalent("queue", &record.name, difference)),
             None => Ok(()),

@@ -167,7 +167,7 @@ impl Model {
                     *outbox -= bytes;
                 }
             }
-            Command::Loaded { .. } => {}
+            Command::Clock(_) | Command::Loaded { .. } => {}
         }
         std::mem::take(&mut self.lines)
     }

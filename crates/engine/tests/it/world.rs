@@ -109,6 +109,7 @@ impl World {
                 *outbox -= bytes;
                 vec![Command::Flushed { session, bytes }]
             }
+            ["clock", milliseconds] => vec![Command::Clock(milliseconds.parse().unwrap())],
             ["loaded", rest @ ..] => vec![self.answer(rest)],
             // So many bytes of contents may a queue have in memory, and all queues twice as many.
             ["memory", bytes] => {

@@ -1,13 +1,20 @@
 //! One backlog on a broker of its own: fill, kill, start, drain.
 
+use std::thread;
+use std::time::Duration;
+
 use super::{Values, resident_mebibytes, restart};
-use crate::brokers::Launch;
+use crate::brokers::{Kind, Launch};
 use crate::compare::loads::backlog_metrics;
 use crate::connection::Connection;
 use crate::document::metric::Metric;
 use crate::error::Error;
 use crate::load::{Common, backlog};
 use crate::process;
+
+/// RabbitMQ tells that a queue is declared before it has written it, and forgets it when it is
+/// killed sooner than this.
+const RABBITMQ_WRITES_LATE: Duration = Duration::from_secs(5);
 
 /// Measures one point.
 pub(super) fn measure(launch: &Launch, load: &backlog::Options) -> Result<Values, Error> {
@@ -17,6 +24,9 @@ pub(super) fn measure(launch: &Launch, load: &backlog::Options) -> Result<Values
     let topology = backlog::create(&mut control, load)?;
     let before = process::usage(common.pid).map(|usage| usage.resident_bytes);
     let filled = backlog::fill_phase(&common, &topology, load)?;
+    if launch.kind == Kind::RabbitMq {
+        thread::sleep(RABBITMQ_WRITES_LATE);
+    }
 
     let restarted = restart(&mut peer)?;
     let resident = resident_mebibytes(&peer);

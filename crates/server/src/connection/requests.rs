@@ -3,7 +3,7 @@
 use warren_amqp::Publish;
 use warren_engine::{Acknowledgement, Command, MessageBatch, PublishBatch, Request, SessionId};
 
-use crate::limits;
+use crate::{clock, limits};
 
 /// Commands of one session in the making. Publishes that follow each other become one command, and
 /// so do acknowledgements; anything else ends both, so that the order stays.
@@ -35,7 +35,7 @@ impl Requests {
         }
         if self.publishes.is_empty() {
             let bytes = own.max((rest + own).min(limits::MESSAGE_BATCH_BYTES));
-            self.messages = MessageBatch::with_capacity(0, bytes);
+            self.messages = MessageBatch::with_capacity(0, bytes).at(clock::now());
         }
         let Publish { exchange, routing_key, properties, body, .. } = *publish;
         self.messages.push(exchange, routing_key, properties, body);

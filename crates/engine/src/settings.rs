@@ -1,0 +1,277 @@
+//! What the arguments of a queue's declaration ask for: checked when it is declared, with the texts
+//! of RabbitMQ, and kept beside the queue in a form that costs nothing to look at.
+
+use warren_amqp::{FieldTable, FieldValue};
+
+use crate::arguments::{integer, type_name};
+use crate::record::QueueRecord;
+use crate::{Error, limits};
+
+/// The kinds of queue (`x-queue-type`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum QueueType {
+    /// What AMQP describes.
+    #[default]
+    Classic,
+    /// The same, always durable, with a limit of deliveries.
+    Quorum,
+    /// A log that many consumers read, each at its own place.
+    Stream,
+}
+
+impl QueueType {
+    /// The value of `x-queue-type`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Quorum => "quorum",
+            Self::Stream => "stream",
+        }
+    }
+
+    /// As RabbitMQ names it in refusals.
+    fn internal_name(self) -> &'static str {
+        match self {
+            Self::Classic => "rabbit_classic_queue",
+            Self::Quorum => "rabbit_quorum_queue",
+            Self::Stream => "rabbit_stream_queue",
+        }
+    }
+
+    fn from_name(name: &[u8]) -> Option<Self> {
+        let kinds = [Self::Classic, Self::Quorum, Self::Stream];
+        kinds.into_iter().find(|kind| kind.name().as_bytes() == name)
+    }
+
+    /// Known arguments that this type does not support.
+    fn refused(self) -> &'static [&'static str] {
+        match self {
+            Self::Classic => &["x-delivery-limit", "x-max-age", "x-stream-max-segment-size-bytes"],
+            Self::Quorum => &["x-max-priority", "x-max-age", "x-stream-max-segment-size-bytes"],
+            Self::Stream => &[
+                "x-expires",
+                "x-message-ttl",
+                "x-dead-letter-exchange",
+                "x-dead-letter-routing-key",
+                "x-dead-letter-strategy",
+                "x-max-length",
+                "x-overflow",
+                "x-max-priority",
+                "x-delivery-limit",
+            ],
+        }
+    }
+}
+
+/// What happens to a message for which a queue has no room (`x-overflow`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Overflow {
+    /// The oldest ones go.
+    #[default]
+    DropHead,
+    /// The new one is refused.
+    RejectPublish,
+    /// The new one is refused, and dead-lettered.
+    RejectPublishDeadLetter,
+}
+
+/// Where messages go that a queue gives up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeadLetter {
+    pub(crate) exchange: String,
+    /// In the place of the message's own.
+    pub(crate) routing_key: Option<String>,
+}
+
+/// What a queue is to do beyond keeping messages in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct QueueSettings {
+    pub(crate) kind: QueueType,
+    /// In milliseconds.
+    pub(crate) message_ttl: Option<u64>,
+    /// The queue goes when it was not used for so long, in milliseconds.
+    pub(crate) expires: Option<u64>,
+    pub(crate) dead_letter: Option<DeadLetter>,
+    /// In messages that are ready.
+    pub(crate) max_length: Option<u64>,
+    /// In bytes of bodies that are ready.
+    pub(crate) max_length_bytes: Option<u64>,
+    pub(crate) overflow: Overflow,
+    /// `None` if the queue knows no priorities.
+    pub(crate) max_priority: Option<u8>,
+    pub(crate) single_active_consumer: bool,
+    /// How often a message may come back before it is given up; `None` is for ever.
+    pub(crate) delivery_limit: Option<u32>,
+    /// How long a delivery may stay unacknowledged, in milliseconds, where the queue says so.
+    pub(crate) consumer_timeout: Option<u64>,
+}
+
+/// The argument that is wrong, and what is wrong with it as RabbitMQ writes it.
+type Problem = (&'static str, String);
+
+impl QueueSettings {
+    /// Reads the arguments of a declaration, and refuses those that RabbitMQ refuses.
+    pub(crate) fn declared(record: &QueueRecord, vhost: &str) -> Result<Self, Error> {
+        let named = || (record.name.clone(), vhost.to_owned());
+        let settings = Self::read(&record.arguments).map_err(|(argument, problem)| {
+            let (name, vhost) = named();
+            Error::InvalidArgument { argument, kind: "queue", name, vhost, problem }
+        })?;
+        if settings.kind != QueueType::Classic {
+            let wrong = [
+                (!record.durable, "non-durable"),
+                (record.exclusive, "exclusive"),
+                (record.auto_delete, "auto-delete"),
+            ];
+            if let Some((_, property)) = wrong.into_iter().find(|(is_so, _)| *is_so) {
+                let (name, vhost) = named();
+                return Err(Error::InvalidProperty { property, name, vhost });
+            }
+        }
+        let refused = settings.kind.refused().iter();
+        if let Some(argument) = refused.copied().find(|name| record.arguments.contains_key(name)) {
+            let (name, vhost) = named();
+            let queue_type = settings.kind.internal_name();
+            return Err(Error::UnsupportedArgument { argument, name, vhost, queue_type });
+        }
+        Ok(settings)
+    }
+
+    /// The settings of a queue that was declared before. What no declaration allows any more has no
+    /// effect, as the queue has to go on.
+    pub(crate) fn recovered(record: &QueueRecord) -> Self {
+        Self::read(&record.arguments).unwrap_or_default()
+    }
+
+    fn read(arguments: &FieldTable) -> Result<Self, Problem> {
+        let kind = queue_type(arguments)?;
+        let dead_letter = dead_letter(arguments)?;
+        let default_limit = match kind {
+            QueueType::Quorum => Some(limits::QUORUM_DELIVERY_LIMIT),
+            _ => None,
+        };
+        let settings = Self {
+            kind,
+            message_ttl: duration(arguments, "x-message-ttl", 0)?,
+            expires: duration(arguments, "x-expires", 1)?,
+            dead_letter,
+            max_length: not_negative(arguments, "x-max-length")?,
+            max_length_bytes: not_negative(arguments, "x-max-length-bytes")?,
+            overflow: overflow(arguments)?,
+            max_priority: max_priority(arguments)?,
+            single_active_consumer: boolean(arguments, "x-single-active-consumer")?,
+            delivery_limit: match number(arguments, "x-delivery-limit")? {
+                None => default_limit,
+                // -1 switches the limit off.
+                Some(limit) => u32::try_from(limit).ok(),
+            },
+            consumer_timeout: duration(arguments, "x-consumer-timeout", 1)?,
+        };
+        one_of(arguments, "x-queue-mode", &["default", "lazy"], "invalid_queue_mode")?;
+        one_of(
+            arguments,
+            "x-dead-letter-strategy",
+            &["at-most-once", "at-least-once"],
+            "invalid_dlx_strategy",
+        )?;
+        Ok(settings)
+    }
+}
+
+fn number(arguments: &FieldTable, name: &'static str) -> Result<Option<i64>, Problem> {
+    let Some(value) = arguments.inner().get(name) else { return Ok(None) };
+    let wrong = || (name, format!("\"expected integer, got {}\"", type_name(value)));
+    integer(value).map(Some).ok_or_else(wrong)
+}
+
+fn not_negative(arguments: &FieldTable, name: &'static str) -> Result<Option<u64>, Problem> {
+    let Some(value) = number(arguments, name)? else { return Ok(None) };
+    u64::try_from(value).map(Some).map_err(|_| (name, format!("{{value_negative,{value}}}")))
+}
+
+fn duration(
+    arguments: &FieldTable,
+    name: &'static str,
+    least: u64,
+) -> Result<Option<u64>, Problem> {
+    match not_negative(arguments, name)? {
+        Some(value) if value < least => Err((name, format!("{{value_zero,{value}}}"))),
+        Some(value) if value > limits::DURATION_MS_MAX => {
+            Err((name, format!("{{value_too_big,{value}}}")))
+        }
+        value => Ok(value),
+    }
+}
+
+fn max_priority(arguments: &FieldTable) -> Result<Option<u8>, Problem> {
+    const NAME: &str = "x-max-priority";
+    let Some(value) = not_negative(arguments, NAME)? else { return Ok(None) };
+    u8::try_from(value).map(Some).map_err(|_| (NAME, format!("{{max_value_exceeded,{value}}}")))
+}
+
+fn boolean(arguments: &FieldTable, name: &'static str) -> Result<bool, Problem> {
+    match arguments.inner().get(name) {
+        None => Ok(false),
+        Some(FieldValue::Boolean(value)) => Ok(*value),
+        Some(other) => Err((name, format!("\"expected boolean, got {}\"", type_name(other)))),
+    }
+}
+
+fn string<'a>(arguments: &'a FieldTable, name: &'static str) -> Result<Option<&'a [u8]>, Problem> {
+    match arguments.inner().get(name) {
+        None => Ok(None),
+        Some(FieldValue::LongString(value)) => Ok(Some(value.as_bytes())),
+        Some(FieldValue::ShortString(value)) => Ok(Some(value.as_str().as_bytes())),
+        Some(other) => Err((name, format!("{{unacceptable_type,{}}}", type_name(other)))),
+    }
+}
+
+fn one_of(
+    arguments: &FieldTable,
+    name: &'static str,
+    values: &[&str],
+    problem: &str,
+) -> Result<(), Problem> {
+    match string(arguments, name)? {
+        Some(value) if !values.iter().any(|known| known.as_bytes() == value) => {
+            Err((name, problem.to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn queue_type(arguments: &FieldTable) -> Result<QueueType, Problem> {
+    const NAME: &str = "x-queue-type";
+    let Some(value) = string(arguments, NAME)? else { return Ok(QueueType::Classic) };
+    QueueType::from_name(value).ok_or_else(|| {
+        let value = String::from_utf8_lossy(value);
+        (NAME, format!("\"unsupported queue type '{value}'\""))
+    })
+}
+
+fn overflow(arguments: &FieldTable) -> Result<Overflow, Problem> {
+    const NAME: &str = "x-overflow";
+    match string(arguments, NAME)? {
+        None | Some(b"drop-head") => Ok(Overflow::DropHead),
+        Some(b"reject-publish") => Ok(Overflow::RejectPublish),
+        Some(b"reject-publish-dlx") => Ok(Overflow::RejectPublishDeadLetter),
+        Some(_) => Err((NAME, "invalid_overflow".to_owned())),
+    }
+}
+
+fn dead_letter(arguments: &FieldTable) -> Result<Option<DeadLetter>, Problem> {
+    const KEY: &str = "x-dead-letter-routing-key";
+    let exchange = text(arguments, "x-dead-letter-exchange")?;
+    let routing_key = text(arguments, KEY)?;
+    match (exchange, routing_key) {
+        (None, Some(_)) => Err((KEY, "routing_key_but_no_dlx_defined".to_owned())),
+        (None, None) => Ok(None),
+        (Some(exchange), routing_key) => Ok(Some(DeadLetter { exchange, routing_key })),
+    }
+}
+
+fn text(arguments: &FieldTable, name: &'static str) -> Result<Option<String>, Problem> {
+    let value = string(arguments, name)?;
+    Ok(value.map(|value| String::from_utf8_lossy(value).into_owned()))
+}
