@@ -1,6 +1,7 @@
 //! What clients ask next. A request that the broker learns is one more `Wish` here, with its
 //! weight in `world.rs`, and what follows from it in `model/requests.rs`.
 
+use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Message, PublishBatch,
     Request, SessionId,
@@ -39,8 +40,42 @@ pub(crate) enum Wish {
     WrongTag,
 }
 
-/// Queues by name: durable ones, transient ones, auto-delete ones. The exclusive ones are made up.
-pub(crate) const QUEUES: [&str; 8] = ["d0", "d1", "d2", "d3", "t0", "t1", "a0", "at0"];
+/// Queues by name: durable ones, transient ones, auto-delete ones, a quorum queue. The exclusive
+/// ones are made up.
+pub(crate) const QUEUES: [&str; 9] = ["d0", "d1", "d2", "d3", "t0", "t1", "a0", "at0", "q0"];
+
+/// How often a message may come back to the quorum queue.
+pub(crate) const DELIVERY_LIMIT: u32 = 2;
+
+/// The queue to which the dead letters of a queue go. Chains and circles; one of them leads nowhere.
+pub(crate) fn dead_letters_of(queue: &str) -> Option<&'static str> {
+    const LEADS: [(&str, &str); 7] = [
+        ("d1", "d2"),
+        ("d2", "d3"),
+        ("d3", "d1"),
+        ("t0", "t1"),
+        ("t1", "d1"),
+        ("a0", "none"),
+        ("q0", "d3"),
+    ];
+    LEADS.into_iter().find(|(from, _)| *from == queue).map(|(_, to)| to)
+}
+
+/// The arguments that a queue is declared with.
+pub(crate) fn queue_arguments(name: &str) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    let text = |text: &str| FieldValue::LongString(text.as_bytes().into());
+    if let Some(to) = dead_letters_of(name) {
+        arguments.insert("x-dead-letter-exchange".into(), text(""));
+        arguments.insert("x-dead-letter-routing-key".into(), text(to));
+    }
+    if name.starts_with('q') {
+        let limit = FieldValue::LongInt(DELIVERY_LIMIT as i32);
+        arguments.insert("x-queue-type".into(), text("quorum"));
+        arguments.insert("x-delivery-limit".into(), limit);
+    }
+    arguments
+}
 const EXCHANGES: [(&str, &str); 6] = [
     ("direct", "direct"),
     ("fanout", "fanout"),
@@ -293,7 +328,7 @@ impl Asking<'_> {
             exclusive: name.starts_with('x'),
             ..Declaration::default()
         };
-        let arguments = warren_amqp::FieldTable::default();
+        let arguments = queue_arguments(&name);
         Request::QueueDeclare { name, generated: false, declaration, arguments }
     }
 

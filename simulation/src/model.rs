@@ -3,11 +3,12 @@
 //! has it, whether it was delivered before. What is durable it keeps apart, so that after a
 //! restart it knows what must be there, what may be there, and what must not.
 //!
-//! The properties have the names of docs/testing.md. Length limits, time to live and dead letters
-//! (P11), transactions (P9) and deduplication (P7) get their place in `requests.rs` when the
+//! The properties have the names of docs/testing.md. Length limits and time to live (P11),
+//! transactions (P9) and deduplication (P7) get their place in `requests.rs` when the
 //! broker has them: each a reason for which a copy leaves its queue, or does not enter it.
 
 mod durable;
+mod dead_letters;
 mod events;
 mod requests;
 mod restart;
@@ -19,7 +20,9 @@ use warren_engine::{Command, Outgoing, SessionId, Summary};
 
 use crate::Violation;
 use crate::messages::{MessageId, Publication};
-pub(crate) use durable::{Change, Durable, Found};
+use requests::End;
+
+pub(crate) use durable::{Change, Durable, Found, FoundMessage};
 pub(crate) use topology::{Topology, header_arguments};
 
 /// A queue's number in the model; a queue of the same name made later has another one.
@@ -50,6 +53,10 @@ struct Copy {
     /// Delivered before, and known to have been.
     redelivered: bool,
     holder: Option<At>,
+    /// How often it came back, in a queue that counts it.
+    returns: u32,
+    /// How often it died.
+    deaths: u32,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +71,8 @@ struct Queue {
     delivered_through: Place,
     copies: BTreeMap<Place, Copy>,
     ready: BTreeSet<Place>,
+    /// Copies that it gave up and that are still to become dead letters.
+    leaving: VecDeque<(Place, Copy)>,
     consumers: BTreeSet<(At, u32)>,
 }
 
@@ -154,6 +163,8 @@ pub(crate) struct Model {
     pub(crate) damaged: usize,
     /// Channels that the command at hand must have closed with an error.
     errors: Vec<At>,
+    /// What the engine says of the command at hand: so many copies left these queues.
+    dead_lettered: VecDeque<(String, usize)>,
 }
 
 impl Model {
@@ -177,6 +188,7 @@ impl Model {
             closes: BTreeMap::new(),
             damaged: 0,
             errors: vec![],
+            dead_lettered: VecDeque::new(),
         }
     }
 
@@ -191,9 +203,11 @@ impl Model {
         &mut self,
         command: &Command,
         events: &[Outgoing],
+        dead_lettered: &[(String, usize)],
     ) -> Result<(), Violation> {
         self.op += 1;
         self.errors.clear();
+        self.dead_lettered = dead_lettered.iter().cloned().collect();
         match command {
             Command::OpenSession(session) => {
                 self.sessions.insert(*session);
@@ -208,7 +222,7 @@ impl Model {
             Command::Acknowledge { session, acknowledgements } => {
                 for ack in acknowledgements {
                     let at = (*session, ack.channel);
-                    self.settle(at, ack.delivery_tag, ack.multiple, false);
+                    self.settle(at, ack.delivery_tag, ack.multiple, End::Acknowledged);
                 }
             }
             Command::Request { session, channel, request } => {
@@ -217,7 +231,11 @@ impl Model {
             }
             Command::Clock(_) | Command::Flushed { .. } | Command::Loaded { .. } => {}
         }
-        self.observe(events)
+        let moved = !dead_lettered.is_empty();
+        while let Some((queue, count)) = self.dead_lettered.pop_front() {
+            self.dead_letter(&queue, count)?;
+        }
+        self.observe(events, moved)
     }
 
     /// The sums of the engine and of the model are the same: no message is in two places or none.
@@ -333,8 +351,8 @@ impl Model {
         open.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Messages that wait or are held, over all queues.
+    /// Messages that wait, are held or leave, over all queues.
     pub(crate) fn waiting(&self) -> usize {
-        self.queues.values().map(|queue| queue.copies.len()).sum()
+        self.queues.values().map(|queue| queue.copies.len() + queue.leaving.len()).sum()
     }
 }

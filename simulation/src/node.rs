@@ -14,8 +14,8 @@ use warren_storage::fault::SimulatedDisk;
 use warren_storage::{Checkpointer, Log, Moves, Opened, Options, Reader, open_on};
 
 use crate::committer::{Checkpoint, Group, Unsynced};
-use crate::messages::{MessageId, id_of};
-use crate::model::{Found, Model};
+use crate::messages::{deaths_of, id_of};
+use crate::model::{Found, FoundMessage, Model};
 use crate::trace::Trace;
 use crate::{Counts, Violation, limits};
 
@@ -210,7 +210,8 @@ impl Node {
         }
         let checked = self.host.check_invariants();
         checked.map_err(|text| Violation::new("invariant", text))?;
-        model.apply(command, events)?;
+        model.apply(command, events, &self.effects.dead_lettered)?;
+        self.effects.dead_lettered.clear();
         model.check_summary(&self.host.summary())
     }
 
@@ -288,7 +289,7 @@ fn read_all(
     reader: &Reader,
     queue: &RecoveredQueue,
     rotten: &mut usize,
-) -> Result<Vec<(MessageId, bool)>, warren_storage::Error> {
+) -> Result<Vec<FoundMessage>, warren_storage::Error> {
     let delivered = queue.delivered_through;
     let queue = queue.record.id;
     let mut found = vec![];
@@ -298,8 +299,10 @@ fn read_all(
         let loaded = reader.load(load, 64 << 10)?;
         *rotten += loaded.damaged.len();
         found.extend(loaded.messages.iter().filter_map(|(sequence, message)| {
-            let id = id_of(message)?;
-            Some((id, *sequence <= delivered))
+            let counted = loaded.returns.iter().find(|(place, _)| place == sequence);
+            let returns = counted.map_or(0, |(_, count)| *count);
+            let (deaths, delivered) = (deaths_of(message), *sequence <= delivered);
+            Some(FoundMessage { id: id_of(message)?, delivered, returns, deaths })
         }));
         if loaded.through == u64::MAX || loaded.through < first {
             return Ok(found);
@@ -339,6 +342,7 @@ fn note_events(events: &[Outgoing], notes: &mut Notes) {
                 trace.line(format_args!("  -> {after}s{session}.{channel} error {error}"));
             }
             Event::Confirm { .. }
+            | Event::Refused { .. }
             | Event::Reply { .. }
             | Event::ConsumerCancelled { .. }
             | Event::SessionError { .. }

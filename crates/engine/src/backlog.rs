@@ -60,6 +60,8 @@ pub(crate) struct Entry {
     /// Delivered before.
     pub(crate) redelivered: bool,
     pub(crate) kept: Kept,
+    /// How often it came back, in queues that count it.
+    pub(crate) returns: u32,
 }
 
 impl Entry {
@@ -72,8 +74,8 @@ impl Entry {
             _ => message.batch_bytes(),
         };
         let weight = u32::try_from(batch + limits::ENTRY_BYTES).unwrap_or(u32::MAX);
-        let redelivered = false;
-        Self { sequence, message: Some(message), body_bytes, weight, redelivered, kept }
+        let (redelivered, returns) = (false, 0);
+        Self { sequence, message: Some(message), body_bytes, weight, redelivered, kept, returns }
     }
 
     /// What the content takes in memory, if it is there.
@@ -114,6 +116,8 @@ pub(crate) struct Answer {
     pub(crate) messages: Vec<(Sequence, Message)>,
     /// What cannot be read, with the lengths of the bodies.
     pub(crate) damaged: Vec<(Sequence, u32)>,
+    /// How often messages came back, of those that did and whose queue counts it.
+    pub(crate) returns: Vec<(Sequence, u32)>,
 }
 
 /// What an answer from disk came to, beside the messages that it brought.
@@ -197,6 +201,12 @@ impl Backlog {
         on_disk.messages += 1;
         on_disk.body_bytes += u64::from(message.body_bytes());
         false
+    }
+
+    /// Takes the first message, with or without its content, if it is not in the part of which the
+    /// disk alone knows.
+    pub(crate) fn drop_first(&mut self) -> Option<Entry> {
+        self.pop_front()
     }
 
     /// Puts messages back to their places. Contents that the store has are dropped if those in
@@ -319,7 +329,8 @@ impl Backlog {
     }
 
     fn page_in(&mut self, mut on_disk: Waiting, answer: Answer, durable: bool) -> Missing {
-        let Answer { through, mut messages, damaged, .. } = answer;
+        let Answer { through, mut messages, damaged, returns, .. } = answer;
+        let mut returns = returns.into_iter().peekable();
         let mut gone = messages.len() as u64;
         if planted::is(Bug::PageInForgetsLast) {
             messages.pop();
@@ -331,7 +342,9 @@ impl Backlog {
                 false => Kept::Spilled,
             };
             let mut entry = Entry::new(sequence, message, kept, self.head.back());
-            entry.redelivered = sequence <= self.redelivered_through;
+            while returns.next_if(|(place, _)| *place < sequence).is_some() {}
+            entry.returns = returns.next_if(|(place, _)| *place == sequence).map_or(0, |of| of.1);
+            entry.redelivered = sequence <= self.redelivered_through || entry.returns > 0;
             let bytes = u64::from(entry.body_bytes);
             on_disk.body_bytes = on_disk.body_bytes.saturating_sub(bytes);
             self.head_bytes += bytes;
@@ -525,7 +538,7 @@ mod tests {
         let mut backlog = Backlog::recovered(waiting, 5);
         let load = backlog.load(QueueId(1), usize::MAX).unwrap();
         let messages = vec![(5, message()), (9, message())];
-        let answer = Answer { load, through: 9, messages, damaged: vec![(7, 4)] };
+        let answer = Answer { load, through: 9, messages, damaged: vec![(7, 4)], returns: vec![] };
         let missing = backlog.loaded(answer, true);
         assert_eq!((missing.lost, missing.unknown), (vec![7], 1));
         assert_eq!((backlog.len(), backlog.is_empty()), (2, false));
@@ -545,7 +558,7 @@ mod tests {
         entry.message = None;
         backlog.requeue(vec![entry], usize::MAX);
         assert!(backlog.load(QueueId(1), usize::MAX).is_none(), "an answer is on its way");
-        let answer = Answer { load, through: 3, messages: vec![], damaged: vec![] };
+        let answer = Answer { load, through: 3, messages: vec![], damaged: vec![], returns: vec![] };
         let missing = backlog.loaded(answer, true);
         assert_eq!((missing.lost, missing.unknown), (vec![], 0));
         assert_eq!(backlog.load(QueueId(1), usize::MAX).unwrap().first, 2, "it is asked for anew");

@@ -9,11 +9,13 @@
 mod arguments;
 mod backlog;
 mod command;
+mod death;
 mod effect;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod held;
+mod leaving;
 pub mod limits;
 mod message;
 #[cfg(feature = "planted")]

@@ -62,6 +62,28 @@ pub const HELD_BYTES: usize = OUTBOX_BYTES;
 /// Consumers on one channel. More than a client has a use for.
 pub const CONSUMERS_PER_CHANNEL: usize = 10_000;
 
+/// Messages that go to dead letter exchanges in one command beyond those that the command itself
+/// gave up: about a millisecond of work. The rest follows with the time.
+pub const DEAD_LETTER_STEP: usize = 512;
+
+/// The same for a batch of publishes: what it pushes out goes at once, as it could pile up otherwise.
+pub const DEAD_LETTERS_OF_PUBLISH: usize = 4 * PUBLISH_STEP_COPIES;
+
+/// Messages that are made in one batch when they go to a dead letter exchange, and the bytes of one:
+/// a message that stays alone keeps the whole of it.
+pub const DEAD_LETTER_BATCH: usize = 64;
+
+/// See [`DEAD_LETTER_BATCH`].
+pub const DEAD_LETTER_BATCH_BYTES: usize = 16 * 1024;
+
+/// Messages that queues refused and give to their dead letter exchanges at once, in one command.
+/// They are in no store, so that the rest of them waits in memory.
+pub const REFUSED_STEP: usize = 16 * 1024;
+
+/// Places between two messages that leave a queue which are read with them rather than by a wish of
+/// their own.
+pub const LEAVING_GAP: u64 = 16;
+
 /// The longest time that an argument may ask for, in milliseconds: ten years. A longer one is a
 /// mistake in the unit.
 pub const DURATION_MS_MAX: u64 = 315_360_000_000;

@@ -6,8 +6,9 @@ use crate::planted::{self, Bug};
 use smallvec::smallvec;
 
 use crate::backlog::{Answer, Backlog, Entry, Kept, Missing, Purged};
+use crate::leaving::Leaving;
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
-use crate::settings::QueueSettings;
+use crate::settings::{Overflow, QueueSettings, QueueType};
 use crate::{Effects, Message, SessionId};
 
 /// Turns of consumers that are gone which a round may hold beside those of its consumers.
@@ -56,6 +57,8 @@ pub(crate) struct Queue {
     /// The connection that an exclusive queue belongs to.
     pub(crate) owner: Option<SessionId>,
     pub(crate) backlog: Backlog,
+    /// Messages on their way to the dead letter exchange.
+    pub(crate) leaving: Leaving,
     /// Messages of the queue were written that do not survive a restart.
     pub(crate) has_spilled: bool,
     /// Deliveries that are unacknowledged, over all channels.
@@ -77,6 +80,13 @@ pub(crate) struct Queue {
     pub(crate) waiting_gets: VecDeque<WaitingGet>,
     /// On the list of queues to be dispatched.
     pub(crate) is_dirty: bool,
+    /// On the list of queues whose messages go to their dead letter exchange.
+    pub(crate) is_leaving: bool,
+    /// The declaration says how much may be ready. Apart from the settings, as it is looked at for
+    /// every message.
+    pub(crate) has_limits: bool,
+    /// It is counted how often a message comes back.
+    pub(crate) counts_returns: bool,
 }
 
 impl Queue {
@@ -87,9 +97,12 @@ impl Queue {
     ) -> Self {
         Self {
             record,
+            has_limits: settings.max_length.is_some() || settings.max_length_bytes.is_some(),
+            counts_returns: settings.kind == QueueType::Quorum,
             settings,
             owner,
             backlog: Backlog::default(),
+            leaving: Leaving::default(),
             has_spilled: false,
             unacknowledged: 0,
             unacknowledged_bytes: 0,
@@ -101,6 +114,7 @@ impl Queue {
             exclusively_consumed: false,
             waiting_gets: VecDeque::new(),
             is_dirty: false,
+            is_leaving: false,
         }
     }
 
@@ -184,6 +198,37 @@ impl Queue {
         self.backlog.purge()
     }
 
+    /// Messages that are ready. Some that are to be dropped are on disk and have to be read first;
+    /// nobody can have them any more.
+    pub(crate) fn ready(&self) -> u64 {
+        let ready = self.backlog.len();
+        match self.settings.max_length {
+            Some(max) if self.settings.overflow == Overflow::DropHead => ready.min(max),
+            _ => ready,
+        }
+    }
+
+    /// True if `more` messages with bodies of `bytes` are more than the queue has room for.
+    fn overflows(&self, more: u64, bytes: u64) -> bool {
+        let settings = &self.settings;
+        settings.max_length.is_some_and(|max| self.backlog.len() + more > max)
+            || settings.max_length_bytes.is_some_and(|max| self.backlog.body_bytes() + bytes > max)
+    }
+
+    /// True if the oldest messages have to go.
+    pub(crate) fn is_over(&self) -> bool {
+        self.has_limits
+            && self.settings.overflow == Overflow::DropHead
+            && self.overflows(0, 0)
+    }
+
+    /// True if there is no room for a message, and the queue refuses it then.
+    pub(crate) fn refuses(&self, message: &Message) -> bool {
+        self.has_limits
+            && self.settings.overflow != Overflow::DropHead
+            && self.overflows(1, u64::from(message.body_bytes()))
+    }
+
     /// Takes an answer from disk (see [`Backlog::loaded`]).
     pub(crate) fn loaded(&mut self, answer: Answer) -> Missing {
         let durable = self.is_durable();
@@ -192,7 +237,7 @@ impl Queue {
 
     /// What contents take in memory, ready and unacknowledged, in bytes.
     pub(crate) fn resident_bytes(&self) -> usize {
-        self.backlog.resident_bytes() + self.unacknowledged_bytes
+        self.backlog.resident_bytes() + self.unacknowledged_bytes + self.leaving.resident_bytes()
     }
 
     /// Puts messages back to their places (see [`Backlog::requeue`]).

@@ -3,7 +3,8 @@
 //! This file holds the state, the one `match` over commands, and sessions and channels coming and
 //! going. The rest is in files by subject: `declare` (exchanges, queues, bindings), `publish`,
 //! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
-//! consumers), `order` (what waits for a `basic.get`), `invariants` (what tests check after every command).
+//! consumers), `dead_letter` (what queues give up), `overflow` (what they have no room for), `order`
+//! (what waits for a `basic.get`), `invariants` (what tests check after every command).
 
 mod dead_letter;
 mod declare;
@@ -11,9 +12,12 @@ mod dispatch;
 mod invariants;
 mod memory;
 mod order;
+mod overflow;
 mod publish;
 mod settle;
 mod subscribe;
+
+use std::collections::VecDeque;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -26,8 +30,8 @@ use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
 use crate::{
-    Command, Effects, Error, Event, Milliseconds, Origin, QueueId, Recovered, Reply, Request,
-    SessionId, VirtualHostId,
+    Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, Recovered, Reply, Request,
+    SessionId, VirtualHostId, limits,
 };
 
 /// A refusal, with how much of the connection it ends.
@@ -59,6 +63,14 @@ pub struct VirtualHost {
     sessions: FxHashMap<SessionId, Session>,
     /// Queues in which something changed that may lead to a delivery.
     dirty: Vec<QueueId>,
+    /// Queues with messages that go to their dead letter exchange and whose contents are there.
+    leaving: VecDeque<QueueId>,
+    /// Messages that queues refused and that go to their dead letter exchange.
+    refused: VecDeque<(QueueId, Message)>,
+    /// How many messages the command at hand gave up that go to a dead letter exchange.
+    given_up: usize,
+    /// The last message came to a queue with limits.
+    enqueued_limited: bool,
     /// Sessions whose next `basic.get` may have its turn.
     getters: Vec<SessionId>,
     /// Channels with a `basic.get` that is not answered.
@@ -105,6 +117,10 @@ impl VirtualHost {
             next_queue: 1,
             sessions: FxHashMap::default(),
             dirty: Vec::new(),
+            leaving: VecDeque::new(),
+            refused: VecDeque::new(),
+            given_up: 0,
+            enqueued_limited: false,
             getters: Vec::new(),
             holding: FxHashSet::default(),
             consumers_made: 0,
@@ -127,7 +143,12 @@ impl VirtualHost {
                     host.next_queue = host.next_queue.max(record.id.counter() + 1);
                 }
                 host.topology.add_queue(record.id, &record.name, record.durable);
-                host.queues.insert(record.id, Queue::recovered(recovered));
+                let queue = Queue::recovered(recovered);
+                let is_over = queue.is_over();
+                host.queues.insert(record.id, queue);
+                if is_over {
+                    host.mark_dirty(record.id);
+                }
             }
         }
         for (_, record) in recovered.bindings.iter().filter(|(owner, _)| *owner == id) {
@@ -158,7 +179,7 @@ impl VirtualHost {
             bindings: self.topology.binding_count(),
             queues: self.queues.len(),
             consumers: channels().map(|channel| channel.consumers.len()).sum(),
-            messages_ready: self.queues.values().map(|queue| queue.backlog.len() as usize).sum(),
+            messages_ready: self.queues.values().map(|queue| queue.ready() as usize).sum(),
             message_bytes_ready: self.queues.values().map(|queue| queue.backlog.body_bytes()).sum(),
             messages_unacknowledged: channels().map(|channel| channel.unacknowledged.len()).sum(),
         }
@@ -171,6 +192,15 @@ impl VirtualHost {
             self.go_on(effects);
         }
         let first = effects.events.len();
+        self.given_up = 0;
+        let least = match command {
+            Command::Clock(_) | Command::Loaded { .. } => limits::DEAD_LETTER_STEP,
+            _ => 0,
+        };
+        let most = match command {
+            Command::Publish(_) => limits::DEAD_LETTERS_OF_PUBLISH,
+            _ => limits::DEAD_LETTER_STEP,
+        };
         match command {
             Command::Clock(now) => self.clock(now),
             Command::OpenSession(session) => {
@@ -186,22 +216,33 @@ impl VirtualHost {
                 self.request(session, channel, request, effects);
             }
             Command::Flushed { session, bytes } => self.flushed(session, bytes),
-            Command::Loaded { load, through, messages, damaged } => {
-                self.loaded(Answer { load, through, messages, damaged }, effects);
+            Command::Loaded { load, through, messages, damaged, returns } => {
+                self.loaded(Answer { load, through, messages, damaged, returns }, effects);
             }
         }
         self.serve_getters(effects);
         self.keep_order(first, effects);
+        self.finish(least, most, effects);
+    }
+
+    /// Delivers what can be delivered, and lets dead letters go: between `least` and `most`, as the
+    /// command gave them up.
+    fn finish(&mut self, least: usize, most: usize, effects: &mut Effects) {
         self.dispatch_dirty(effects);
+        if self.has_leaving() {
+            self.work_off(least, most, effects);
+            self.dispatch_dirty(effects);
+        }
     }
 
     /// Goes on with a command that [`Effects::unfinished`] tells of.
     pub fn go_on(&mut self, effects: &mut Effects) {
         if let Some(unfinished) = effects.unfinished.take() {
             let first = effects.events.len();
+            self.given_up = 0;
             self.publish_from(unfinished, effects);
             self.keep_order(first, effects);
-            self.dispatch_dirty(effects);
+            self.finish(0, limits::DEAD_LETTERS_OF_PUBLISH, effects);
         }
     }
 
@@ -215,7 +256,7 @@ impl VirtualHost {
     /// time. Before that, time is only wanted in front of other commands.
     #[must_use]
     pub fn next_due(&self) -> Option<Milliseconds> {
-        None
+        self.has_leaving().then_some(self.now)
     }
 
     fn clock(&mut self, now: Milliseconds) {
@@ -367,7 +408,7 @@ impl VirtualHost {
         let Some(mut channel) = session.channels.remove(&at.1) else { return false };
         self.holding.remove(&at);
         // Requeue before consumers go: an auto-delete queue takes its messages with it.
-        self.requeue(channel.unacknowledged.take_all());
+        self.requeue(channel.unacknowledged.take_all(), effects);
         for (number, consumer) in std::mem::take(&mut channel.consumers) {
             let key = ConsumerKey { session: at.0, channel: at.1, number };
             self.leave_queue(consumer.queue, key, effects);
@@ -409,6 +450,13 @@ impl VirtualHost {
         let id = answer.load.queue;
         let Some(queue) = self.queues.get_mut(&id) else { return };
         let before = queue.resident_bytes();
+        let answer = match queue.leaving.loaded(answer) {
+            Ok(lost) => {
+                self.memory.changed(before, queue.resident_bytes());
+                return self.leaving_loaded(id, lost, effects);
+            }
+            Err(answer) => answer,
+        };
         let missing = queue.loaded(answer);
         self.memory.changed(before, queue.resident_bytes());
         for sequence in missing.lost {
@@ -423,6 +471,7 @@ impl VirtualHost {
         if missing.unknown > 0 {
             effects.vanished.push((id, missing.unknown));
         }
+        self.shed(id, effects);
         self.serve_waiting_gets(id, effects);
         self.mark_dirty(id);
     }

@@ -13,6 +13,7 @@ use warren_engine::{QueueId, Sequence, Write};
 
 use crate::delta::{Entry, Freed, Layer, Places, QueueDelta, Share};
 use crate::planted::{self, Bug};
+use crate::returns::Returns;
 use crate::slot::Slot;
 use crate::{Disk, DiskLock, Error, Options, segment};
 
@@ -151,6 +152,24 @@ impl State {
         self.change(queue, |delta| delta.places.delivered(through));
     }
 
+    /// Messages came back to a queue for the `count`th time.
+    pub(crate) fn come_back(&mut self, queue: QueueId, first: Sequence, last: Sequence, count: u32) {
+        self.change(queue, |delta| delta.returns.insert(first, last, count));
+    }
+
+    /// What the layers in memory know of how often messages came back.
+    pub(crate) fn returns(&self, queue: QueueId, first: Sequence, last: Sequence) -> Returns {
+        let mut found = Returns::default();
+        let frozen = self.frozen.as_ref().and_then(|layer| layer.queues.get(&queue));
+        let live = self.live.queues.get(&queue);
+        for delta in [frozen, live].into_iter().flatten() {
+            delta.returns.within(first, last).for_each(|(first, last, count)| {
+                found.insert(first, last, count);
+            });
+        }
+        found
+    }
+
     /// The topology changed.
     pub(crate) fn change_topology(&mut self, write: Write) {
         match &write {
@@ -173,6 +192,7 @@ impl State {
             | Write::Unbound(..)
             | Write::Enqueued { .. }
             | Write::Settled { .. }
+            | Write::Returned { .. }
             | Write::Delivered { .. } => {}
         }
         self.live.topology.push(write);

@@ -16,6 +16,14 @@ use crate::Violation;
 use crate::generate::wants_reply;
 use crate::messages::id_of;
 
+/// How a delivery ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    Acknowledged,
+    Requeued,
+    Rejected,
+}
+
 impl Model {
     /// Ends a session; gives the last command that settled a durable message in it.
     pub(super) fn end_session(&mut self, session: SessionId) -> u64 {
@@ -36,9 +44,7 @@ impl Model {
     /// Ends a channel; gives the last command that settled a durable message on it.
     fn close_channel(&mut self, at: At) -> u64 {
         let Some(channel) = self.channels.remove(&at) else { return 0 };
-        for delivery in channel.unacknowledged.values() {
-            self.put_back(delivery);
-        }
+        self.put_back_all(channel.unacknowledged.into_values().collect());
         // What waited for the answer of a get is not told any more.
         self.expected.remove(&at);
         for (number, consumer) in &channel.consumers {
@@ -55,17 +61,14 @@ impl Model {
         }
     }
 
-    fn put_back(&mut self, delivery: &Delivery) {
-        let queue = self.queues.get_mut(&delivery.queue);
-        let Some(queue) = queue else { return };
-        if let Some(copy) = queue.copies.get_mut(&delivery.place) {
-            copy.holder = None;
-            copy.redelivered = true;
-            queue.ready.insert(delivery.place);
-        }
+    /// Deliveries come back, in the order of their places.
+    fn put_back_all(&mut self, mut deliveries: Vec<Delivery>) {
+        deliveries.sort_by_key(|delivery| (delivery.queue, delivery.place));
+        deliveries.into_iter().for_each(|delivery| self.come_back(delivery.queue, delivery.place));
     }
 
     fn remove_queue(&mut self, number: QueueNumber) {
+        self.dead_letter_before_deletion(number);
         let Some(queue) = self.queues.get(&number) else { return };
         let destination = Destination::Queue(queue.name.clone());
         let mut changes = vec![];
@@ -114,7 +117,7 @@ impl Model {
             let Some(queue) = self.queues.get_mut(number) else { continue };
             queue.last_place += 1;
             let durable = queue.durable && published.publication.persistent;
-            let copy = Copy { message: id, durable, redelivered: false, holder: None };
+            let copy = Copy::new(id, durable, 0);
             queue.copies.insert(queue.last_place, copy);
             queue.ready.insert(queue.last_place);
             if durable {
@@ -123,12 +126,12 @@ impl Model {
         }
         if !places.is_empty() {
             published.durable_op = self.op;
-            self.change(Change::Enqueued { message: id, places });
+            self.change(Change::Enqueued { message: id, places, deaths: 0 });
         }
     }
 
     /// Acknowledges, or rejects with or without requeueing.
-    pub(super) fn settle(&mut self, at: At, tag: u64, multiple: bool, requeue: bool) {
+    pub(super) fn settle(&mut self, at: At, tag: u64, multiple: bool, end: End) {
         let Some(channel) = self.channels.get_mut(&at) else { return };
         let all = multiple && tag == 0;
         if !all && !channel.unacknowledged.contains_key(&tag) {
@@ -145,12 +148,20 @@ impl Model {
         };
         let taken: Vec<Delivery> =
             tags.iter().filter_map(|tag| channel.unacknowledged.remove(tag)).collect();
-        for delivery in taken {
-            if requeue {
-                self.put_back(&delivery);
-            } else {
-                self.leave_for_good(at, &delivery);
+        match end {
+            End::Requeued => self.put_back_all(taken),
+            End::Acknowledged => {
+                taken.iter().for_each(|delivery| self.leave_for_good(at, delivery));
             }
+            End::Rejected => taken.iter().for_each(|delivery| self.reject(at, delivery)),
+        }
+    }
+
+    fn reject(&mut self, at: At, delivery: &Delivery) {
+        if self.give_up(delivery.queue, delivery.place)
+            && let Some(channel) = self.channels.get_mut(&at)
+        {
+            channel.settled_op = self.op;
         }
     }
 
@@ -184,7 +195,8 @@ impl Model {
             return Ok(());
         }
         if let Request::Nack { delivery_tag, multiple, requeue, .. } = request {
-            self.settle(at, *delivery_tag, *multiple, *requeue);
+            let end = if *requeue { End::Requeued } else { End::Rejected };
+            self.settle(at, *delivery_tag, *multiple, end);
             return Ok(());
         }
         let refused = events.iter().any(|outgoing| {
@@ -272,7 +284,7 @@ impl Model {
             Request::Recover { .. } => {
                 let channel = self.channels.get_mut(&at);
                 let taken = channel.map(|channel| std::mem::take(&mut channel.unacknowledged));
-                taken.unwrap_or_default().values().for_each(|delivery| self.put_back(delivery));
+                self.put_back_all(taken.unwrap_or_default().into_values().collect());
                 0
             }
             Request::ConfirmSelect { .. } => {

@@ -86,8 +86,12 @@ impl Model {
                 .messages
                 .iter()
                 .map(|(place, message)| {
-                    let redelivered = *place <= found.delivered_through;
-                    let copy = Copy { message: *message, durable: true, redelivered, holder: None };
+                    let of = |counts: &BTreeMap<u64, u32>| counts.get(place).copied();
+                    let returns = of(&found.returns).unwrap_or_default();
+                    let deaths = of(&found.deaths).unwrap_or_default();
+                    let redelivered = *place <= found.delivered_through || returns > 0;
+                    let copy =
+                        Copy { redelivered, returns, ..Copy::new(*message, true, deaths) };
                     (*place, copy)
                 })
                 .collect();

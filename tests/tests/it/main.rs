@@ -8,6 +8,7 @@ mod bad_input;
 mod check;
 mod clients;
 mod consume;
+mod dead_letters;
 mod declare;
 mod disk_full;
 mod disk_space;

@@ -172,7 +172,7 @@ impl VirtualHost {
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let reply = Reply::QueueDeclareOk {
             queue: queue.record.name.clone(),
-            message_count: count(queue.backlog.len()),
+            message_count: count(queue.ready()),
             consumer_count: queue.consumers.len() as u32,
         };
         let name = queue.record.name.clone();
@@ -207,7 +207,7 @@ impl VirtualHost {
         if if_empty && !queue.backlog.is_empty() {
             return Err(Error::NotEmpty { name, vhost: self.name.clone() }.into());
         }
-        let message_count = count(queue.backlog.len());
+        let message_count = count(queue.ready());
         let durable = queue.is_durable();
         self.remove_queue(id, effects);
         let reply = Reply::QueueDeleteOk { message_count };
@@ -217,6 +217,7 @@ impl VirtualHost {
 
     /// Takes a queue away with its bindings, and tells its consumers.
     pub(super) fn remove_queue(&mut self, id: QueueId, effects: &mut Effects) {
+        self.dead_letter_all(id, effects);
         let mut removed = self.topology.remove_queue(id);
         if planted::is(Bug::BindingStays) {
             removed.clear();

@@ -25,6 +25,8 @@ pub(crate) struct DurableQueue {
     next_sequence: Sequence,
     pub(crate) delivered_through: Sequence,
     pub(crate) messages: BTreeMap<Sequence, Message>,
+    /// How often messages came back.
+    returns: BTreeMap<Sequence, u32>,
 }
 
 impl Durable {
@@ -79,6 +81,7 @@ impl Durable {
                     next_sequence: 1,
                     delivered_through: 0,
                     messages: BTreeMap::new(),
+                    returns: BTreeMap::new(),
                 });
             }
             Write::QueueDeleted(id) if id.is_spilled() => {
@@ -102,7 +105,10 @@ impl Durable {
                     return fault();
                 }
             }
-            Write::Enqueued { .. } | Write::Settled { .. } | Write::Delivered { .. } => {
+            Write::Enqueued { .. }
+            | Write::Settled { .. }
+            | Write::Returned { .. }
+            | Write::Delivered { .. } => {
                 return self.apply_to_messages(write);
             }
         }
@@ -144,6 +150,16 @@ impl Durable {
                 };
                 let Some(messages) = messages else { return fault() };
                 messages.retain(|place, _| !(first..=last).contains(&place));
+            }
+            Write::Returned { queue, first, last, count } => {
+                let Some(queue) = self.queue(*queue) else { return fault() };
+                for place in *first..=*last {
+                    // Each time it comes back it is one more.
+                    let before = queue.returns.insert(place, *count).unwrap_or_default();
+                    if !queue.messages.contains_key(&place) || before + 1 != *count {
+                        return fault();
+                    }
+                }
             }
             Write::Delivered { queue, through } => {
                 // What was delivered last waits for its acknowledgement, and nothing is told twice.
@@ -187,6 +203,17 @@ impl Durable {
         let found = found.into_iter().take(load.messages_max as usize);
         found.map(|(place, message)| (*place, message.clone())).collect()
     }
+}
+
+/// The counts of returns that go with the messages of an answer.
+pub(crate) fn returns_of(
+    durable: &Durable,
+    load: Load,
+    messages: &[(Sequence, Message)],
+) -> Vec<(Sequence, u32)> {
+    let queue = durable.queues.iter().find(|queue| queue.record.id == load.queue);
+    let count = |place: &Sequence| Some((*place, *queue?.returns.get(place)?));
+    messages.iter().filter_map(|(place, _)| count(place)).collect()
 }
 
 fn waiting(messages: &BTreeMap<Sequence, Message>) -> Waiting {

@@ -84,7 +84,7 @@ fn value(text: &str) -> FieldValue {
         ("false", _) => FieldValue::Boolean(false),
         ("void", _) => FieldValue::Void,
         (_, Some(seconds)) => FieldValue::Timestamp(seconds.parse().unwrap()),
-        _ => FieldValue::LongString(text.as_bytes().into()),
+        _ => FieldValue::LongString(name(text).into_bytes().into()),
     }
 }
 

@@ -12,20 +12,14 @@ use crate::shard::ToShard;
 use crate::{limits, login, names};
 
 /// Arguments of queues and exchanges that RabbitMQ acts on and this version only keeps.
-const KEPT_ARGUMENTS: [&str; 15] = [
+const KEPT_ARGUMENTS: [&str; 9] = [
     "alternate-exchange",
     "x-expires",
     "x-message-ttl",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
     "x-dead-letter-strategy",
-    "x-max-length",
-    "x-max-length-bytes",
     "x-max-priority",
-    "x-overflow",
     "x-queue-type",
     "x-single-active-consumer",
-    "x-delivery-limit",
     "x-max-age",
     "x-queue-mode",
 ];
