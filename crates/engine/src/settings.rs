@@ -31,7 +31,7 @@ impl QueueType {
     }
 
     /// As RabbitMQ names it in refusals.
-    fn internal_name(self) -> &'static str {
+    pub(crate) fn internal_name(self) -> &'static str {
         match self {
             Self::Classic => "rabbit_classic_queue",
             Self::Quorum => "rabbit_quorum_queue",

@@ -406,7 +406,8 @@ impl VirtualHost {
     }
 
     fn loaded(&mut self, answer: Answer, effects: &mut Effects) {
-        let id = answer.load.queue;
+        let lane = answer.load.queue;
+        let id = lane.declared();
         let Some(queue) = self.queues.get_mut(&id) else { return };
         let before = queue.resident_bytes();
         let missing = queue.loaded(answer);
@@ -414,10 +415,10 @@ impl VirtualHost {
         for sequence in missing.lost {
             effects.lost.push((id, sequence));
             if queue.is_durable() {
-                effects.settled(id, sequence);
+                effects.settled(lane, sequence);
             }
             if queue.has_spilled {
-                effects.settled(id.spilled(), sequence);
+                effects.settled(lane.spilled(), sequence);
             }
         }
         if missing.unknown > 0 {
