@@ -203,11 +203,11 @@ impl Lanes {
     pub(crate) fn has_next(&self) -> bool {
         match self.first() {
             At::Base => self.base.has_next(),
-            At::Level(level) => {
-                self.others.as_ref().and_then(|others| others.lanes.get(&level)).is_some_and(
-                    |lane| lane.backlog.has_next(),
-                )
-            }
+            At::Level(level) => self
+                .others
+                .as_ref()
+                .and_then(|others| others.lanes.get(&level))
+                .is_some_and(|lane| lane.backlog.has_next()),
         }
     }
 

@@ -9,6 +9,7 @@
 mod arguments;
 mod backlog;
 mod command;
+mod compatibility;
 mod consumer_settings;
 mod effect;
 mod error;

@@ -7,8 +7,8 @@ use smallvec::smallvec;
 
 use crate::backlog::{Answer, Entry, Kept, Missing, Purged};
 use crate::lanes::{Delivered, Lanes};
-use crate::round::Round;
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
+use crate::round::Round;
 use crate::settings::QueueSettings;
 use crate::single_active::SingleActive;
 use crate::{Effects, Message, QueueId, SessionId};

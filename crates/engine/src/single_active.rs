@@ -66,7 +66,10 @@ mod tests {
         let mut single = SingleActive::default();
         assert!(single.join(key(1), 0));
         for (number, priority) in [(2, 0), (3, 9), (4, 0), (5, 9)] {
-            assert!(!single.join(key(number), priority), "a later one waits, whatever its priority");
+            assert!(
+                !single.join(key(number), priority),
+                "a later one waits, whatever its priority"
+            );
         }
         assert_eq!(single.leave(key(4)), None, "who waits goes without a change");
         let mut order = vec![];

@@ -22,6 +22,7 @@ use memory::Memory;
 pub use memory::MemoryLimits;
 
 use crate::backlog::Answer;
+use crate::compatibility::Compatibility;
 use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
@@ -66,6 +67,7 @@ pub struct VirtualHost {
     /// Gives each consumer a number of its own, so that a turn left behind in a round is nobody's.
     consumers_made: u32,
     channels_opened: u64,
+    compatibility: Compatibility,
 }
 
 /// Counts over a virtual host.
@@ -109,6 +111,7 @@ impl VirtualHost {
             holding: FxHashSet::default(),
             consumers_made: 0,
             channels_opened: 0,
+            compatibility: Compatibility::default(),
         }
     }
 
@@ -145,6 +148,12 @@ impl VirtualHost {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Arguments that were accepted and have no effect, each with how often it was sent since the
+    /// start.
+    pub fn arguments_without_effect(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.compatibility.counts()
     }
 
     /// Counts what there is.

@@ -118,11 +118,13 @@ impl VirtualHost {
             auto_delete: declaration.auto_delete,
             arguments,
         };
-        let settings = QueueSettings::declared(&record, &self.name)?;
         if let Some(id) = self.topology.queue(&record.name) {
             self.check_redeclared(at.0, id, &record)?;
+            effects.without_effect.extend(self.compatibility.count(&record.arguments));
             return self.declared(at, id, declaration.durable, declaration.no_wait, effects);
         }
+        let settings = QueueSettings::declared(&record, &self.name)?;
+        effects.without_effect.extend(self.compatibility.count(&record.arguments));
         let id = record.id;
         self.next_queue += 1;
         // An exclusive queue goes with its connection, so there is nothing to keep.

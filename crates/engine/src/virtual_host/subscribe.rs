@@ -52,6 +52,7 @@ impl VirtualHost {
             return Err(Error::ExclusiveUse { name, vhost: self.name.clone() }.into());
         }
         queue.exclusively_consumed = exclusive;
+        effects.without_effect.extend(self.compatibility.count(&request.arguments));
         self.consumers_made += 1;
         let number = self.consumers_made;
         let key = ConsumerKey { session: at.0, channel: at.1, number };
