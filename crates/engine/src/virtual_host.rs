@@ -22,6 +22,7 @@ use memory::Memory;
 pub use memory::MemoryLimits;
 
 use crate::backlog::Answer;
+use crate::compatibility::Compatibility;
 use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
@@ -68,6 +69,7 @@ pub struct VirtualHost {
     /// Gives each consumer a number of its own, so that a turn left behind in a round is nobody's.
     consumers_made: u32,
     channels_opened: u64,
+    compatibility: Compatibility,
 }
 
 /// Counts over a virtual host.
@@ -112,6 +114,7 @@ impl VirtualHost {
             holding: FxHashSet::default(),
             consumers_made: 0,
             channels_opened: 0,
+            compatibility: Compatibility::default(),
         }
     }
 
@@ -148,6 +151,12 @@ impl VirtualHost {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Arguments that were accepted and have no effect, each with how often it was sent since the
+    /// start.
+    pub fn arguments_without_effect(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.compatibility.counts()
     }
 
     /// Counts what there is.
@@ -416,7 +425,8 @@ impl VirtualHost {
     }
 
     fn loaded(&mut self, answer: Answer, effects: &mut Effects) {
-        let id = answer.load.queue;
+        let lane = answer.load.queue;
+        let id = lane.declared();
         let Some(queue) = self.queues.get_mut(&id) else { return };
         let before = queue.resident_bytes();
         let missing = queue.loaded(answer);
@@ -424,10 +434,10 @@ impl VirtualHost {
         for sequence in missing.lost {
             effects.lost.push((id, sequence));
             if queue.is_durable() {
-                effects.settled(id, sequence);
+                effects.settled(lane, sequence);
             }
             if queue.has_spilled {
-                effects.settled(id.spilled(), sequence);
+                effects.settled(lane.spilled(), sequence);
             }
         }
         if missing.unknown > 0 {

@@ -12,7 +12,7 @@ use crate::shard::ToShard;
 use crate::{limits, login, names};
 
 /// Arguments of queues and exchanges that RabbitMQ acts on and this version only keeps.
-const KEPT_ARGUMENTS: [&str; 15] = [
+const KEPT_ARGUMENTS: [&str; 12] = [
     "alternate-exchange",
     "x-expires",
     "x-message-ttl",
@@ -21,13 +21,10 @@ const KEPT_ARGUMENTS: [&str; 15] = [
     "x-dead-letter-strategy",
     "x-max-length",
     "x-max-length-bytes",
-    "x-max-priority",
     "x-overflow",
     "x-queue-type",
-    "x-single-active-consumer",
     "x-delivery-limit",
     "x-max-age",
-    "x-queue-mode",
 ];
 
 impl Connection {
