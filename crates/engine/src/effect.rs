@@ -18,6 +18,8 @@ pub struct Effects {
     pub vanished: Vec<(QueueId, u64)>,
     /// How many messages went from queues to their dead letter exchanges, or nowhere, in order.
     pub dead_lettered: Vec<(String, usize)>,
+    /// Arguments that have no effect and were sent for the first time, for the log.
+    pub without_effect: Vec<&'static str>,
     /// What is left of a command that leads to very much. Hand on the rest of the effects, then call
     /// [`VirtualHost::go_on`](crate::VirtualHost::go_on), before the next command.
     pub unfinished: Option<Unfinished>,
@@ -41,6 +43,7 @@ impl Effects {
             && self.lost.is_empty()
             && self.vanished.is_empty()
             && self.dead_lettered.is_empty()
+            && self.without_effect.is_empty()
             && self.unfinished.is_none()
     }
 
@@ -52,6 +55,7 @@ impl Effects {
         self.lost.clear();
         self.vanished.clear();
         self.dead_lettered.clear();
+        self.without_effect.clear();
         self.unfinished = None;
     }
 

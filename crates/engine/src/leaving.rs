@@ -16,6 +16,8 @@ pub(crate) struct Gone {
     pub(crate) reason: Reason,
     /// The name under which the store has it.
     pub(crate) stored: Option<QueueId>,
+    /// The lane of its queue that it was in.
+    lane: QueueId,
     /// The content; `None` while it is only on disk.
     message: Option<Message>,
     weight: usize,
@@ -40,11 +42,12 @@ impl Leaving {
         self.resident_bytes
     }
 
-    pub(crate) fn push(&mut self, entry: &Entry, stored: Option<QueueId>, reason: Reason) {
+    pub(crate) fn push(&mut self, entry: &Entry, queue: QueueId, reason: Reason) {
+        let (stored, lane) = (entry.stored_under(queue), queue.lane(entry.lane));
         let (sequence, message) = (entry.sequence, entry.message.clone());
         let weight = entry.resident_bytes();
         self.resident_bytes += weight;
-        let gone = Gone { sequence, reason, stored, message, weight };
+        let gone = Gone { sequence, reason, stored, lane, message, weight };
         match planted::is(Bug::DeadLetterOvertakes) && self.loading.is_none() {
             true => self.list.push_front(gone),
             false => self.list.push_back(gone),
@@ -69,15 +72,16 @@ impl Leaving {
 
     /// What is to be read from disk for the messages in front. Nothing while an answer is on its
     /// way, or if the first content is there.
-    pub(crate) fn load(&mut self, queue: QueueId) -> Option<Load> {
-        let first = self.list.front().filter(|first| first.message.is_none())?.sequence;
+    pub(crate) fn load(&mut self) -> Option<Load> {
+        let front = self.list.front().filter(|front| front.message.is_none())?;
+        let (queue, first) = (front.lane, front.sequence);
         if self.loading.is_some() {
             return None;
         }
         let mut last = first;
         for next in self.list.iter().take(limits::LOAD_MESSAGES).skip(1) {
             let near = next.sequence > last && next.sequence - last <= limits::LEAVING_GAP;
-            if next.message.is_some() || !near {
+            if next.message.is_some() || next.lane != queue || !near {
                 break;
             }
             last = next.sequence;
@@ -101,6 +105,7 @@ impl Leaving {
         let mut before = None;
         while let Some(gone) = self.list.get_mut(at) {
             let is_of_load = gone.message.is_none()
+                && gone.lane == answer.load.queue
                 && (answer.load.first..=answer.through.min(answer.load.last))
                     .contains(&gone.sequence)
                 && before.is_none_or(|before| before < gone.sequence);

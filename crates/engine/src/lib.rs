@@ -9,12 +9,15 @@
 mod arguments;
 mod backlog;
 mod command;
+mod compatibility;
+mod consumer_settings;
 mod death;
 mod effect;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod held;
+mod lanes;
 mod leaving;
 pub mod limits;
 mod message;
@@ -25,9 +28,11 @@ pub mod planted;
 mod planted;
 mod queue;
 mod record;
+mod round;
 mod router;
 mod session;
 mod settings;
+mod single_active;
 mod topology;
 mod virtual_host;
 
@@ -40,7 +45,7 @@ pub use error::{Error, Inequivalence, Origin};
 pub use message::{Message, MessageBatch, encoded_body_bytes};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
-    RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
+    RecoveredLane, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
 };
 pub use settings::QueueType;
 pub use virtual_host::{MemoryLimits, Summary, VirtualHost};

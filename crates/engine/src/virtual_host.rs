@@ -26,6 +26,7 @@ use memory::Memory;
 pub use memory::MemoryLimits;
 
 use crate::backlog::Answer;
+use crate::compatibility::Compatibility;
 use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
@@ -59,6 +60,8 @@ pub struct VirtualHost {
     memory: Memory,
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
+    /// See [`Self::take_pressed`].
+    is_pressed: bool,
     next_queue: u32,
     sessions: FxHashMap<SessionId, Session>,
     /// Queues in which something changed that may lead to a delivery.
@@ -78,6 +81,7 @@ pub struct VirtualHost {
     /// Gives each consumer a number of its own, so that a turn left behind in a round is nobody's.
     consumers_made: u32,
     channels_opened: u64,
+    compatibility: Compatibility,
 }
 
 /// Counts over a virtual host.
@@ -114,6 +118,7 @@ impl VirtualHost {
             queues: FxHashMap::default(),
             memory: Memory::default(),
             now: 0,
+            is_pressed: false,
             next_queue: 1,
             sessions: FxHashMap::default(),
             dirty: Vec::new(),
@@ -125,6 +130,7 @@ impl VirtualHost {
             holding: FxHashSet::default(),
             consumers_made: 0,
             channels_opened: 0,
+            compatibility: Compatibility::default(),
         }
     }
 
@@ -166,6 +172,12 @@ impl VirtualHost {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Arguments that were accepted and have no effect, each with how often it was sent since the
+    /// start.
+    pub fn arguments_without_effect(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.compatibility.counts()
     }
 
     /// Counts what there is.
@@ -250,6 +262,13 @@ impl VirtualHost {
     #[must_use]
     pub fn now(&self) -> Milliseconds {
         self.now
+    }
+
+    /// True if since the last call publishers were so far ahead of the consumers of a queue that
+    /// its messages will soon have to go to disk, though they need not survive a restart. To let
+    /// the consumers go first for a moment is then cheaper for everybody.
+    pub fn take_pressed(&mut self) -> bool {
+        std::mem::take(&mut self.is_pressed)
     }
 
     /// When the next [`Command::Clock`] is wanted at the latest; `None` while nothing waits for a
@@ -447,7 +466,8 @@ impl VirtualHost {
     }
 
     fn loaded(&mut self, answer: Answer, effects: &mut Effects) {
-        let id = answer.load.queue;
+        let lane = answer.load.queue;
+        let id = lane.declared();
         let Some(queue) = self.queues.get_mut(&id) else { return };
         let before = queue.resident_bytes();
         let answer = match queue.leaving.loaded(answer) {
@@ -462,10 +482,10 @@ impl VirtualHost {
         for sequence in missing.lost {
             effects.lost.push((id, sequence));
             if queue.is_durable() {
-                effects.settled(id, sequence);
+                effects.settled(lane, sequence);
             }
             if queue.has_spilled {
-                effects.settled(id.spilled(), sequence);
+                effects.settled(lane.spilled(), sequence);
             }
         }
         if missing.unknown > 0 {

@@ -267,7 +267,7 @@ impl Status {
     }
 
     /// Counts for each virtual host, by name.
-    pub async fn summary(&self) -> Vec<(String, Summary)> {
+    pub async fn summary(&self) -> Vec<HostCounts> {
         let mut all = vec![];
         for shard in &self.shards {
             let (reply, wait) = oneshot::channel();
@@ -276,6 +276,24 @@ impl Status {
             }
         }
         all
+    }
+}
+
+/// What is counted of a virtual host.
+#[derive(Debug)]
+pub struct HostCounts {
+    /// Its name.
+    pub name: String,
+    /// What there is.
+    pub summary: Summary,
+    /// Arguments that were accepted and have no effect, each with how often it was sent.
+    pub without_effect: Vec<(&'static str, u64)>,
+}
+
+impl HostCounts {
+    pub(crate) fn of(host: &VirtualHost) -> Self {
+        let without_effect = host.arguments_without_effect().collect();
+        Self { name: host.name().to_owned(), summary: host.summary(), without_effect }
     }
 }
 
@@ -343,7 +361,7 @@ fn settings(config: &Config) -> Settings {
         ("basic.nack", true),
         ("connection.blocked", true),
         ("consumer_cancel_notify", true),
-        ("consumer_priorities", false),
+        ("consumer_priorities", true),
         ("direct_reply_to", false),
         ("exchange_exchange_bindings", true),
         ("per_consumer_qos", true),

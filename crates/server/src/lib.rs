@@ -31,7 +31,7 @@ mod reply_code;
 mod shard;
 
 pub use alarm::Alarm;
-pub use broker::{Broker, Status};
+pub use broker::{Broker, HostCounts, Status};
 pub use config::Config;
 pub use error::Error;
 pub use health::Health;

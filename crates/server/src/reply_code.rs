@@ -19,6 +19,7 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         Error::UnknownExchangeType { .. }
         | Error::Inequivalent(_)
         | Error::InvalidArgument { .. }
+        | Error::InvalidArgumentType { .. }
         | Error::UnsupportedArgument { .. }
         | Error::InvalidProperty { .. }
         | Error::InUse { .. }

@@ -29,7 +29,7 @@ impl VirtualHost {
         effects: &mut Effects,
     ) {
         let Some(queue) = self.queues.get_mut(&id) else { return };
-        let stored = entry.kept.under(id);
+        let stored = entry.stored_under(id);
         if queue.settings.dead_letter.is_none() {
             if let Some(name) = stored {
                 effects.settled(name, entry.sequence);
@@ -37,7 +37,7 @@ impl VirtualHost {
             return;
         }
         let before = queue.resident_bytes();
-        queue.leaving.push(entry, stored, reason);
+        queue.leaving.push(entry, id, reason);
         self.memory.changed(before, queue.resident_bytes());
         self.given_up += 1;
         self.note_leaving(id);
@@ -95,7 +95,7 @@ impl VirtualHost {
             }
             // Nothing is left, or the first content has to be read; then the answer goes on.
             queue.is_leaving = false;
-            effects.loads.extend(queue.leaving.load(id));
+            effects.loads.extend(queue.leaving.load());
         }
         self.work_off_refused(effects);
     }

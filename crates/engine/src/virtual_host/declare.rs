@@ -118,11 +118,13 @@ impl VirtualHost {
             auto_delete: declaration.auto_delete,
             arguments,
         };
-        let settings = QueueSettings::declared(&record, &self.name)?;
         if let Some(id) = self.topology.queue(&record.name) {
             self.check_redeclared(at.0, id, &record)?;
+            effects.without_effect.extend(self.compatibility.count(&record.arguments));
             return self.declared(at, id, declaration.durable, declaration.no_wait, effects);
         }
+        let settings = QueueSettings::declared(&record, &self.name)?;
+        effects.without_effect.extend(self.compatibility.count(&record.arguments));
         let id = record.id;
         self.next_queue += 1;
         // An exclusive queue goes with its connection, so there is nothing to keep.
@@ -263,13 +265,14 @@ impl VirtualHost {
         let forgotten = usize::from(planted::is(Bug::PurgeNotWritten));
         let written = purged.head.len().saturating_sub(forgotten);
         for entry in purged.head.iter().take(written) {
-            if let Some(id) = entry.kept.under(id) {
+            if let Some(id) = entry.stored_under(id) {
                 effects.settled(id, entry.sequence);
             }
         }
-        let on_disk = purged.on_disk.filter(|_| !planted::is(Bug::PurgeLeavesRange));
-        if let Some(Waiting { first, last, .. }) = on_disk {
-            let names = [durable.then_some(id), queue.has_spilled.then_some(id.spilled())];
+        let on_disk = purged.on_disk.iter().filter(|_| !planted::is(Bug::PurgeLeavesRange));
+        for (lane, Waiting { first, last, .. }) in on_disk.copied() {
+            let lane = id.lane(lane);
+            let names = [durable.then_some(lane), queue.has_spilled.then_some(lane.spilled())];
             for queue in names.into_iter().flatten() {
                 effects.writes.push(Write::Settled { queue, first, last });
             }

@@ -171,13 +171,15 @@ impl VirtualHost {
             let durable = is_persistent && queue.is_durable();
             let resident_max = self.memory.queue_max(durable, queues);
             let before = queue.resident_bytes();
-            let (sequence, stays) = queue.enqueue(message, durable, resident_max);
+            let (name, sequence, stays) = queue.enqueue(message, durable, resident_max);
             self.memory.changed(before, queue.resident_bytes());
             if durable {
                 outcome = Outcome::Survives;
-                written.push((*id, sequence));
+                written.push((name, sequence));
             } else if !stays {
-                written.push((id.spilled(), sequence));
+                written.push((name.spilled(), sequence));
+            } else if queue.resident_bytes() > resident_max / 2 && !queue.consumers.is_empty() {
+                self.is_pressed = true;
             }
             if !queue.is_dirty {
                 queue.is_dirty = true;

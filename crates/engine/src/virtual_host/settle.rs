@@ -98,7 +98,7 @@ impl VirtualHost {
     fn settle(&mut self, at: At, delivery: &Delivery, effects: &mut Effects) {
         let entry = &delivery.entry;
         if self.take_back(at, delivery)
-            && let Some(name) = entry.kept.under(delivery.queue)
+            && let Some(name) = entry.stored_under(delivery.queue)
         {
             effects.settled(name, entry.sequence);
         }
@@ -164,7 +164,7 @@ impl VirtualHost {
                 continue;
             }
             if entry.is_durable() && !planted::is(Bug::ReturnsNotWritten) {
-                effects.returned(id, entry.sequence, entry.returns);
+                effects.returned(id.lane(entry.lane), entry.sequence, entry.returns);
             }
             stay.push(entry);
         }

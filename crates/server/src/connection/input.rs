@@ -12,16 +12,13 @@ use crate::shard::ToShard;
 use crate::{limits, login, names};
 
 /// Arguments of queues and exchanges that RabbitMQ acts on and this version only keeps.
-const KEPT_ARGUMENTS: [&str; 9] = [
+const KEPT_ARGUMENTS: [&str; 6] = [
     "alternate-exchange",
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-strategy",
-    "x-max-priority",
     "x-queue-type",
-    "x-single-active-consumer",
     "x-max-age",
-    "x-queue-mode",
 ];
 
 impl Connection {
