@@ -9,8 +9,10 @@
 mod arguments;
 mod backlog;
 mod command;
+mod copies;
 mod effect;
 mod error;
+mod exchange;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod held;

@@ -69,3 +69,11 @@ pub const DURATION_MS_MAX: u64 = 315_360_000_000;
 /// How often a message of a quorum queue may come back when its declaration says nothing, as with
 /// RabbitMQ 4.
 pub const QUORUM_DELIVERY_LIMIT: u32 = 20;
+
+/// How many of the last messages an exchange of type `x-recent-history` keeps when its declaration
+/// says nothing, as RabbitMQ's plugin does.
+pub const RECENT_HISTORY: usize = 20;
+
+/// What these messages may take in memory, in bytes, for each exchange: the declaration may ask for
+/// any number of them, and nobody has to read them.
+pub const RECENT_HISTORY_BYTES: usize = 1024 * 1024;

@@ -31,7 +31,7 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let name = if request.queue.is_empty() { self.last_queue(at)? } else { request.queue };
-        let id = self.accessible_queue(at.0, &name)?;
+        let wanted = self.wanted_queue(at.0, &name)?;
         let Some(channel) = self.channel(at) else { return Ok(()) };
         if channel.has_consumer_tag(&request.consumer_tag) {
             let consumer_tag = request.consumer_tag;
@@ -41,10 +41,14 @@ impl VirtualHost {
             let limit = limits::CONSUMERS_PER_CHANNEL;
             return Err(Refusal::Session(Error::TooManyConsumers { limit }));
         }
-        let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
-        if queue.exclusively_consumed || (request.exclusive && !queue.consumers.is_empty()) {
+        let queue = self.topology.queue(&wanted.queue).and_then(|id| self.queues.get(&id));
+        if queue.is_some_and(|queue| {
+            queue.exclusively_consumed || (request.exclusive && !queue.consumers.is_empty())
+        }) {
             return Err(Error::ExclusiveUse { name, vhost: self.name.clone() }.into());
         }
+        let (id, waits) = self.take_wanted(at, wanted, effects)?;
+        let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
         queue.exclusively_consumed = request.exclusive;
         self.consumers_made += 1;
         let number = self.consumers_made;
@@ -69,7 +73,7 @@ impl VirtualHost {
             consumer_tag: request.consumer_tag,
             no_wait: request.no_wait,
         };
-        self.reply(at, reply, false, effects);
+        self.reply(at, reply, waits, effects);
         Ok(())
     }
 
@@ -110,7 +114,7 @@ impl VirtualHost {
 
     pub(super) fn get(&mut self, at: At, name: String, no_ack: bool) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
-        let id = self.accessible_queue(at.0, &name)?;
+        let id = self.accessible_queue_or_part(at.0, &name)?;
         let Some(incarnation) = self.channel(at).map(|channel| channel.incarnation) else {
             return Ok(());
         };
