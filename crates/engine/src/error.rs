@@ -185,6 +185,12 @@ pub enum Error {
         /// The value, as RabbitMQ writes it.
         value: String,
     },
+    /// A declaration or a binding with something that exchanges of this type do not take.
+    #[error("{reason}")]
+    Unacceptable {
+        /// What is wrong, as RabbitMQ and its plugins write it.
+        reason: String,
+    },
     /// The tag was never given on this channel or is settled already.
     #[error("unknown delivery tag {delivery_tag}")]
     UnknownDeliveryTag {

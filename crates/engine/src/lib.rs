@@ -11,8 +11,10 @@ mod backlog;
 mod command;
 mod compatibility;
 mod consumer_settings;
+mod copies;
 mod effect;
 mod error;
+mod exchange;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod held;

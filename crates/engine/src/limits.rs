@@ -81,3 +81,10 @@ pub const QUORUM_DEFAULT_LEVEL: u8 = 4;
 /// at most, and two of them a million bytes each: a thousand urgent messages of 1 KiB pass a
 /// backlog without a look at the disk.
 pub const LANE_SHARE_PARTS: usize = 4;
+/// How many of the last messages an exchange of type `x-recent-history` keeps when its declaration
+/// says nothing, as RabbitMQ's plugin does.
+pub const RECENT_HISTORY: usize = 20;
+
+/// What these messages may take in memory, in bytes, for each exchange: the declaration may ask for
+/// any number of them, and nobody has to read them.
+pub const RECENT_HISTORY_BYTES: usize = 1024 * 1024;

@@ -3,11 +3,12 @@
 //! This file holds the state, the one `match` over commands, and sessions and channels coming and
 //! going. The rest is in files by subject: `declare` (exchanges, queues, bindings), `publish`,
 //! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
-//! consumers), `order` (what waits for a `basic.get`), `invariants` (what tests check after every command).
+//! consumers), `groups` (queues that subscribe themselves), `order` (what waits for a `basic.get`), `invariants` (what tests check after every command).
 
 mod dead_letter;
 mod declare;
 mod dispatch;
+mod groups;
 mod invariants;
 mod memory;
 mod order;
@@ -145,6 +146,12 @@ impl VirtualHost {
     /// Sets how much memory contents may take; what is in memory already stays.
     pub fn set_memory_limits(&mut self, limits: MemoryLimits) {
         self.memory.limits = limits;
+    }
+
+    /// Sets where chance begins: exchanges that choose at random do so in an order that follows
+    /// from this number.
+    pub fn set_seed(&mut self, seed: u64) {
+        self.topology.set_seed(seed);
     }
 
     /// The name that clients open.

@@ -130,7 +130,8 @@ impl Broker {
         let (checkpoints, checkpoint_orders) = threads::channel();
         let (loads, wishes) = threads::channel();
         let (id, name) = FIRST_VIRTUAL_HOST;
-        let host = VirtualHost::recover(id, name, &recovered);
+        let mut host = VirtualHost::recover(id, name, &recovered);
+        host.set_seed(names::random_number().map_err(Error::Random)?);
         drop(recovered);
         let (shard, shard_inbox) = mpsc::channel(limits::SHARD_INBOX);
         let work = Shard::new(vec![(id, host)], shard_inbox, groups.clone()).run();

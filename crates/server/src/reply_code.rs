@@ -25,6 +25,7 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         | Error::InUse { .. }
         | Error::NotEmpty { .. }
         | Error::InvalidMatch { .. }
+        | Error::Unacceptable { .. }
         | Error::MessageRefused { .. }
         | Error::UnknownDeliveryTag { .. } => ReplyCode::PreconditionFailed,
         Error::ConsumerTagInUse { .. } | Error::TooManyConsumers { .. } => ReplyCode::NotAllowed,

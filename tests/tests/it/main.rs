@@ -15,6 +15,7 @@ mod disk_space;
 mod docs;
 mod durability;
 mod examples;
+mod exchanges;
 mod flood;
 mod handshake;
 mod kill_rounds;

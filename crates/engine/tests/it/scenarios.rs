@@ -1,5 +1,7 @@
 //! Scenarios, a file for each subject.
 
+mod alternate;
+mod choices;
 mod consume;
 mod declare;
 mod delete;
@@ -10,3 +12,4 @@ mod order;
 mod publish;
 mod restart;
 mod settle;
+mod virtual_topics;

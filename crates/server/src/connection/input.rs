@@ -12,8 +12,7 @@ use crate::shard::ToShard;
 use crate::{limits, login, names};
 
 /// Arguments of queues and exchanges that RabbitMQ acts on and this version only keeps.
-const KEPT_ARGUMENTS: [&str; 12] = [
-    "alternate-exchange",
+const KEPT_ARGUMENTS: [&str; 11] = [
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-exchange",
