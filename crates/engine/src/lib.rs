@@ -27,6 +27,7 @@ mod router;
 mod session;
 mod settings;
 mod topology;
+mod transaction;
 mod virtual_host;
 
 pub use command::{
@@ -41,4 +42,4 @@ pub use record::{
     RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
 };
 pub use settings::QueueType;
-pub use virtual_host::{MemoryLimits, Summary, VirtualHost};
+pub use virtual_host::{Bounds, MemoryLimits, Summary, VirtualHost};

@@ -103,6 +103,9 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
+        if self.declare_replies(at, &name, declaration.no_wait, effects) {
+            return Ok(());
+        }
         if declaration.passive {
             let id = self.accessible_queue(at.0, &name)?;
             return self.declared(at, id, false, declaration.no_wait, effects);
@@ -122,6 +125,10 @@ impl VirtualHost {
         if let Some(id) = self.topology.queue(&record.name) {
             self.check_redeclared(at.0, id, &record)?;
             return self.declared(at, id, declaration.durable, declaration.no_wait, effects);
+        }
+        if let Some(limit) = self.bounds.queues.filter(|limit| self.queues.len() >= *limit) {
+            let (name, vhost) = (record.name, self.name.clone());
+            return Err(Error::TooManyQueues { name, vhost, limit }.into());
         }
         let id = record.id;
         self.next_queue += 1;

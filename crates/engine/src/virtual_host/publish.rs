@@ -66,7 +66,7 @@ impl VirtualHost {
                 return;
             }
             let Some(message) = Message::new(&batch.messages, index as u32) else { break };
-            let Some(confirm) = self.count_publish(session, channel) else { continue };
+            let Some((confirm, is_held)) = self.count_publish(session, channel) else { continue };
             if known.as_ref().is_some_and(|(before, _)| before.address() != message.address()) {
                 known = None;
             }
@@ -83,10 +83,21 @@ impl VirtualHost {
                     }
                 },
             };
+            if is_held {
+                let at = (session, channel);
+                if let Err(error) = self.hold_publish(at, message, route, mandatory) {
+                    std::mem::take(&mut confirms).finish(session, effects);
+                    self.refuse(session, channel, error.into(), BASIC_PUBLISH, effects);
+                }
+                continue;
+            }
             copies_left = copies_left.saturating_sub(route.iter().len());
             let durable = self.enqueue(&message, &route, effects);
-            if route.is_empty() && mandatory && !planted::is(Bug::ReturnForgotten) {
-                effects.send(session, Event::Return { channel, message });
+            if route.is_empty() {
+                self.deliver_reply(&message, effects);
+                if mandatory && !planted::is(Bug::ReturnForgotten) {
+                    effects.send(session, Event::Return { channel, message });
+                }
             }
             if let Some(number) = confirm {
                 confirms.add(channel, number, durable);
@@ -96,36 +107,42 @@ impl VirtualHost {
     }
 
     /// Counts a message on its channel: `None` if the channel is closed, otherwise the message's
-    /// number if the channel confirms.
-    fn count_publish(&mut self, session: SessionId, channel: u16) -> Option<Option<u64>> {
+    /// number if the channel confirms, and whether a transaction is to hold the message.
+    fn count_publish(&mut self, session: SessionId, channel: u16) -> Option<(Option<u64>, bool)> {
         let channel = self.channel_mut((session, channel))?;
-        Some(channel.confirms.as_mut().map(|last| {
+        let number = channel.confirms.as_mut().map(|last| {
             *last += 1;
             *last
-        }))
+        });
+        Some((number, channel.transaction.is_some()))
     }
 
     fn find_route(&mut self, message: &Message) -> Result<(Route, bool), Error> {
-        let exchange = message.exchange();
-        if !exchange.is_empty() {
-            let named = || (exchange.to_owned(), self.name.clone());
-            match self.topology.exchange(exchange) {
-                None => {
-                    let (name, vhost) = named();
-                    return Err(Error::ExchangeNotFound { name, vhost });
-                }
-                Some(found) if found.record.internal => {
-                    let (name, vhost) = named();
-                    return Err(Error::InternalExchange { name, vhost });
-                }
-                Some(_) => {}
-            }
-        }
+        self.check_published_to(message.exchange())?;
         Ok(self.topology.route(message))
     }
 
+    /// Whether clients may publish to an exchange.
+    pub(super) fn check_published_to(&self, exchange: &str) -> Result<(), Error> {
+        if exchange.is_empty() {
+            return Ok(());
+        }
+        let named = || (exchange.to_owned(), self.name.clone());
+        match self.topology.exchange(exchange) {
+            None => {
+                let (name, vhost) = named();
+                Err(Error::ExchangeNotFound { name, vhost })
+            }
+            Some(found) if found.record.internal => {
+                let (name, vhost) = named();
+                Err(Error::InternalExchange { name, vhost })
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Puts a message into its queues. True if it must survive a restart in one of them.
-    fn enqueue(&mut self, message: &Message, route: &Route, effects: &mut Effects) -> bool {
+    pub(super) fn enqueue(&mut self, message: &Message, route: &Route, effects: &mut Effects) -> bool {
         let mut written = SmallVec::new();
         let mut survives = false;
         let is_persistent = message.is_persistent();

@@ -8,5 +8,7 @@ mod exclusive;
 mod limits;
 mod order;
 mod publish;
+mod replies;
 mod restart;
 mod settle;
+mod transactions;
