@@ -11,6 +11,7 @@ mod backlog;
 mod command;
 mod effect;
 mod error;
+mod expiry;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod held;
@@ -36,6 +37,7 @@ pub use command::{
 };
 pub use effect::{Effects, Event, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};
+pub use expiry::{BadExpiration, expiration};
 pub use message::{Message, MessageBatch, encoded_body_bytes};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,

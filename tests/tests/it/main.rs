@@ -22,6 +22,8 @@ mod load_generator;
 mod prefetch;
 mod process;
 mod publish;
+mod refusals;
 mod routing;
 mod slow_peers;
 mod tidy;
+mod transactions;
