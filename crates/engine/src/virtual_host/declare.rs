@@ -103,7 +103,7 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
-        if self.declare_replies(at, &name, declaration.no_wait, effects) {
+        if self.declare_replies(at, &name, declaration.no_wait, effects)? {
             return Ok(());
         }
         if declaration.passive {

@@ -55,18 +55,21 @@ impl VirtualHost {
     }
 
     /// Answers a declaration of the queue that there seems to be, or of a requester's name. False
-    /// if the name is neither.
+    /// if the name is of neither kind.
     pub(super) fn declare_replies(
         &mut self,
         at: At,
         name: &str,
         no_wait: bool,
         effects: &mut Effects,
-    ) -> bool {
-        if !name.starts_with(REPLY_TO)
-            || (name != REPLY_TO && !self.reply_consumers.contains_key(name))
-        {
-            return false;
+    ) -> Result<bool, Error> {
+        let Some(rest) = name.strip_prefix(REPLY_TO) else { return Ok(false) };
+        if !rest.is_empty() && !rest.starts_with('.') {
+            return Ok(false);
+        }
+        if !rest.is_empty() && !self.reply_consumers.contains_key(name) {
+            let (name, vhost) = (name.to_owned(), self.name.clone());
+            return Err(Error::QueueNotFound { name, vhost });
         }
         if let Some(channel) = self.channel_mut(at) {
             channel.last_queue = Some(name.to_owned());
@@ -76,7 +79,7 @@ impl VirtualHost {
             let reply = Reply::QueueDeclareOk { queue, message_count: 0, consumer_count: 1 };
             self.reply(at, reply, false, effects);
         }
-        true
+        Ok(true)
     }
 
     /// A message that no queue takes may be an answer: then it goes to the channel that asked. An

@@ -58,6 +58,9 @@ fn it_looks_like_a_queue_to_whoever_declares_it() {
         declare queue amq.rabbitmq.reply-to.b passive on s2.1
           > s2.1 channel error 50.10: no queue 'amq.rabbitmq.reply-to.b' in vhost '/'
         given open s2.1
+        declare queue amq.rabbitmq.reply-to.b on s2.1
+          > s2.1 channel error 50.10: no queue 'amq.rabbitmq.reply-to.b' in vhost '/'
+        given open s2.1
         get amq.rabbitmq.reply-to on s2.1
           > s2.1 channel error 60.70: no queue 'amq.rabbitmq.reply-to' in vhost '/'
         ",
