@@ -242,6 +242,9 @@ pub enum Write {
         /// The highest place that was delivered.
         through: Sequence,
     },
+    /// Writes of which after a crash all are there or none, as those of a transaction. None of them
+    /// is of this kind.
+    Together(Vec<Self>),
 }
 
 /// The durable state of a node, as found when its folder is opened.

@@ -105,6 +105,9 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
+        if self.declare_replies(at, &name, declaration.no_wait, effects)? {
+            return Ok(());
+        }
         if declaration.passive {
             let id = self.accessible_queue_or_part(at.0, &name)?;
             return self.declared(at, id, false, declaration.no_wait, effects);
@@ -127,6 +130,10 @@ impl VirtualHost {
             return self.declared(at, id, declaration.durable, declaration.no_wait, effects);
         }
         let settings = QueueSettings::declared(&record, &self.name)?;
+        if let Some(limit) = self.bounds.queues.filter(|limit| self.queues.len() >= *limit) {
+            let (name, vhost) = (record.name, self.name.clone());
+            return Err(Error::TooManyQueues { name, vhost, limit }.into());
+        }
         effects.without_effect.extend(self.compatibility.count(&record.arguments));
         let id = record.id;
         self.next_queue += 1;

@@ -38,8 +38,8 @@ impl VirtualHost {
             let consumer_tag = request.consumer_tag;
             return Err(Refusal::Session(Error::ConsumerTagInUse { consumer_tag }));
         }
-        if channel.consumers.len() >= limits::CONSUMERS_PER_CHANNEL {
-            let limit = limits::CONSUMERS_PER_CHANNEL;
+        let limit = self.bounds.consumers_per_channel;
+        if channel.consumers.len() >= limit {
             return Err(Refusal::Session(Error::TooManyConsumers { limit }));
         }
         let queue = self.topology.queue(&wanted.queue).and_then(|id| self.queues.get(&id));
@@ -91,6 +91,10 @@ impl VirtualHost {
         no_wait: bool,
         effects: &mut Effects,
     ) {
+        if let Some(number) = self.cancel_replies(at, &consumer_tag) {
+            let reply = Reply::CancelOk { consumer: Some(number), consumer_tag, no_wait };
+            return self.reply(at, reply, false, effects);
+        }
         let removed = self.channel_mut(at).and_then(|channel| {
             let number = channel.consumer_number(&consumer_tag)?;
             Some((number, channel.remove_consumer(number)?.queue))

@@ -417,9 +417,8 @@ impl Model {
         let headers = properties::headers(message.properties()).unwrap_or_default();
         let headers = table::decode(headers).expect("well-formed headers");
         // The random commands know one wrong value, a text.
-        let is_wrong = |name: &&str| {
-            matches!(headers.inner().get(*name), Some(FieldValue::LongString(_)))
-        };
+        let is_wrong =
+            |name: &&str| matches!(headers.inner().get(*name), Some(FieldValue::LongString(_)));
         let wrong = ["CC", "BCC"].into_iter().find(is_wrong).map(|name| {
             Refusal::Channel(format!(
                 "invalid message: {{unacceptable_type_in_header,\"{name}\",longstr}}"

@@ -265,7 +265,7 @@ fn message_request(words: &[&str], line: &str) -> Option<Request> {
     let (word, behind) = words.split_first()?;
     let fixed = match *word {
         "consume" => 2,
-        "qos" | "cancel" | "get" | "nack" | "reject" => 1,
+        "qos" | "cancel" | "get" | "nack" | "reject" | "replies" => 1,
         _ => 0,
     };
     let mut rest = Rest(behind[fixed..].to_vec());
@@ -294,6 +294,15 @@ fn message_request(words: &[&str], line: &str) -> Option<Request> {
         ("recover", _) => {
             Request::Recover { requeue: !rest.flag("discard"), no_wait: rest.flag("no_wait") }
         }
+        ("replies", [tag]) => Request::ConsumeReplies {
+            consumer_tag: name(tag),
+            no_ack: !rest.flag("ack"),
+            no_wait: rest.flag("no_wait"),
+            name: format!("amq.rabbitmq.reply-to.{tag}"),
+        },
+        ("tx.select", _) => Request::TxSelect,
+        ("tx.commit", _) => Request::TxCommit,
+        ("tx.rollback", _) => Request::TxRollback,
         ("confirm", _) => Request::ConfirmSelect { no_wait: rest.flag("no_wait") },
         _ => return None,
     };
