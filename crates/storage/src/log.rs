@@ -133,7 +133,7 @@ impl Log {
         self.check()?;
         for (taken, write) in writes.iter().enumerate() {
             // What follows a message in one command may tell of its old place: they stay together.
-            let begins = matches!(write, Write::Enqueued { .. });
+            let begins = matches!(write, Write::Enqueued { .. } | Write::Together(_));
             if begins && self.pending.len() >= RECORD_BYTES_MAX {
                 match self.write_pending() {
                     Ok(()) => {}
@@ -173,6 +173,15 @@ impl Log {
             &Write::Returned { queue, first, last, count } => {
                 put_returned(&mut self.pending, queue, first, last, count);
                 self.changes.push(Change::Returned { queue, first, last, count });
+            }
+            // One after the other into the pending record, which is written whole or not at all.
+            Write::Together(parts) => {
+                for part in parts {
+                    self.append_one(part)?;
+                    if planted::is(Bug::TogetherTorn) {
+                        self.write_pending()?;
+                    }
+                }
             }
             Write::ExchangeDeclared(..)
             | Write::ExchangeDeleted(..)

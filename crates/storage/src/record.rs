@@ -183,7 +183,8 @@ pub(crate) fn put_topology(out: &mut Vec<u8>, write: &Write) {
         Write::Enqueued { .. }
         | Write::Settled { .. }
         | Write::Returned { .. }
-        | Write::Delivered { .. } => {}
+        | Write::Delivered { .. }
+        | Write::Together(_) => {}
     }
 }
 

@@ -208,7 +208,8 @@ impl State {
             | Write::Enqueued { .. }
             | Write::Settled { .. }
             | Write::Returned { .. }
-            | Write::Delivered { .. } => {}
+            | Write::Delivered { .. }
+            | Write::Together(_) => {}
         }
         self.live.topology.push(write);
     }

@@ -62,7 +62,8 @@ impl Topology {
             Write::Enqueued { .. }
             | Write::Settled { .. }
             | Write::Returned { .. }
-            | Write::Delivered { .. } => {}
+            | Write::Delivered { .. }
+            | Write::Together(_) => {}
         }
     }
 }

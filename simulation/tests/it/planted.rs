@@ -13,7 +13,7 @@ enum Bug {
     Store(InStore),
 }
 
-const BUGS: [Bug; 43] = [
+const BUGS: [Bug; 47] = [
     Bug::Engine(InEngine::ConfirmBeforeSync),
     Bug::Engine(InEngine::CloseBeforeSync),
     Bug::Engine(InEngine::DeclareBeforeSync),
@@ -42,6 +42,9 @@ const BUGS: [Bug; 43] = [
     Bug::Engine(InEngine::RequeueOvertakes),
     Bug::Engine(InEngine::GetPassed),
     Bug::Engine(InEngine::PurgeLeavesRange),
+    Bug::Engine(InEngine::CommitBeforeSync),
+    Bug::Engine(InEngine::CommitForgetsSettled),
+    Bug::Engine(InEngine::RollbackSettles),
     Bug::Store(InStore::SyncSkipped),
     Bug::Store(InStore::CoveredTooFar),
     Bug::Store(InStore::SegmentDeletedAlive),
@@ -57,6 +60,7 @@ const BUGS: [Bug; 43] = [
     Bug::Store(InStore::SpilledComeBack),
     Bug::Store(InStore::ReplayCountsSettled),
     Bug::Store(InStore::StandingCountedTwice),
+    Bug::Store(InStore::TogetherTorn),
 ];
 
 fn plant(bug: Option<Bug>) {

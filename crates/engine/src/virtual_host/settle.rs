@@ -8,6 +8,7 @@ use crate::backlog::{Entry, Kept};
 use crate::command::Acknowledgement;
 use crate::planted::{self, Bug};
 use crate::session::Delivery;
+use crate::transaction::Settlement;
 use crate::{Effects, Error, Origin, QueueId, Reply, SessionId};
 
 const BASIC_ACK: Origin = Origin { class_id: 60, method_id: 80 };
@@ -36,6 +37,11 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(), Error> {
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
+        if let Some(transaction) = &mut channel.transaction {
+            let deliveries = channel.unacknowledged.take(delivery_tag, multiple)?;
+            transaction.settle(Settlement::Acknowledged, deliveries);
+            return Ok(());
+        }
         if multiple {
             for delivery in channel.unacknowledged.take(delivery_tag, true)? {
                 self.settle(at, &delivery, effects);
@@ -57,19 +63,27 @@ impl VirtualHost {
     ) -> Result<(), Refusal> {
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
         let deliveries = channel.unacknowledged.take(delivery_tag, multiple)?;
-        if requeue {
+        if let Some(transaction) = &mut channel.transaction {
+            let settlement = if requeue { Settlement::Requeued } else { Settlement::Rejected };
+            transaction.settle(settlement, deliveries);
+        } else if requeue {
             self.put_back(at, deliveries, effects);
         } else {
-            for mut delivery in deliveries {
-                if planted::is(Bug::RejectNotWritten) {
-                    delivery.entry.kept = Kept::InMemory;
-                }
-                if self.take_back(at, &delivery) {
-                    self.give_up(delivery.queue, &delivery.entry, Reason::Rejected, effects);
-                }
-            }
+            self.reject(at, deliveries, effects);
         }
         Ok(())
+    }
+
+    /// Deliveries are refused for good.
+    pub(super) fn reject(&mut self, at: At, deliveries: Vec<Delivery>, effects: &mut Effects) {
+        for mut delivery in deliveries {
+            if planted::is(Bug::RejectNotWritten) {
+                delivery.entry.kept = Kept::InMemory;
+            }
+            if self.take_back(at, &delivery) {
+                self.give_up(delivery.queue, &delivery.entry, Reason::Rejected, effects);
+            }
+        }
     }
 
     /// `basic.recover`: everything unacknowledged goes back.
@@ -95,7 +109,7 @@ impl VirtualHost {
     }
 
     /// A delivery is done with for good.
-    fn settle(&mut self, at: At, delivery: &Delivery, effects: &mut Effects) {
+    pub(super) fn settle(&mut self, at: At, delivery: &Delivery, effects: &mut Effects) {
         let entry = &delivery.entry;
         if self.take_back(at, delivery)
             && let Some(name) = entry.stored_under(delivery.queue)
@@ -120,7 +134,7 @@ impl VirtualHost {
     }
 
     /// Deliveries go back to their places, and their consumers may have others.
-    fn put_back(&mut self, at: At, deliveries: Vec<Delivery>, effects: &mut Effects) {
+    pub(super) fn put_back(&mut self, at: At, deliveries: Vec<Delivery>, effects: &mut Effects) {
         for delivery in deliveries.iter().rev() {
             self.free_credit(at, delivery.consumer);
         }

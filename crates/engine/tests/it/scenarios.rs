@@ -1,5 +1,7 @@
 //! Scenarios, a file for each subject.
 
+mod alternate;
+mod choices;
 mod consume;
 mod dead_letters;
 mod declare;
@@ -10,6 +12,9 @@ mod limits;
 mod order;
 mod overflow;
 mod publish;
+mod replies;
 mod restart;
 mod returns;
 mod settle;
+mod transactions;
+mod virtual_topics;

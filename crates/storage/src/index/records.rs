@@ -131,7 +131,8 @@ pub(super) fn apply(transaction: &WriteTransaction, writes: &[Write]) -> Result<
             Write::Enqueued { .. }
             | Write::Settled { .. }
             | Write::Returned { .. }
-            | Write::Delivered { .. } => {}
+            | Write::Delivered { .. }
+            | Write::Together(_) => {}
         }
     }
     Ok(())

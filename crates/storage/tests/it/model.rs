@@ -118,6 +118,7 @@ impl Model {
                     queue.returns.extend(there.map(|(place, _)| (*place, *count)));
                 }
             }
+            Write::Together(parts) => parts.iter().for_each(|part| self.apply(part)),
             Write::Delivered { queue, through } => {
                 if let Some(queue) = self.queues.get_mut(queue) {
                     queue.delivered_through = queue.delivered_through.max(*through);
