@@ -12,7 +12,7 @@ use super::{
     At, Change, Channel, Consumer, Copy, Delivery, Expected, Get, Model, Queue, QueueNumber, Told,
     Topology,
 };
-use super::routing::{VIRTUAL_TOPIC, group_and_pattern};
+use super::routing::group_and_pattern;
 use crate::Violation;
 use crate::generate::wants_reply;
 use crate::messages::id_of;
@@ -359,14 +359,20 @@ impl Model {
         Ok(if declaration.passive { 0 } else { declared.max(self.subscribe(name)) })
     }
 
-    /// A queue subscribes itself to the virtual topic, if its name says so. Gives the command that
-    /// the reply promises.
+    /// A queue subscribes itself to every virtual topic, if its name says so. Gives the command
+    /// that the reply promises.
     fn subscribe(&mut self, queue: &str) -> u64 {
         let Some((_, pattern)) = group_and_pattern(queue) else { return 0 };
         let destination = Destination::Queue(queue.to_owned());
-        let record = binding(VIRTUAL_TOPIC, &destination, pattern, &FieldTable::default());
+        let exchanges = self.topology.exchanges.values().map(|(exchange, _)| exchange);
+        let topics = exchanges.filter(|exchange| exchange.kind == ExchangeType::VirtualTopic);
+        let records = topics.map(|topic| {
+            binding(&topic.name, &destination, pattern, &FieldTable::default())
+        });
+        let records: Vec<_> = records.collect();
         let mut changes = vec![];
-        let promise = self.bind(record, &mut changes);
+        let promises = records.into_iter().map(|record| self.bind(record, &mut changes));
+        let promise = promises.max().unwrap_or_default();
         self.change_all(changes);
         promise
     }
