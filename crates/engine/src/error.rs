@@ -105,6 +105,18 @@ pub enum Error {
         /// What is wrong, as RabbitMQ writes it.
         problem: String,
     },
+    /// An argument of a declaration with a value of the wrong type.
+    #[error("invalid type '{received}' for arg '{argument}' in queue '{name}' in vhost '{vhost}'")]
+    InvalidArgumentType {
+        /// The type, as RabbitMQ names it.
+        received: &'static str,
+        /// The argument.
+        argument: &'static str,
+        /// The queue.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+    },
     /// An argument that queues of this type do not have.
     #[error(
         "invalid arg '{argument}' for queue '{name}' in vhost '{vhost}' of queue type {queue_type}"
@@ -172,6 +184,12 @@ pub enum Error {
     InvalidMatch {
         /// The value, as RabbitMQ writes it.
         value: String,
+    },
+    /// A declaration or a binding with something that exchanges of this type do not take.
+    #[error("{reason}")]
+    Unacceptable {
+        /// What is wrong, as RabbitMQ and its plugins write it.
+        reason: String,
     },
     /// The tag was never given on this channel or is settled already.
     #[error("unknown delivery tag {delivery_tag}")]

@@ -83,9 +83,11 @@ pub(crate) struct Consumer {
     pub(crate) no_ack: bool,
     /// 0 is no limit.
     pub(crate) prefetch: u16,
+    /// Consumers with a higher one are served first.
+    pub(crate) priority: i64,
     pub(crate) in_flight: u32,
     /// The consumer had no credit when a message was there for it, and is not in its queue's
-    /// round until it has.
+    /// round until it has; or the queue serves another one alone.
     pub(crate) is_parked: bool,
 }
 

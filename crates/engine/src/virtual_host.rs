@@ -3,12 +3,14 @@
 //! This file holds the state, the one `match` over commands, and sessions and channels coming and
 //! going. The rest is in files by subject: `declare` (exchanges, queues, bindings), `publish`,
 //! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
-//! consumers), `order` (what waits for a `basic.get`), `transactions`, `replies` (direct reply-to), `invariants` (what tests check after every command).
+//! consumers), `groups` (queues that subscribe themselves), `order` (what waits for a `basic.get`),
+//! `transactions`, `replies` (direct reply-to), `invariants` (what tests check after every command).
 
 mod bounds;
 mod dead_letter;
 mod declare;
 mod dispatch;
+mod groups;
 mod invariants;
 mod memory;
 mod order;
@@ -21,11 +23,12 @@ mod transactions;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::planted::{self, Bug};
-use memory::Memory;
 pub use bounds::Bounds;
+use memory::Memory;
 pub use memory::MemoryLimits;
 
 use crate::backlog::Answer;
+use crate::compatibility::Compatibility;
 use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
@@ -60,6 +63,8 @@ pub struct VirtualHost {
     bounds: Bounds,
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
+    /// See [`Self::take_pressed`].
+    is_pressed: bool,
     next_queue: u32,
     sessions: FxHashMap<SessionId, Session>,
     /// Queues in which something changed that may lead to a delivery.
@@ -73,6 +78,7 @@ pub struct VirtualHost {
     /// Gives each consumer a number of its own, so that a turn left behind in a round is nobody's.
     consumers_made: u32,
     channels_opened: u64,
+    compatibility: Compatibility,
 }
 
 /// Counts over a virtual host.
@@ -110,6 +116,7 @@ impl VirtualHost {
             memory: Memory::default(),
             bounds: Bounds::default(),
             now: 0,
+            is_pressed: false,
             next_queue: 1,
             sessions: FxHashMap::default(),
             dirty: Vec::new(),
@@ -118,6 +125,7 @@ impl VirtualHost {
             reply_consumers: FxHashMap::default(),
             consumers_made: 0,
             channels_opened: 0,
+            compatibility: Compatibility::default(),
         }
     }
 
@@ -150,6 +158,12 @@ impl VirtualHost {
         self.memory.limits = limits;
     }
 
+    /// Sets where chance begins: exchanges that choose at random do so in an order that follows
+    /// from this number.
+    pub fn set_seed(&mut self, seed: u64) {
+        self.topology.set_seed(seed);
+    }
+
     /// Sets how much there may be; what is there already stays.
     pub fn set_bounds(&mut self, bounds: Bounds) {
         self.bounds = bounds;
@@ -159,6 +173,12 @@ impl VirtualHost {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Arguments that were accepted and have no effect, each with how often it was sent since the
+    /// start.
+    pub fn arguments_without_effect(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.compatibility.counts()
     }
 
     /// Counts what there is.
@@ -223,6 +243,13 @@ impl VirtualHost {
     #[must_use]
     pub fn now(&self) -> Milliseconds {
         self.now
+    }
+
+    /// True if since the last call publishers were so far ahead of the consumers of a queue that
+    /// its messages will soon have to go to disk, though they need not survive a restart. To let
+    /// the consumers go first for a moment is then cheaper for everybody.
+    pub fn take_pressed(&mut self) -> bool {
+        std::mem::take(&mut self.is_pressed)
     }
 
     /// When the next [`Command::Clock`] is wanted at the latest; `None` while nothing waits for a
@@ -443,7 +470,8 @@ impl VirtualHost {
     }
 
     fn loaded(&mut self, answer: Answer, effects: &mut Effects) {
-        let id = answer.load.queue;
+        let lane = answer.load.queue;
+        let id = lane.declared();
         let Some(queue) = self.queues.get_mut(&id) else { return };
         let before = queue.resident_bytes();
         let missing = queue.loaded(answer);
@@ -451,10 +479,10 @@ impl VirtualHost {
         for sequence in missing.lost {
             effects.lost.push((id, sequence));
             if queue.is_durable() {
-                effects.settled(id, sequence);
+                effects.settled(lane, sequence);
             }
             if queue.has_spilled {
-                effects.settled(id.spilled(), sequence);
+                effects.settled(lane.spilled(), sequence);
             }
         }
         if missing.unknown > 0 {

@@ -134,6 +134,7 @@ impl Broker {
         let (loads, wishes) = threads::channel();
         let (id, name) = FIRST_VIRTUAL_HOST;
         let mut host = VirtualHost::recover(id, name, &recovered);
+        host.set_seed(names::random_number().map_err(Error::Random)?);
         host.set_bounds(bounds(&config));
         drop(recovered);
         let (shard, shard_inbox) = mpsc::channel(limits::SHARD_INBOX);
@@ -277,7 +278,7 @@ impl Status {
     }
 
     /// Counts for each virtual host, by name.
-    pub async fn summary(&self) -> Vec<(String, Summary)> {
+    pub async fn summary(&self) -> Vec<HostCounts> {
         let mut all = vec![];
         for shard in &self.shards {
             let (reply, wait) = oneshot::channel();
@@ -286,6 +287,24 @@ impl Status {
             }
         }
         all
+    }
+}
+
+/// What is counted of a virtual host.
+#[derive(Debug)]
+pub struct HostCounts {
+    /// Its name.
+    pub name: String,
+    /// What there is.
+    pub summary: Summary,
+    /// Arguments that were accepted and have no effect, each with how often it was sent.
+    pub without_effect: Vec<(&'static str, u64)>,
+}
+
+impl HostCounts {
+    pub(crate) fn of(host: &VirtualHost) -> Self {
+        let without_effect = host.arguments_without_effect().collect();
+        Self { name: host.name().to_owned(), summary: host.summary(), without_effect }
     }
 }
 

@@ -32,7 +32,7 @@ mod reply_code;
 mod shard;
 
 pub use alarm::Alarm;
-pub use broker::{Broker, Status};
+pub use broker::{Broker, HostCounts, Status};
 pub use census::ConnectionInfo;
 pub use config::Config;
 pub use error::Error;

@@ -19,11 +19,13 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         Error::UnknownExchangeType { .. }
         | Error::Inequivalent(_)
         | Error::InvalidArgument { .. }
+        | Error::InvalidArgumentType { .. }
         | Error::UnsupportedArgument { .. }
         | Error::InvalidProperty { .. }
         | Error::InUse { .. }
         | Error::NotEmpty { .. }
         | Error::InvalidMatch { .. }
+        | Error::Unacceptable { .. }
         | Error::MessageRefused { .. }
         | Error::ChannelMode { .. }
         | Error::NotTransactional

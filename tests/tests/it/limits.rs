@@ -87,8 +87,7 @@ fn a_channel_has_so_many_consumers() {
     let mut wire = Wire::open_channel_1(broker.amqp_address());
     wire.declare_queue(1, "q", 0);
     wire.consume(1, "q", "a", 0);
-    let second =
-        [&[0, 0][..], &short_string("q"), &short_string("b"), &[0], &[0; 4]].concat();
+    let second = [&[0, 0][..], &short_string("q"), &short_string("b"), &[0], &[0; 4]].concat();
     wire.send_method(1, (60, 20), &second);
     let close = wire.expect_close();
     let text = "NOT_ALLOWED - reached maximum (1) of consumers per channel";

@@ -64,8 +64,7 @@ fn send(wire: &mut Wire, method: Ids, parts: &[&[u8]]) {
 
 /// `queue.declare` with raw entries of a table.
 fn declare(wire: &mut Wire, queue: &str, flags: u8, arguments: &[u8]) {
-    let parts: [&[u8]; 4] =
-        [&[0, 0], &short_string(queue), &[flags], &long_string(arguments)];
+    let parts: [&[u8]; 4] = [&[0, 0], &short_string(queue), &[flags], &long_string(arguments)];
     send(wire, DECLARE, &parts);
 }
 
@@ -176,7 +175,10 @@ fn inequivalent() -> Vec<Row> {
         channel(
             "a queue gets an argument",
             406,
-            &queue("x-max-length", "received the value '1' of type 'signedint' but current is none"),
+            &queue(
+                "x-max-length",
+                "received the value '1' of type 'signedint' but current is none",
+            ),
             DECLARE,
             |wire| declare(wire, "refusal-q", 0, &number_argument("x-max-length", 1)),
         ),
@@ -452,9 +454,15 @@ fn locked() -> Vec<Row> {
 
 fn messages() -> Vec<Row> {
     vec![
-        connection("an immediate message", 540, "NOT_IMPLEMENTED - immediate=true", PUBLISH, |wire| {
-            publish(wire, "", 2, &[0, 0]);
-        }),
+        connection(
+            "an immediate message",
+            540,
+            "NOT_IMPLEMENTED - immediate=true",
+            PUBLISH,
+            |wire| {
+                publish(wire, "", 2, &[0, 0]);
+            },
+        ),
         channel(
             "publishes to an internal exchange",
             403,
@@ -613,13 +621,18 @@ fn channel_state() -> Vec<Row> {
 
 fn order() -> Vec<Row> {
     let unimplemented = "COMMAND_INVALID - unimplemented method";
-    let no_header =
-        "UNEXPECTED_FRAME - expected content header for class 60, got non content header frame \
+    let no_header = "UNEXPECTED_FRAME - expected content header for class 60, got non content header frame \
          instead";
     vec![
-        connection("opens a channel twice", 504, "CHANNEL_ERROR - second 'channel.open' seen", (20, 10), |wire| {
-            wire.send_method(1, (20, 10), &[0]);
-        }),
+        connection(
+            "opens a channel twice",
+            504,
+            "CHANNEL_ERROR - second 'channel.open' seen",
+            (20, 10),
+            |wire| {
+                wire.send_method(1, (20, 10), &[0]);
+            },
+        ),
         connection(
             "a queue on channel 0",
             504,

@@ -87,7 +87,8 @@ async fn commit_on(channel: Channel, name: String) -> Known {
         for (exchange, key) in [("", "direct"), ("both", "")] {
             let properties = client::persistent();
             let body = number.as_bytes();
-            let sent = channel.basic_publish(exchange.into(), key.into(), options, body, properties);
+            let sent =
+                channel.basic_publish(exchange.into(), key.into(), options, body, properties);
             if sent.await.is_err() {
                 return known;
             }
@@ -107,7 +108,8 @@ async fn prepare(broker: &Broker) {
     }
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     let arguments = FieldTable::default();
-    let declared = channel.exchange_declare("both".into(), ExchangeKind::Fanout, options, arguments);
+    let declared =
+        channel.exchange_declare("both".into(), ExchangeKind::Fanout, options, arguments);
     declared.await.unwrap();
     for queue in ["left", "right"] {
         client::bind(&channel, queue, "both", "").await;

@@ -81,10 +81,7 @@ impl Connection {
     }
 
     /// A frame on a channel that waits for a content header or for more of a body.
-    pub(super) fn content_frame<'i>(
-        &mut self,
-        frame: Frame<'i>,
-    ) -> Result<Found<'i>, Failure> {
+    pub(super) fn content_frame<'i>(&mut self, frame: Frame<'i>) -> Result<Found<'i>, Failure> {
         let Some(Channel::Content(assembly)) = self.channels.get_mut(frame.channel) else {
             return Ok(Found::Nothing);
         };

@@ -76,7 +76,10 @@ impl VirtualHost {
             }
             let full = session.is_some_and(crate::session::Session::outbox_is_full);
             let waits = queue.backlog.has_next();
-            if waits && !full && channel.credit(consumer) > 0 {
+            if !queue.serves(*key) && !consumer.is_parked {
+                return Err(format!("queue {name}: {key:?} is served beside the active one"));
+            }
+            if waits && !full && channel.credit(consumer) > 0 && queue.serves(*key) {
                 return Err(format!("queue {name}: a message waits, {key:?} has credit"));
             }
         }

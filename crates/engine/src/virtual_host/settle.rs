@@ -112,7 +112,7 @@ impl VirtualHost {
         if let Some(queue) = self.queues.get_mut(&delivery.queue) {
             queue.note_returned(entry);
             self.memory.changed(entry.resident_bytes(), 0);
-            if let Some(name) = entry.kept.under(delivery.queue) {
+            if let Some(name) = entry.stored_under(delivery.queue) {
                 effects.settled(name, entry.sequence);
             }
             if entry.is_durable()

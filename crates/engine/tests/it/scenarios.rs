@@ -1,5 +1,7 @@
 //! Scenarios, a file for each subject.
 
+mod alternate;
+mod choices;
 mod consume;
 mod declare;
 mod delete;
@@ -12,3 +14,4 @@ mod replies;
 mod restart;
 mod settle;
 mod transactions;
+mod virtual_topics;

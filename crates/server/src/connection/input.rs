@@ -9,13 +9,12 @@ use warren_engine::{Acknowledgement, Command, ConsumeRequest, Declaration, Desti
 
 use super::{ChannelState, Connection, Session, checks};
 use crate::census::ConnectionInfo;
-use crate::shard::ToShard;
 use crate::config::Mechanism;
+use crate::shard::ToShard;
 use crate::{limits, login, names};
 
 /// Arguments of queues and exchanges that RabbitMQ acts on and this version only keeps.
-const KEPT_ARGUMENTS: [&str; 15] = [
-    "alternate-exchange",
+const KEPT_ARGUMENTS: [&str; 11] = [
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-exchange",
@@ -23,13 +22,10 @@ const KEPT_ARGUMENTS: [&str; 15] = [
     "x-dead-letter-strategy",
     "x-max-length",
     "x-max-length-bytes",
-    "x-max-priority",
     "x-overflow",
     "x-queue-type",
-    "x-single-active-consumer",
     "x-delivery-limit",
     "x-max-age",
-    "x-queue-mode",
 ];
 
 impl Connection {
@@ -144,7 +140,8 @@ impl Connection {
         let Some(outbox) = self.outbox_sender.take() else { return };
         self.opening = Some(ToShard::Open { session, virtual_host: id, outbox });
         let on_the_way = Arc::new(Semaphore::new(limits::READS_ON_THE_WAY));
-        self.session = Some(Session { id: session, shard, on_the_way, closed: false, _place: place });
+        self.session =
+            Some(Session { id: session, shard, on_the_way, closed: false, _place: place });
         self.requests.open(session);
         self.half_open = None;
         self.amqp.open_accepted();
