@@ -8,10 +8,12 @@ use warren_engine::{
     Message, Outgoing, PublishBatch, Request, SessionId,
 };
 
+use super::transactions::Transaction;
 use super::{
     At, Change, Channel, Consumer, Copy, Delivery, Expected, Get, Model, Queue, QueueNumber, Told,
     Topology,
 };
+use super::routing::group_and_pattern;
 use crate::Violation;
 use crate::generate::wants_reply;
 use crate::messages::id_of;
@@ -44,7 +46,9 @@ impl Model {
     /// Ends a channel; gives the last command that settled a durable message on it.
     fn close_channel(&mut self, at: At) -> u64 {
         let Some(channel) = self.channels.remove(&at) else { return 0 };
-        self.put_back_all(channel.unacknowledged.into_values().collect());
+        let held = channel.transaction.iter().flat_map(Transaction::deliveries).cloned();
+        let own = channel.unacknowledged.values().cloned();
+        self.put_back_all(own.chain(held).collect());
         // What waited for the answer of a get is not told any more.
         self.expected.remove(&at);
         for (number, consumer) in &channel.consumers {
@@ -99,7 +103,12 @@ impl Model {
             let Some(published) = self.messages.get(id as usize) else { continue };
             let is_queue = |name: &str| self.names.contains_key(name);
             match self.topology.route(&published.publication, is_queue) {
-                Some(names) => self.enqueue(id, names.into_iter().collect()),
+                Some(names) => {
+                    let names: Vec<String> = names.into_iter().collect();
+                    if !self.hold_publish(at, id, &names) {
+                        self.enqueue(id, names);
+                    }
+                }
                 None => {
                     self.close_channel(at);
                     self.errors.push(at);
@@ -108,7 +117,7 @@ impl Model {
         }
     }
 
-    fn enqueue(&mut self, id: u64, names: Vec<String>) {
+    pub(super) fn enqueue(&mut self, id: u64, names: Vec<String>) {
         let Some(published) = self.messages.get_mut(id as usize) else { return };
         published.unroutable = names.is_empty();
         let mut places = vec![];
@@ -146,8 +155,16 @@ impl Model {
                 channel.unacknowledged.range(..=last).map(|(tag, _)| *tag).collect()
             }
         };
-        let taken: Vec<Delivery> =
-            tags.iter().filter_map(|tag| channel.unacknowledged.remove(tag)).collect();
+        let taken = tags.into_iter();
+        let taken: Vec<(u64, Delivery)> =
+            taken.filter_map(|tag| Some((tag, channel.unacknowledged.remove(&tag)?))).collect();
+        if let Some(held) = &mut channel.transaction {
+            return held.settle(end, taken);
+        }
+        self.settle_all(at, end, taken.into_iter().map(|(_, delivery)| delivery).collect());
+    }
+
+    pub(super) fn settle_all(&mut self, at: At, end: End, taken: Vec<Delivery>) {
         match end {
             End::Requeued => self.put_back_all(taken),
             End::Acknowledged => {
@@ -253,8 +270,8 @@ impl Model {
         let mut changes = vec![];
         let promise = match request {
             Request::ChannelClose => self.close_channel(at),
-            Request::ExchangeDeclare { name, kind, declaration, .. } => {
-                self.declare_exchange(name, kind, *declaration)
+            Request::ExchangeDeclare { name, kind, declaration, arguments } => {
+                self.declare_exchange(name, kind, *declaration, arguments)
             }
             Request::ExchangeDelete { name, .. } => {
                 self.topology.remove_exchange(name, durable_queue, &mut changes);
@@ -273,10 +290,7 @@ impl Model {
                 self.topology.unbind(&record, durable_queue, &mut changes);
                 if changes.is_empty() { 0 } else { self.op }
             }
-            Request::Consume(consume) => {
-                self.consume(at, consume);
-                0
-            }
+            Request::Consume(consume) => self.consume(at, consume)?,
             Request::Cancel { consumer_tag, .. } => {
                 self.cancel(at, consumer_tag);
                 0
@@ -293,8 +307,19 @@ impl Model {
                 }
                 0
             }
+            Request::TxSelect => {
+                self.tx_select(at);
+                0
+            }
+            Request::TxCommit => self.tx_commit(at),
+            Request::TxRollback => {
+                self.tx_rollback(at);
+                0
+            }
             Request::Qos { .. }
             | Request::Get { .. }
+            | Request::PublishFail { .. }
+            | Request::ConsumeReplies { .. }
             | Request::ChannelOpen
             | Request::ChannelFail(_)
             | Request::Nack { .. } => 0,
@@ -317,14 +342,20 @@ impl Model {
         if durable { made } else { 0 }
     }
 
-    fn declare_exchange(&mut self, name: &str, kind: &str, declaration: Declaration) -> u64 {
+    fn declare_exchange(
+        &mut self,
+        name: &str,
+        kind: &str,
+        declaration: Declaration,
+        arguments: &FieldTable,
+    ) -> u64 {
         if let Some((exchange, made)) = self.topology.exchanges.get(name) {
             return if exchange.durable { *made } else { 0 };
         }
         let Some(kind) = ExchangeType::from_name(kind) else { return 0 };
         let Declaration { durable, auto_delete, internal, .. } = declaration;
         let name = name.to_owned();
-        let arguments = FieldTable::default();
+        let arguments = arguments.clone();
         let record = ExchangeRecord { name, kind, durable, auto_delete, internal, arguments };
         if durable && !Topology::is_predeclared(&record.name) {
             self.change(Change::ExchangeDeclared(record.clone()));
@@ -363,7 +394,26 @@ impl Model {
         };
         // A passive one tells what is there now, not that it will be.
         let promises = queue.durable && !declaration.passive;
-        Ok(if promises { queue.declared_op } else { 0 })
+        let declared = if promises { queue.declared_op } else { 0 };
+        Ok(if declaration.passive { 0 } else { declared.max(self.subscribe(name)) })
+    }
+
+    /// A queue subscribes itself to every virtual topic, if its name says so. Gives the command
+    /// that the reply promises.
+    fn subscribe(&mut self, queue: &str) -> u64 {
+        let Some((_, pattern)) = group_and_pattern(queue) else { return 0 };
+        let destination = Destination::Queue(queue.to_owned());
+        let exchanges = self.topology.exchanges.values().map(|(exchange, _)| exchange);
+        let topics = exchanges.filter(|exchange| exchange.kind == ExchangeType::VirtualTopic);
+        let records = topics.map(|topic| {
+            binding(&topic.name, &destination, pattern, &FieldTable::default())
+        });
+        let records: Vec<_> = records.collect();
+        let mut changes = vec![];
+        let promises = records.into_iter().map(|record| self.bind(record, &mut changes));
+        let promise = promises.max().unwrap_or_default();
+        self.change_all(changes);
+        promise
     }
 
     fn delete_queue(&mut self, name: &str) -> u64 {
@@ -387,9 +437,20 @@ impl Model {
         promise
     }
 
-    fn consume(&mut self, at: At, request: &ConsumeRequest) {
+    /// Gives the command that the reply promises: one that made the queue, or subscribed it.
+    fn consume(&mut self, at: At, request: &ConsumeRequest) -> Result<u64, Violation> {
         self.consumers_made += 1;
-        let Some(queue) = self.names.get(&request.queue).copied() else { return };
+        let name = &request.queue;
+        let promise = match self.names.contains_key(name) {
+            true => self.subscribe(name),
+            false if group_and_pattern(name).is_some() => {
+                let durable = Declaration { durable: true, ..Declaration::default() };
+                self.declare_queue(at, name, durable)?
+            }
+            false => 0,
+        };
+        let promise = if promise == self.op { promise } else { 0 };
+        let Some(queue) = self.names.get(name).copied() else { return Ok(promise) };
         if let Some(queue) = self.queues.get_mut(&queue) {
             queue.consumers.insert((at, self.consumers_made));
         }
@@ -397,6 +458,7 @@ impl Model {
             let (tag, no_ack) = (request.consumer_tag.clone(), request.no_ack);
             channel.consumers.insert(self.consumers_made, Consumer { tag, queue, no_ack });
         }
+        Ok(promise)
     }
 
     fn cancel(&mut self, at: At, tag: &str) {
