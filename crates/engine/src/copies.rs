@@ -46,8 +46,7 @@ pub(crate) fn accept(message: &Message) -> Result<Option<Message>, Error> {
 fn unacceptable(headers: &[u8], name: &str) -> Error {
     let decoded = table::decode(headers).unwrap_or_default();
     let kind = decoded.inner().get(name).map_or_else(|| type_name(&FieldValue::Void), type_name);
-    let reason =
-        format!("invalid message: {{unacceptable_type_in_header,\"{name}\",{kind}}}");
+    let reason = format!("invalid message: {{unacceptable_type_in_header,\"{name}\",{kind}}}");
     Error::MessageRefused { reason }
 }
 

@@ -273,6 +273,12 @@ impl Message {
         self.parts().properties
     }
 
+    /// The priority, if the publisher gave one.
+    #[must_use]
+    pub fn priority(&self) -> Option<u8> {
+        warren_amqp::properties::priority(self.properties())
+    }
+
     /// The body.
     #[must_use]
     pub fn body(&self) -> &[u8] {

@@ -271,8 +271,9 @@ impl Topology {
 
     /// Whether an exchange takes bindings with these arguments.
     pub(crate) fn check_binding(&self, binding: &BindingRecord) -> Result<(), crate::Error> {
-        self.exchange(&binding.source)
-            .map_or(Ok(()), |exchange| exchange.router.check(&binding.routing_key, &binding.arguments))
+        self.exchange(&binding.source).map_or(Ok(()), |exchange| {
+            exchange.router.check(&binding.routing_key, &binding.arguments)
+        })
     }
 
     /// The virtual topics that a queue of this name subscribes to by itself: the name of each, how

@@ -126,11 +126,8 @@ impl VirtualTopicRouter {
             return;
         }
         let (pattern, _, group) = key.clone();
-        let member = Member {
-            target,
-            rank: rank(&pattern, &binding.destination),
-            group: group.clone(),
-        };
+        let member =
+            Member { target, rank: rank(&pattern, &binding.destination), group: group.clone() };
         let id = match self.free.pop() {
             Some(id) => id,
             None => {

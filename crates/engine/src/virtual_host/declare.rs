@@ -105,6 +105,9 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
+        if self.declare_replies(at, &name, declaration.no_wait, effects)? {
+            return Ok(());
+        }
         if declaration.passive {
             let id = self.accessible_queue_or_part(at.0, &name)?;
             return self.declared(at, id, false, declaration.no_wait, effects);
@@ -120,12 +123,18 @@ impl VirtualHost {
             auto_delete: declaration.auto_delete,
             arguments,
         };
-        let settings = QueueSettings::declared(&record, &self.name)?;
         if let Some(id) = self.topology.queue(&record.name) {
             self.check_redeclared(at.0, id, &record)?;
+            effects.without_effect.extend(self.compatibility.count(&record.arguments));
             self.subscribe_by_name(&record.name, effects);
             return self.declared(at, id, declaration.durable, declaration.no_wait, effects);
         }
+        let settings = QueueSettings::declared(&record, &self.name)?;
+        if let Some(limit) = self.bounds.queues.filter(|limit| self.queues.len() >= *limit) {
+            let (name, vhost) = (record.name, self.name.clone());
+            return Err(Error::TooManyQueues { name, vhost, limit }.into());
+        }
+        effects.without_effect.extend(self.compatibility.count(&record.arguments));
         let id = record.id;
         self.next_queue += 1;
         // An exclusive queue goes with its connection, so there is nothing to keep.
@@ -267,13 +276,14 @@ impl VirtualHost {
         let forgotten = usize::from(planted::is(Bug::PurgeNotWritten));
         let written = purged.head.len().saturating_sub(forgotten);
         for entry in purged.head.iter().take(written) {
-            if let Some(id) = entry.kept.under(id) {
+            if let Some(id) = entry.stored_under(id) {
                 effects.settled(id, entry.sequence);
             }
         }
-        let on_disk = purged.on_disk.filter(|_| !planted::is(Bug::PurgeLeavesRange));
-        if let Some(Waiting { first, last, .. }) = on_disk {
-            let names = [durable.then_some(id), queue.has_spilled.then_some(id.spilled())];
+        let on_disk = purged.on_disk.iter().filter(|_| !planted::is(Bug::PurgeLeavesRange));
+        for (lane, Waiting { first, last, .. }) in on_disk.copied() {
+            let lane = id.lane(lane);
+            let names = [durable.then_some(lane), queue.has_spilled.then_some(lane.spilled())];
             for queue in names.into_iter().flatten() {
                 effects.writes.push(Write::Settled { queue, first, last });
             }

@@ -66,7 +66,7 @@ impl VirtualHost {
                 return;
             }
             let Some(mut message) = Message::new(&batch.messages, index as u32) else { break };
-            let Some(confirm) = self.count_publish(session, channel) else { continue };
+            let Some((confirm, is_held)) = self.count_publish(session, channel) else { continue };
             if message.has_more_keys()
                 || known.as_ref().is_some_and(|(before, _)| before.address() != message.address())
             {
@@ -87,10 +87,21 @@ impl VirtualHost {
                     }
                 },
             };
+            if is_held {
+                let at = (session, channel);
+                if let Err(error) = self.hold_publish(at, message, route, mandatory) {
+                    std::mem::take(&mut confirms).finish(session, effects);
+                    self.refuse(session, channel, error.into(), BASIC_PUBLISH, effects);
+                }
+                continue;
+            }
             copies_left = copies_left.saturating_sub(route.iter().len());
             let durable = self.enqueue(&message, &route, effects);
-            if route.is_empty() && mandatory && !planted::is(Bug::ReturnForgotten) {
-                effects.send(session, Event::Return { channel, message });
+            if route.is_empty() {
+                self.deliver_reply(&message, effects);
+                if mandatory && !planted::is(Bug::ReturnForgotten) {
+                    effects.send(session, Event::Return { channel, message });
+                }
             }
             if let Some(number) = confirm {
                 confirms.add(channel, number, durable);
@@ -100,19 +111,20 @@ impl VirtualHost {
     }
 
     /// Counts a message on its channel: `None` if the channel is closed, otherwise the message's
-    /// number if the channel confirms.
-    fn count_publish(&mut self, session: SessionId, channel: u16) -> Option<Option<u64>> {
+    /// number if the channel confirms, and whether a transaction is to hold the message.
+    fn count_publish(&mut self, session: SessionId, channel: u16) -> Option<(Option<u64>, bool)> {
         let channel = self.channel_mut((session, channel))?;
-        Some(channel.confirms.as_mut().map(|last| {
+        let number = channel.confirms.as_mut().map(|last| {
             *last += 1;
             *last
-        }))
+        });
+        Some((number, channel.transaction.is_some()))
     }
 
     /// Where a message goes that was published now. It may become another one, without what is
     /// for the broker alone.
     fn find_route(&mut self, message: &mut Message) -> Result<(Route, Scope), Refusal> {
-        self.check_exchange(message)?;
+        self.check_published_to(message.exchange())?;
         if message.has_more_keys()
             && let Some(changed) = copies::accept(message)?
         {
@@ -126,25 +138,6 @@ impl VirtualHost {
         Ok((route, scope))
     }
 
-    fn check_exchange(&self, message: &Message) -> Result<(), Error> {
-        let exchange = message.exchange();
-        if !exchange.is_empty() {
-            let named = || (exchange.to_owned(), self.name.clone());
-            match self.topology.exchange(exchange) {
-                None => {
-                    let (name, vhost) = named();
-                    return Err(Error::ExchangeNotFound { name, vhost });
-                }
-                Some(found) if found.record.internal => {
-                    let (name, vhost) = named();
-                    return Err(Error::InternalExchange { name, vhost });
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Gives the last messages of an exchange that keeps them to what is newly bound to it.
     pub(super) fn give_history(&mut self, binding: &BindingRecord, effects: &mut Effects) {
         for message in self.topology.history(&binding.source) {
@@ -156,8 +149,32 @@ impl VirtualHost {
         }
     }
 
+    /// Whether clients may publish to an exchange.
+    pub(super) fn check_published_to(&self, exchange: &str) -> Result<(), Error> {
+        if exchange.is_empty() {
+            return Ok(());
+        }
+        let named = || (exchange.to_owned(), self.name.clone());
+        match self.topology.exchange(exchange) {
+            None => {
+                let (name, vhost) = named();
+                Err(Error::ExchangeNotFound { name, vhost })
+            }
+            Some(found) if found.record.internal => {
+                let (name, vhost) = named();
+                Err(Error::InternalExchange { name, vhost })
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Puts a message into its queues. True if it must survive a restart in one of them.
-    fn enqueue(&mut self, message: &Message, route: &Route, effects: &mut Effects) -> bool {
+    pub(super) fn enqueue(
+        &mut self,
+        message: &Message,
+        route: &Route,
+        effects: &mut Effects,
+    ) -> bool {
         let mut written = SmallVec::new();
         let mut survives = false;
         let is_persistent = message.is_persistent();
@@ -170,13 +187,15 @@ impl VirtualHost {
             let durable = is_persistent && queue.is_durable();
             let resident_max = self.memory.queue_max(durable, queues);
             let before = queue.resident_bytes();
-            let (sequence, stays) = queue.enqueue(message, durable, resident_max);
+            let (name, sequence, stays) = queue.enqueue(message, durable, resident_max);
             self.memory.changed(before, queue.resident_bytes());
             if durable {
                 survives = true;
-                written.push((*id, sequence));
+                written.push((name, sequence));
             } else if !stays {
-                written.push((id.spilled(), sequence));
+                written.push((name.spilled(), sequence));
+            } else if queue.resident_bytes() > resident_max / 2 && !queue.consumers.is_empty() {
+                self.is_pressed = true;
             }
             if !queue.is_dirty {
                 queue.is_dirty = true;

@@ -34,6 +34,16 @@ fn flags() -> impl Strategy<Value = &'static str> {
     words(&["", "", "", "", "", "durable", "auto_delete", "exclusive", "passive", "x-max-length=5"])
 }
 
+/// The arguments of each name are the same.
+fn arguments(queue: &str) -> &'static str {
+    match queue {
+        "b" => "x-max-priority=3",
+        "c" => "x-max-priority=200",
+        "d" => "x-single-active-consumer=true",
+        _ => "",
+    }
+}
+
 fn declaration() -> impl Strategy<Value = String> {
     // The flags of each name are fixed but for the rare other one.
     let queue = (words(QUEUES), flags()).prop_map(|(queue, other)| {
@@ -43,7 +53,8 @@ fn declaration() -> impl Strategy<Value = String> {
             _ => "",
         };
         let flags = if other == usual { "" } else { other };
-        format!("declare queue {queue} {usual} {flags}")
+        let arguments = arguments(queue);
+        format!("declare queue {queue} {usual} {flags} {arguments}")
     });
     let exchange = (words(&["x", "y", "z"]), flags(), words(&["direct", "topic"])).prop_map(
         |(name, other, kind)| {
@@ -114,9 +125,10 @@ fn publish(session: &'static str) -> impl Strategy<Value = String> {
         "CC=[]",
     ]);
     let flags = words(&["", "persistent", "persistent", "mandatory", "mandatory persistent"]);
-    let part = (exchange, body, headers, flags, 1..3_u8).prop_map(
-        move |((exchange, key), body, headers, flags, channel)| {
-            format!("{exchange} {key} {body} {headers} {flags} on {session}.{channel}")
+    let priority = words(&["", "", "p0", "p1", "p2", "p3", "p4", "p255"]);
+    let part = (exchange, body, headers, flags, priority, 1..3_u8).prop_map(
+        move |((exchange, key), body, headers, flags, priority, channel)| {
+            format!("{exchange} {key} {body} {headers} {flags} {priority} on {session}.{channel}")
         },
     );
     proptest::collection::vec(part, 1..7).prop_map(|parts| format!("publish {}", parts.join(" | ")))
@@ -136,9 +148,12 @@ fn consuming() -> impl Strategy<Value = String> {
         words(&["a", "a", "b", "b", "c", "d", "''"]),
         words(&["t", "u", "v"]),
         words(&["", "", "", "", "", "no_ack", "no_ack", "exclusive"]),
+        words(&["", "", "", "x-priority=1", "x-priority=9", "x-priority=-1"]),
     );
     prop_oneof![
-        8 => consume.prop_map(|(queue, tag, how)| format!("consume {queue} {tag} {how}")),
+        8 => consume.prop_map(|(queue, tag, how, priority)| {
+            format!("consume {queue} {tag} {how} {priority}")
+        }),
         2 => words(&["t", "u", "v"]).prop_map(|tag| format!("cancel {tag}")),
         4 => (words(&["0", "1", "2", "3"]), words(&["", "global"]))
             .prop_map(|(count, global)| format!("qos {count} {global}")),
@@ -194,8 +209,10 @@ impl Pair {
         };
         // Something to begin with, so that short runs meet each other too.
         pair.play(&format!("memory {memory}")).expect("no fault");
-        let scene = "open s1.1; declare queue a durable; declare queue b durable; \
-                     declare queue d; declare exchange x topic durable alternate-exchange=z; bind a x #; bind d x k";
+        let scene = "open s1.1; declare queue a durable; \
+                     declare queue b durable x-max-priority=3; \
+                     declare queue d x-single-active-consumer=true; \
+                     declare exchange x topic durable alternate-exchange=z; bind a x #; bind d x k";
         for line in scene.split(';').map(str::trim) {
             pair.play(line).expect("a scene without faults");
         }

@@ -10,6 +10,8 @@ mod exclusive;
 mod limits;
 mod order;
 mod publish;
+mod replies;
 mod restart;
 mod settle;
+mod transactions;
 mod virtual_topics;
