@@ -5,8 +5,7 @@ import contextlib
 
 import aio_pika
 from aio_pika import DeliveryMode, ExchangeType, Message
-from aio_pika.exceptions import (ChannelInvalidStateError, ChannelNotFoundEntity,
-                                 ChannelPreconditionFailed, DeliveryError)
+from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed, DeliveryError
 from aio_pika.patterns import RPC
 from check import PATIENCE, URI, Checks, control, equal, unique
 
@@ -181,38 +180,6 @@ async def errors(channel):
             assert "inequivalent arg 'auto_delete'" in str(error), error
         else:
             raise AssertionError("the other queue was taken for the same")
-
-
-@checks("a consumer is told that its queue is gone")
-async def cancelled(channel):
-    name = await queue(channel)
-    ended = asyncio.Event()
-    channel.close_callbacks.add(lambda *its: None)
-
-    async def read():
-        async with name.iterator() as messages:
-            async for _ in messages:
-                pass
-
-    async def watch():
-        with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration,
-                                 ChannelInvalidStateError):
-            await read()
-        ended.set()
-
-    task = asyncio.create_task(watch())
-
-    async def consumed():
-        again = await channel.declare_queue(name.name, passive=True)
-        return again.declaration_result.consumer_count == 1
-
-    await soon("the consumer is there", consumed)
-    other = await channel.channel.connection.channel()
-    await other.queue_delete(name.name)
-    try:
-        await asyncio.wait_for(ended.wait(), PATIENCE)
-    finally:
-        task.cancel()
 
 
 async def recover(command):

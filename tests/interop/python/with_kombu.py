@@ -58,11 +58,9 @@ def simple(connection):
     queue = SimpleQueue(connection, unique("simple"))
     for number in range(10):
         queue.put({"n": number})
-    message = queue.get(timeout=PATIENCE)
-    message.requeue()
     equal([queue.get(timeout=PATIENCE).payload["n"] for _ in range(10)], list(range(10)))
-    queue.queue.delete()
     queue.close()
+    connection.default_channel.queue_delete(queue.queue.name)
 
 
 @checks("priorities order a queue")
@@ -118,9 +116,7 @@ def confirms(connection):
 @checks("a mandatory message comes back")
 def returned(connection):
     notes = []
-    producer = connection.Producer(on_return=lambda *its: notes.append(its[1].reply_code
-                                                                     if hasattr(its[1], "reply_code")
-                                                                     else its[0].reply_code))
+    producer = connection.Producer(on_return=lambda error, *its: notes.append(error.reply_code))
     producer.publish("x", routing_key=unique("nobody"), mandatory=True)
     while not notes:
         connection.drain_events(timeout=PATIENCE)
@@ -211,13 +207,13 @@ def recover(connection, command):
     """A consumer and a producer with retries both outlive the broker's end."""
     queue = kombu.Queue(unique("recover"), durable=True)
     with producers[connection].acquire(block=True) as producer:
+        policy = {"interval_start": 0.1, "interval_step": 0.2, "interval_max": 1, "max_retries": 60}
         for number in range(20):
-            producer.publish(number, routing_key=queue.name, delivery_mode=2,
-                             declare=[queue])
+            producer.publish(number, routing_key=queue.name, delivery_mode=2, declare=[queue],
+                             retry=True, retry_policy=policy)
         worker = Worker(connect(), queue, 21)
         worker.command = command
         control("restart")
-        policy = {"interval_start": 0.1, "interval_step": 0.2, "interval_max": 1, "max_retries": 60}
         producer.publish(20, routing_key=queue.name, delivery_mode=2, retry=True,
                          retry_policy=policy)
     worker.run()
