@@ -188,13 +188,13 @@ class Worker(ConsumerMixin):
         return [consumer(self.queue, callbacks=[self.on_message], prefetch_count=1)]
 
     def on_connection_error(self, error, interval):
-        self.errors += 1
+        self.errors += 1; print("ERR", repr(error), flush=True)
 
     def on_connection_revived(self):
         self.revived = True
 
     def on_message(self, body, message):
-        self.seen.add(body)
+        self.seen.add(body); print("SEEN", body, flush=True)
         with contextlib.suppress(*self.connection.recoverable_connection_errors):
             message.ack()
         if len(self.seen) == 5 and self.command:
