@@ -77,7 +77,9 @@ pub(crate) fn interop(words: &[&str]) -> Result<(), Failure> {
     for (name, outcome, seconds) in &results {
         let Outcome { passed, failed, skipped, in_order } = &outcome.0;
         let end = if *in_order { "" } else { "  FAILED" };
-        println!("{name:22} {passed:>4} passed {failed:>3} failed {skipped:>3} skipped {seconds:>4} s{end}");
+        println!(
+            "{name:22} {passed:>4} passed {failed:>3} failed {skipped:>3} skipped {seconds:>4} s{end}"
+        );
         sum.passed += passed;
         sum.failed += failed;
         sum.skipped += skipped;

@@ -13,7 +13,7 @@ import time
 import traceback
 
 # Where a program hangs is told before the harness ends it.
-faulthandler.dump_traceback_later(110, exit=True)
+faulthandler.dump_traceback_later(200, exit=True)
 PATIENCE = 30
 HOST, PORT, CONTROL, BROKER = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 URI = f"amqp://guest:guest@{HOST}:{PORT}/%2f"
