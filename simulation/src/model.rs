@@ -7,8 +7,8 @@
 //! deduplication (P7) get their place in `requests.rs` when the
 //! broker has them: each a reason for which a copy leaves its queue, or does not enter it.
 
-mod durable;
 mod dead_letters;
+mod durable;
 mod events;
 mod requests;
 mod restart;

@@ -599,7 +599,8 @@ mod tests {
         entry.message = None;
         backlog.requeue(vec![entry], usize::MAX);
         assert!(backlog.load(QueueId(1), usize::MAX).is_none(), "an answer is on its way");
-        let answer = Answer { load, through: 3, messages: vec![], damaged: vec![], returns: vec![] };
+        let answer =
+            Answer { load, through: 3, messages: vec![], damaged: vec![], returns: vec![] };
         let missing = backlog.loaded(answer, true);
         assert_eq!((missing.lost, missing.unknown), (vec![], 0));
         assert_eq!(backlog.load(QueueId(1), usize::MAX).unwrap().first, 2, "it is asked for anew");

@@ -319,7 +319,10 @@ mod tests {
             .set(Property::AppId, "app");
         let dead = die(&message(&before.build()), "q", Reason::Expired, None);
         properties::check(dead.properties()).unwrap();
-        assert_eq!((dead.exchange(), dead.routing_key(), dead.body()), ("dlx", "key", &b"body"[..]));
+        assert_eq!(
+            (dead.exchange(), dead.routing_key(), dead.body()),
+            ("dlx", "key", &b"body"[..])
+        );
         assert!(dead.is_persistent());
         assert_eq!(properties::expiration(dead.properties()), None);
         assert_eq!(properties::get(dead.properties(), Property::AppId), Some(&b"app"[..]));

@@ -83,7 +83,8 @@ impl Effects {
 
     /// Notes that `sequence` came back to `queue` for the `count`th time.
     pub(crate) fn returned(&mut self, queue: QueueId, sequence: Sequence, count: u32) {
-        if let Some(Write::Returned { queue: same, last, count: equal, .. }) = self.writes.last_mut()
+        if let Some(Write::Returned { queue: same, last, count: equal, .. }) =
+            self.writes.last_mut()
             && (*same, *equal, *last + 1) == (queue, count, sequence)
         {
             *last = sequence;

@@ -225,9 +225,7 @@ impl Queue {
 
     /// True if the oldest messages have to go.
     pub(crate) fn is_over(&self) -> bool {
-        self.has_limits
-            && self.settings.overflow == Overflow::DropHead
-            && self.overflows(0, 0)
+        self.has_limits && self.settings.overflow == Overflow::DropHead && self.overflows(0, 0)
     }
 
     /// True if there is no room for a message, and the queue refuses it then.

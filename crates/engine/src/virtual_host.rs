@@ -37,8 +37,8 @@ use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
 use crate::{
-    Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, Recovered, Reply, Request,
-    SessionId, VirtualHostId, limits,
+    Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, Recovered, Reply,
+    Request, SessionId, VirtualHostId, limits,
 };
 
 /// A refusal, with how much of the connection it ends.

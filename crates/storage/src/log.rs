@@ -17,7 +17,9 @@ use crate::limits::{
     LAYER_ENTRIES_MAX, MESSAGE_BYTES_MAX, PENDING_BYTES_KEPT, RECORD_BYTES_MAX, SMALL_SEGMENT_BYTES,
 };
 use crate::planted::{self, Bug};
-use crate::record::{body_bytes, put_delivered, put_enqueued, put_returned, put_settled, put_topology};
+use crate::record::{
+    body_bytes, put_delivered, put_enqueued, put_returned, put_settled, put_topology,
+};
 use crate::relocate::Moves;
 use crate::segment::{self, HEADER_BYTES, Header, RECORD_ALIGNMENT, RECORD_HEADER_BYTES};
 use crate::shared::{Position, Segment, Shared};

@@ -109,9 +109,7 @@ impl Reader {
         // The layers first: what leaves them is in the database before.
         let mut found = self.shared.state().returns(queue, first, last);
         let damaged = &mut loaded.damaged_rows;
-        self.shared
-            .index
-            .with(|index| index.returns(queue, (first, last), &mut found, damaged))?;
+        self.shared.index.with(|index| index.returns(queue, (first, last), &mut found, damaged))?;
         if !found.is_empty() {
             let count = |place: &Sequence| Some((*place, found.get(*place)?));
             loaded.returns = loaded.messages.iter().filter_map(|(place, _)| count(place)).collect();

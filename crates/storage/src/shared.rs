@@ -162,7 +162,13 @@ impl State {
     }
 
     /// Messages came back to a queue for the `count`th time.
-    pub(crate) fn come_back(&mut self, queue: QueueId, first: Sequence, last: Sequence, count: u32) {
+    pub(crate) fn come_back(
+        &mut self,
+        queue: QueueId,
+        first: Sequence,
+        last: Sequence,
+        count: u32,
+    ) {
         self.change(queue, |delta| delta.returns.insert(first, last, count));
     }
 

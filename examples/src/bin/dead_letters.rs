@@ -29,14 +29,14 @@ async fn main() -> Result<()> {
     channel.basic_publish("".into(), "tasks".into(), options, b"impossible", persistent).await?;
 
     let options = BasicConsumeOptions::default();
-    let mut tasks = channel
-        .basic_consume("tasks".into(), "".into(), options, FieldTable::default())
-        .await?;
+    let mut tasks =
+        channel.basic_consume("tasks".into(), "".into(), options, FieldTable::default()).await?;
     if let Some(task) = tasks.next().await {
         task?.reject(BasicRejectOptions { requeue: false }).await?;
     }
     let failed = loop {
-        if let Some(failed) = channel.basic_get("failed".into(), BasicGetOptions::default()).await? {
+        if let Some(failed) = channel.basic_get("failed".into(), BasicGetOptions::default()).await?
+        {
             break failed;
         }
     };

@@ -90,8 +90,7 @@ impl Model {
                     let returns = of(&found.returns).unwrap_or_default();
                     let deaths = of(&found.deaths).unwrap_or_default();
                     let redelivered = *place <= found.delivered_through || returns > 0;
-                    let copy =
-                        Copy { redelivered, returns, ..Copy::new(*message, true, deaths) };
+                    let copy = Copy { redelivered, returns, ..Copy::new(*message, true, deaths) };
                     (*place, copy)
                 })
                 .collect();

@@ -9,8 +9,8 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
-use warren_tests::client::{self, soon};
 use warren_tests::Broker;
+use warren_tests::client::{self, soon};
 
 /// Kills in the middle of dead lettering. Fifty of them: `WARREN_KILL_ROUNDS=50`.
 const KILL_ROUNDS: u64 = 2;

@@ -9,7 +9,12 @@ use crate::{Effects, Message, QueueId};
 
 impl VirtualHost {
     /// Whether a queue with limits refuses a message. Its consumers come first, as they make room.
-    pub(super) fn refuses(&mut self, id: QueueId, message: &Message, effects: &mut Effects) -> bool {
+    pub(super) fn refuses(
+        &mut self,
+        id: QueueId,
+        message: &Message,
+        effects: &mut Effects,
+    ) -> bool {
         let is_refused = |host: &Self| host.queues.get(&id).is_some_and(|it| it.refuses(message));
         if !is_refused(self) {
             return false;

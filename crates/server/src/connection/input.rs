@@ -14,13 +14,8 @@ use crate::shard::ToShard;
 use crate::{limits, login, names};
 
 /// Arguments of queues and exchanges that RabbitMQ acts on and this version only keeps.
-const KEPT_ARGUMENTS: [&str; 5] = [
-    "x-expires",
-    "x-message-ttl",
-    "x-dead-letter-strategy",
-    "x-queue-type",
-    "x-max-age",
-];
+const KEPT_ARGUMENTS: [&str; 5] =
+    ["x-expires", "x-message-ttl", "x-dead-letter-strategy", "x-queue-type", "x-max-age"];
 
 impl Connection {
     /// Takes all events out of the input. Gives the number of bytes that are done with.

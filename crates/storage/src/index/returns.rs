@@ -1,7 +1,9 @@
 //! The table of how often messages came back: a row for each range of places with the same count,
 //! of queues that count it. A database of earlier versions has none.
 
-use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableError, WriteTransaction};
+use redb::{
+    ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableError, WriteTransaction,
+};
 use warren_engine::{QueueId, Sequence};
 
 use super::seal::{Key, seal, unseal};
