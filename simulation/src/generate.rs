@@ -1,6 +1,7 @@
 //! What clients ask next. A request that the broker learns is one more `Wish` here, with its
 //! weight in `world.rs`, and what follows from it in `model/requests.rs`.
 
+use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Message, PublishBatch,
     Request, SessionId,
@@ -41,6 +42,33 @@ pub(crate) enum Wish {
 
 /// Queues by name: durable ones, transient ones, auto-delete ones. The exclusive ones are made up.
 pub(crate) const QUEUES: [&str; 8] = ["d0", "d1", "d2", "d3", "t0", "t1", "a0", "at0"];
+
+/// The highest priority that a queue of this name knows.
+pub(crate) fn max_priority(name: &str) -> u8 {
+    match name {
+        "d2" => 5,
+        "t1" => 255,
+        _ => 0,
+    }
+}
+
+/// A queue of this name serves one consumer alone.
+pub(crate) fn is_single_active(name: &str) -> bool {
+    matches!(name, "d3" | "a0")
+}
+
+fn queue_arguments(name: &str) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    if max_priority(name) > 0 {
+        let max = FieldValue::LongInt(i32::from(max_priority(name)));
+        arguments.insert("x-max-priority".into(), max);
+    }
+    if is_single_active(name) {
+        arguments.insert("x-single-active-consumer".into(), FieldValue::Boolean(true));
+    }
+    arguments
+}
+
 const EXCHANGES: [(&str, &str); 6] = [
     ("direct", "direct"),
     ("fanout", "fanout"),
@@ -194,6 +222,7 @@ impl Asking<'_> {
             exchange,
             routing_key,
             persistent: random.percent(self.profile.persistent_percent),
+            priority: random.pick(&[0, 1, 3, 5, 9, 255]).filter(|_| random.percent(40)),
             header: random.pick(&VALUES).filter(|_| random.percent(50)),
             body_bytes: random.below(self.profile.body_bytes_max * large + 1),
         }
@@ -293,7 +322,7 @@ impl Asking<'_> {
             exclusive: name.starts_with('x'),
             ..Declaration::default()
         };
-        let arguments = warren_amqp::FieldTable::default();
+        let arguments = queue_arguments(&name);
         Request::QueueDeclare { name, generated: false, declaration, arguments }
     }
 
@@ -306,7 +335,7 @@ impl Asking<'_> {
             ..Declaration::default()
         };
         let (name, kind) = (name.to_owned(), kind.to_owned());
-        let arguments = warren_amqp::FieldTable::default();
+        let arguments = FieldTable::default();
         Request::ExchangeDeclare { name, kind, declaration, arguments }
     }
 
@@ -335,13 +364,18 @@ impl Asking<'_> {
         if no_ack {
             channel.no_ack.insert(consumer_tag.clone());
         }
+        let mut arguments = FieldTable::default();
+        if self.random.percent(30) {
+            let priority = self.random.pick(&[-1, 1, 7]).unwrap_or_default();
+            arguments.insert("x-priority".into(), FieldValue::LongInt(priority));
+        }
         Request::Consume(ConsumeRequest {
             queue: self.queue(),
             consumer_tag,
             no_ack,
             exclusive: self.random.percent(5),
             no_wait: false,
-            arguments: Default::default(),
+            arguments,
         })
     }
 }
