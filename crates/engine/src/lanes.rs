@@ -214,7 +214,7 @@ impl Lanes {
     /// The lane that the next message is in.
     fn first(&self) -> At {
         let (Some(others), Some(levels)) = (&self.others, self.levels) else { return At::Base };
-        if others.messages == 0 {
+        if others.messages == 0 || (planted::is(Bug::UrgentWaits) && !self.base.is_empty()) {
             return At::Base;
         }
         match others.highest(Some(levels.default)) {

@@ -184,11 +184,7 @@ impl Model {
     }
 
     /// The message is the first one that is ready in its queue, and its flag is right.
-    fn check_turn(
-        &self,
-        out: &HandedOut<'_>,
-        id: u64,
-    ) -> Result<(Reverse<u8>, Place), Violation> {
+    fn check_turn(&self, out: &HandedOut<'_>, id: u64) -> Result<(Reverse<u8>, Place), Violation> {
         let HandedOut { at, queue, redelivered, .. } = out;
         let Some(queue) = self.queues.get(queue) else {
             let text = format!("message {id} comes from a queue that is gone");
