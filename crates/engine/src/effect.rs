@@ -303,6 +303,12 @@ pub enum Reply {
     RecoverOk,
     /// `confirm.select-ok`.
     ConfirmSelectOk,
+    /// `tx.select-ok`.
+    TxSelectOk,
+    /// `tx.commit-ok`.
+    TxCommitOk,
+    /// `tx.rollback-ok`.
+    TxRollbackOk,
 }
 
 #[cfg(test)]

@@ -11,8 +11,11 @@ mod backlog;
 mod command;
 mod compatibility;
 mod consumer_settings;
+mod copies;
 mod effect;
 mod error;
+mod exchange;
+mod expiry;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod held;
@@ -32,6 +35,7 @@ mod session;
 mod settings;
 mod single_active;
 mod topology;
+mod transaction;
 mod virtual_host;
 
 pub use command::{
@@ -40,10 +44,11 @@ pub use command::{
 };
 pub use effect::{Effects, Event, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};
+pub use expiry::{BadExpiration, expiration};
 pub use message::{Message, MessageBatch, encoded_body_bytes};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
     RecoveredLane, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
 };
 pub use settings::QueueType;
-pub use virtual_host::{MemoryLimits, Summary, VirtualHost};
+pub use virtual_host::{Bounds, MemoryLimits, Summary, VirtualHost};

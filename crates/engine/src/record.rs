@@ -100,26 +100,49 @@ pub enum ExchangeType {
     Topic,
     /// Routes by the message's headers.
     Headers,
+    /// Routes to one of what is bound, by a hash that moves few messages when bindings change.
+    ConsistentHash,
+    /// Routes to one of what is bound, by the remainder of a hash.
+    ModulusHash,
+    /// Routes to one of what is bound, by chance.
+    Random,
+    /// The same on one node.
+    LocalRandom,
+    /// Routes to everything bound, and gives the last messages to what is newly bound.
+    RecentHistory,
+    /// Routes as another type; messages may ask for a delay.
+    Delayed,
+    /// Routes by patterns of words, to each group of consumers once.
+    VirtualTopic,
 }
+
+/// All types with their names on the wire.
+const EXCHANGE_TYPES: [(ExchangeType, &str); 11] = [
+    (ExchangeType::Direct, "direct"),
+    (ExchangeType::Fanout, "fanout"),
+    (ExchangeType::Topic, "topic"),
+    (ExchangeType::Headers, "headers"),
+    (ExchangeType::ConsistentHash, "x-consistent-hash"),
+    (ExchangeType::ModulusHash, "x-modulus-hash"),
+    (ExchangeType::Random, "x-random"),
+    (ExchangeType::LocalRandom, "x-local-random"),
+    (ExchangeType::RecentHistory, "x-recent-history"),
+    (ExchangeType::Delayed, "x-delayed-message"),
+    (ExchangeType::VirtualTopic, "x-virtual-topic"),
+];
 
 impl ExchangeType {
     /// The name on the wire.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Fanout => "fanout",
-            Self::Topic => "topic",
-            Self::Headers => "headers",
-        }
+        let known = EXCHANGE_TYPES.iter().find(|(kind, _)| *kind == self);
+        known.map_or("", |(_, name)| name)
     }
 
     /// The type with this name on the wire.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Direct, Self::Fanout, Self::Topic, Self::Headers]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        EXCHANGE_TYPES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
     }
 }
 
@@ -219,6 +242,9 @@ pub enum Write {
         /// The highest place that was delivered.
         through: Sequence,
     },
+    /// Writes of which after a crash all are there or none, as those of a transaction. None of them
+    /// is of this kind.
+    Together(Vec<Self>),
 }
 
 /// The durable state of a node, as found when its folder is opened.

@@ -12,6 +12,7 @@
 
 mod alarm;
 mod broker;
+mod census;
 mod checkpoints;
 mod clock;
 mod committer;
@@ -32,6 +33,7 @@ mod shard;
 
 pub use alarm::Alarm;
 pub use broker::{Broker, HostCounts, Status};
+pub use census::ConnectionInfo;
 pub use config::Config;
 pub use error::Error;
 pub use health::Health;

@@ -39,6 +39,8 @@ pub enum Bug {
     LanesStay,
     /// A recovery forgets the messages with a priority.
     LanesForgotten,
+    /// Writes that belong together get a record each.
+    TogetherTorn,
 }
 
 #[cfg(feature = "planted")]

@@ -189,7 +189,8 @@ impl State {
             | Write::Unbound(..)
             | Write::Enqueued { .. }
             | Write::Settled { .. }
-            | Write::Delivered { .. } => {}
+            | Write::Delivered { .. }
+            | Write::Together(_) => {}
         }
         self.live.topology.push(write);
     }

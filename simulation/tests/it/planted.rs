@@ -13,7 +13,7 @@ enum Bug {
     Store(InStore),
 }
 
-const BUGS: [Bug; 44] = [
+const BUGS: [Bug; 48] = [
     Bug::Engine(InEngine::ConfirmBeforeSync),
     Bug::Engine(InEngine::CloseBeforeSync),
     Bug::Engine(InEngine::DeclareBeforeSync),
@@ -41,6 +41,9 @@ const BUGS: [Bug; 44] = [
     Bug::Engine(InEngine::PurgeLeavesRange),
     Bug::Engine(InEngine::UrgentWaits),
     Bug::Engine(InEngine::TwoActive),
+    Bug::Engine(InEngine::CommitBeforeSync),
+    Bug::Engine(InEngine::CommitForgetsSettled),
+    Bug::Engine(InEngine::RollbackSettles),
     Bug::Store(InStore::SyncSkipped),
     Bug::Store(InStore::CoveredTooFar),
     Bug::Store(InStore::SegmentDeletedAlive),
@@ -58,6 +61,7 @@ const BUGS: [Bug; 44] = [
     Bug::Store(InStore::StandingCountedTwice),
     Bug::Store(InStore::LanesStay),
     Bug::Store(InStore::LanesForgotten),
+    Bug::Store(InStore::TogetherTorn),
 ];
 
 fn plant(bug: Option<Bug>) {

@@ -32,25 +32,30 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let name = if request.queue.is_empty() { self.last_queue(at)? } else { request.queue };
-        let id = self.accessible_queue(at.0, &name)?;
+        let wanted = self.wanted_queue(at.0, &name)?;
         let Some(channel) = self.channel(at) else { return Ok(()) };
         if channel.has_consumer_tag(&request.consumer_tag) {
             let consumer_tag = request.consumer_tag;
             return Err(Refusal::Session(Error::ConsumerTagInUse { consumer_tag }));
         }
-        if channel.consumers.len() >= limits::CONSUMERS_PER_CHANNEL {
-            let limit = limits::CONSUMERS_PER_CHANNEL;
+        let limit = self.bounds.consumers_per_channel;
+        if channel.consumers.len() >= limit {
             return Err(Refusal::Session(Error::TooManyConsumers { limit }));
         }
-        let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
-        let kind = queue.settings.kind;
+        let queue = self.topology.queue(&wanted.queue).and_then(|id| self.queues.get(&id));
+        // One that is made now is a classic queue.
+        let kind = queue.map_or(QueueType::Classic, |queue| queue.settings.kind);
         let settings = ConsumerSettings::read(&request.arguments, kind, &name, &self.name)?;
         // Quorum queues and streams know no exclusive consumers.
         let exclusive = request.exclusive && kind == QueueType::Classic;
-        let is_shared = !queue.consumers.is_empty() || queue.single_active.is_some();
-        if queue.exclusively_consumed || (exclusive && is_shared) {
+        if queue.is_some_and(|queue| {
+            let is_shared = !queue.consumers.is_empty() || queue.single_active.is_some();
+            queue.exclusively_consumed || (exclusive && is_shared)
+        }) {
             return Err(Error::ExclusiveUse { name, vhost: self.name.clone() }.into());
         }
+        let (id, waits) = self.take_wanted(at, wanted, effects)?;
+        let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
         queue.exclusively_consumed = exclusive;
         effects.without_effect.extend(self.compatibility.count(&request.arguments));
         self.consumers_made += 1;
@@ -74,7 +79,7 @@ impl VirtualHost {
             consumer_tag: request.consumer_tag,
             no_wait: request.no_wait,
         };
-        self.reply(at, reply, false, effects);
+        self.reply(at, reply, waits, effects);
         Ok(())
     }
 
@@ -86,6 +91,10 @@ impl VirtualHost {
         no_wait: bool,
         effects: &mut Effects,
     ) {
+        if let Some(number) = self.cancel_replies(at, &consumer_tag) {
+            let reply = Reply::CancelOk { consumer: Some(number), consumer_tag, no_wait };
+            return self.reply(at, reply, false, effects);
+        }
         let removed = self.channel_mut(at).and_then(|channel| {
             let number = channel.consumer_number(&consumer_tag)?;
             Some((number, channel.remove_consumer(number)?.queue))
@@ -118,7 +127,7 @@ impl VirtualHost {
 
     pub(super) fn get(&mut self, at: At, name: String, no_ack: bool) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
-        let id = self.accessible_queue(at.0, &name)?;
+        let id = self.accessible_queue_or_part(at.0, &name)?;
         let Some(incarnation) = self.channel(at).map(|channel| channel.incarnation) else {
             return Ok(());
         };

@@ -124,6 +124,14 @@ impl Durable {
                     return fault();
                 }
             }
+            Write::Together(parts) => {
+                for part in parts {
+                    if matches!(part, Write::Together(_)) {
+                        return fault();
+                    }
+                    self.apply(part)?;
+                }
+            }
             Write::Enqueued { .. } | Write::Settled { .. } | Write::Delivered { .. } => {
                 return self.apply_to_messages(write);
             }

@@ -13,12 +13,13 @@ mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use warren_amqp::{FieldValue, properties, table};
 use warren_engine::{
     BindingRecord, Command, Destination, ExchangeRecord, ExchangeType, Message, PublishBatch,
     Request, SessionId,
 };
 
-use crate::naive_routing::route;
+use crate::naive_routing::{keys, route};
 use crate::render;
 use crate::script::At;
 
@@ -118,6 +119,7 @@ impl Model {
             ("amq.match", ExchangeType::Headers, false),
             ("amq.rabbitmq.trace", ExchangeType::Topic, true),
             ("amq.topic", ExchangeType::Topic, false),
+            ("amq.virtual-topic", ExchangeType::VirtualTopic, false),
         ];
         let exchanges = predeclared.map(|(name, kind, internal)| ExchangeRecord {
             name: name.to_owned(),
@@ -412,8 +414,19 @@ impl Model {
     /// How many queues the message went to, and whether it must survive in one of them.
     fn enqueue(&mut self, message: &Message) -> Result<(usize, bool), Refusal> {
         let exchange = message.exchange();
+        let headers = properties::headers(message.properties()).unwrap_or_default();
+        let headers = table::decode(headers).expect("well-formed headers");
+        // The random commands know one wrong value, a text.
+        let is_wrong =
+            |name: &&str| matches!(headers.inner().get(*name), Some(FieldValue::LongString(_)));
+        let wrong = ["CC", "BCC"].into_iter().find(is_wrong).map(|name| {
+            Refusal::Channel(format!(
+                "invalid message: {{unacceptable_type_in_header,\"{name}\",longstr}}"
+            ))
+        });
         let names = if exchange.is_empty() {
-            vec![message.routing_key().to_owned()]
+            wrong.map_or(Ok(()), Err)?;
+            keys(message, &headers)
         } else {
             match self.exchange(exchange) {
                 None => return Err(not_found("exchange", exchange)),
@@ -422,7 +435,10 @@ impl Model {
                         "cannot publish to internal exchange '{exchange}' in vhost '/'"
                     )));
                 }
-                Some(_) => route(&self.exchanges, &self.bindings, message),
+                Some(_) => {
+                    wrong.map_or(Ok(()), Err)?;
+                    route(&self.exchanges, &self.bindings, message)
+                }
             }
         };
         let mut found = (0, false);

@@ -59,9 +59,9 @@ fn declaration() -> impl Strategy<Value = String> {
     let exchange = (words(&["x", "y", "z"]), flags(), words(&["direct", "topic"])).prop_map(
         |(name, other, kind)| {
             let (kind, usual) = match name {
-                "x" => ("topic", "durable"),
+                "x" => ("topic", "durable alternate-exchange=z"),
                 "y" => ("fanout", "auto_delete"),
-                _ => (kind, "durable auto_delete"),
+                _ => (kind, "durable auto_delete alternate-exchange=y"),
             };
             let passive = if other == "passive" { "passive" } else { "" };
             format!("declare exchange {name} {kind} {usual} {passive}")
@@ -81,6 +81,8 @@ fn topology() -> impl Strategy<Value = String> {
         4 => (words(&["x", "y", "z", "amq.topic"]), words(PATTERNS))
             .prop_map(|(name, key)| format!("{name} {key}")),
         1 => words(BINDING_HEADERS).prop_map(|headers| format!("amq.match '' {headers}")),
+        2 => (words(PATTERNS), words(&["", "x-group=g", "x-group=g", "x-group=h"]))
+            .prop_map(|(key, group)| format!("amq.virtual-topic {key} {group}")),
     ];
     let binding = (words(&["bind", "bind", "unbind"]), destination, source)
         .prop_map(|(verb, to, source)| format!("{verb} {to} {source}"));
@@ -103,7 +105,7 @@ fn topology() -> impl Strategy<Value = String> {
 fn publish(session: &'static str) -> impl Strategy<Value = String> {
     let exchange = prop_oneof![
         12 => words(&["''"]),
-        12 => words(&["x", "y", "amq.topic", "amq.match"]),
+        12 => words(&["x", "y", "amq.topic", "amq.match", "amq.virtual-topic"]),
         1 => words(&["z", "nowhere", "amq.rabbitmq.trace"]),
     ];
     let exchange = exchange.prop_flat_map(|name| {
@@ -111,7 +113,17 @@ fn publish(session: &'static str) -> impl Strategy<Value = String> {
         (Just(name), select(keys))
     });
     let body = prop_oneof![5 => Just("@"), 1 => Just("*@")];
-    let headers = words(&["", "h=1", "h=2 i=1", "i=1"]);
+    let headers = words(&[
+        "",
+        "h=1",
+        "h=2 i=1",
+        "i=1",
+        "CC=[l,b]",
+        "CC=[k.l] BCC=[a]",
+        "BCC=[k,c,5] h=1",
+        "",
+        "CC=[]",
+    ]);
     let flags = words(&["", "persistent", "persistent", "mandatory", "mandatory persistent"]);
     let priority = words(&["", "", "p0", "p1", "p2", "p3", "p4", "p255"]);
     let part = (exchange, body, headers, flags, priority, 1..3_u8).prop_map(
@@ -199,7 +211,8 @@ impl Pair {
         pair.play(&format!("memory {memory}")).expect("no fault");
         let scene = "open s1.1; declare queue a durable; \
                      declare queue b durable x-max-priority=3; \
-                     declare queue d x-single-active-consumer=true; declare exchange x topic durable; bind a x #; bind d x k";
+                     declare queue d x-single-active-consumer=true; \
+                     declare exchange x topic durable alternate-exchange=z; bind a x #; bind d x k";
         for line in scene.split(';').map(str::trim) {
             pair.play(line).expect("a scene without faults");
         }

@@ -1,6 +1,6 @@
 //! What clients ask for on a channel, in the model.
 
-use warren_amqp::FieldValue;
+use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{BindingRecord, Declaration, Destination, ExchangeRecord, Request, SessionId};
 
 use super::{Consumer, Delivery, Model, Number, Outcome, Queue, Refusal, not_found};
@@ -16,8 +16,8 @@ impl Model {
                 self.say_after(waits, at, "close-ok");
             }
             Request::ChannelFail(reason) => return refused(reason.clone()),
-            Request::ExchangeDeclare { name, kind, declaration, .. } => {
-                self.declare_exchange(at, name, kind, *declaration)?;
+            Request::ExchangeDeclare { name, kind, declaration, arguments } => {
+                self.declare_exchange(at, name, kind, *declaration, arguments)?;
             }
             Request::ExchangeDelete { name, if_unused, .. } => {
                 let used = self.bindings.iter().any(|binding| binding.source == *name);
@@ -71,6 +71,12 @@ impl Model {
             Request::Nack { delivery_tag, multiple, requeue, .. } => {
                 self.settle(at, *delivery_tag, *multiple, *requeue)?;
             }
+            // Their scenarios are by hand, and the simulation has a model of transactions.
+            Request::PublishFail { .. }
+            | Request::ConsumeReplies { .. }
+            | Request::TxSelect
+            | Request::TxCommit
+            | Request::TxRollback => panic!("not in this model: {request:?}"),
             Request::Qos { .. }
             | Request::Consume(_)
             | Request::Cancel { .. }
@@ -184,6 +190,7 @@ impl Model {
         name: &str,
         kind: &str,
         declaration: Declaration,
+        arguments: &FieldTable,
     ) -> Outcome {
         let current = self.exchange(name).cloned();
         if declaration.passive && current.is_none() {
@@ -200,7 +207,7 @@ impl Model {
             durable: declaration.durable,
             auto_delete: declaration.auto_delete,
             internal: declaration.internal,
-            arguments: warren_amqp::FieldTable::default(),
+            arguments: arguments.clone(),
         };
         let durable = record.durable;
         match current {
