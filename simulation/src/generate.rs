@@ -77,18 +77,46 @@ pub(crate) fn dead_letters_of(queue: &str) -> Option<&'static str> {
     LEADS.into_iter().find(|(from, _)| *from == queue).map(|(_, to)| to)
 }
 
+/// The highest priority that a queue of this name knows.
+pub(crate) fn max_priority(name: &str) -> u8 {
+    match name {
+        "d2" => 5,
+        "t1" => 255,
+        "q0" => 31,
+        _ => 0,
+    }
+}
+
+/// The level of a message in a queue of this name.
+pub(crate) fn level_in(name: &str, priority: Option<u8>) -> u8 {
+    // A quorum queue has messages without a priority in the middle.
+    let default = if name == "q0" { 4 } else { 0 };
+    priority.unwrap_or(default).min(max_priority(name))
+}
+
+/// A queue of this name serves one consumer alone.
+pub(crate) fn is_single_active(name: &str) -> bool {
+    matches!(name, "d3" | "a0")
+}
+
 /// The arguments that a queue is declared with.
-pub(crate) fn queue_arguments(name: &str) -> FieldTable {
+fn queue_arguments(name: &str) -> FieldTable {
     let mut arguments = FieldTable::default();
     let text = |text: &str| FieldValue::LongString(text.as_bytes().into());
     if let Some(to) = dead_letters_of(name) {
         arguments.insert("x-dead-letter-exchange".into(), text(""));
         arguments.insert("x-dead-letter-routing-key".into(), text(to));
     }
-    if name.starts_with('q') {
+    if name == "q0" {
         let limit = FieldValue::LongInt(DELIVERY_LIMIT as i32);
         arguments.insert("x-queue-type".into(), text("quorum"));
         arguments.insert("x-delivery-limit".into(), limit);
+    } else if max_priority(name) > 0 {
+        let max = FieldValue::LongInt(i32::from(max_priority(name)));
+        arguments.insert("x-max-priority".into(), max);
+    }
+    if is_single_active(name) {
+        arguments.insert("x-single-active-consumer".into(), FieldValue::Boolean(true));
     }
     arguments
 }
@@ -270,6 +298,7 @@ impl Asking<'_> {
             exchange,
             routing_key,
             persistent: random.percent(self.profile.persistent_percent),
+            priority: random.pick(&[0, 1, 3, 5, 9, 255]).filter(|_| random.percent(40)),
             header: random.pick(&VALUES).filter(|_| random.percent(50)),
             shown_keys: more_keys(random),
             hidden_keys: more_keys(random),
@@ -400,7 +429,7 @@ impl Asking<'_> {
             internal: name == "inner",
             ..Declaration::default()
         };
-        let mut arguments = warren_amqp::FieldTable::default();
+        let mut arguments = FieldTable::default();
         if let Some((_, alternate)) = ALTERNATES.iter().find(|(of, _)| *of == name) {
             let alternate = FieldValue::LongString((*alternate).into());
             arguments.insert("alternate-exchange".into(), alternate);
@@ -445,13 +474,18 @@ impl Asking<'_> {
         if no_ack {
             channel.no_ack.insert(consumer_tag.clone());
         }
+        let mut arguments = FieldTable::default();
+        if self.random.percent(30) {
+            let priority = self.random.pick(&[-1, 1, 7]).unwrap_or_default();
+            arguments.insert("x-priority".into(), FieldValue::LongInt(priority));
+        }
         Request::Consume(ConsumeRequest {
             queue: self.queue(),
             consumer_tag,
             no_ack,
             exclusive: self.random.percent(5),
             no_wait: false,
-            arguments: Default::default(),
+            arguments,
         })
     }
 }

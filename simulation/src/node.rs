@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use warren_engine::{
-    Command, Effects, Event, Load, MemoryLimits, Outgoing, RecoveredQueue, SessionId, VirtualHost,
-    VirtualHostId,
+    Command, Effects, Event, Load, MemoryLimits, Outgoing, QueueId, RecoveredQueue, SessionId,
+    VirtualHost, VirtualHostId,
 };
 use warren_storage::fault::SimulatedDisk;
 use warren_storage::{Checkpointer, Log, Moves, Opened, Options, Reader, open_on};
@@ -290,9 +290,23 @@ fn read_all(
     queue: &RecoveredQueue,
     rotten: &mut usize,
 ) -> Result<Vec<FoundMessage>, warren_storage::Error> {
-    let delivered = queue.delivered_through;
-    let queue = queue.record.id;
-    let mut found = vec![];
+    let id = queue.record.id;
+    let mut lanes = vec![(id, queue.delivered_through)];
+    lanes.extend(queue.lanes.iter().map(|lane| (id.lane(lane.lane), lane.delivered_through)));
+    let mut found = BTreeMap::new();
+    for (lane, delivered) in lanes {
+        read_lane(reader, lane, delivered, rotten, &mut found)?;
+    }
+    Ok(found.into_values().collect())
+}
+
+fn read_lane(
+    reader: &Reader,
+    queue: QueueId,
+    delivered: u64,
+    rotten: &mut usize,
+    found: &mut BTreeMap<u64, FoundMessage>,
+) -> Result<(), warren_storage::Error> {
     let mut first = 1;
     loop {
         let load = Load { queue, first, last: u64::MAX, messages_max: u32::MAX };
@@ -302,10 +316,11 @@ fn read_all(
             let counted = loaded.returns.iter().find(|(place, _)| place == sequence);
             let returns = counted.map_or(0, |(_, count)| *count);
             let (deaths, delivered) = (deaths_of(message), *sequence <= delivered);
-            Some(FoundMessage { id: id_of(message)?, delivered, returns, deaths })
+            let id = id_of(message)?;
+            Some((*sequence, FoundMessage { id, delivered, returns, deaths }))
         }));
         if loaded.through == u64::MAX || loaded.through < first {
-            return Ok(found);
+            return Ok(());
         }
         first = loaded.through + 1;
     }

@@ -1,16 +1,18 @@
 //! Copies that a queue gives up: they leave it when the engine says so, in their order, and enter the
 //! next queue in the same command.
 
+use std::cmp::Reverse;
+
 use super::{Change, Copy, Model, Place, QueueNumber};
 use crate::Violation;
-use crate::generate::{DELIVERY_LIMIT, dead_letters_of};
+use crate::generate::{DELIVERY_LIMIT, dead_letters_of, level_in};
 
 impl Model {
     /// A copy is neither ready nor held any more. True if it survives a restart.
     pub(super) fn give_up(&mut self, number: QueueNumber, place: Place) -> bool {
         let Some(queue) = self.queues.get_mut(&number) else { return false };
-        queue.ready.remove(&place);
         let Some(copy) = queue.copies.remove(&place) else { return false };
+        queue.ready.remove(&(Reverse(copy.level), place));
         let durable = copy.durable;
         if dead_letters_of(&queue.name).is_some() {
             queue.leaving.push_back((place, copy));
@@ -26,8 +28,9 @@ impl Model {
         let Some(copy) = queue.copies.get_mut(&place) else { return };
         copy.holder = None;
         copy.redelivered = true;
+        let turn = (Reverse(copy.level), place);
         if !queue.name.starts_with('q') {
-            queue.ready.insert(place);
+            queue.ready.insert(turn);
             return;
         }
         copy.returns += 1;
@@ -35,7 +38,7 @@ impl Model {
             self.give_up(number, place);
             return;
         }
-        queue.ready.insert(place);
+        queue.ready.insert(turn);
         if copy.durable {
             let returns = copy.returns;
             self.change(Change::Returned(number, place, returns));
@@ -56,14 +59,14 @@ impl Model {
             if let Some((to, next)) = to.and_then(|to| Some((to, self.queues.get_mut(&to)?))) {
                 next.last_place += 1;
                 let place = next.last_place;
-                let persistent = self.messages.get(message as usize);
-                let persistent = persistent.is_some_and(|it| it.publication.persistent);
-                let durable = next.durable && persistent;
-                let copy = Copy::new(message, durable, deaths);
-                next.copies.insert(place, copy);
-                next.ready.insert(place);
+                let publication = self.messages.get(message as usize).map(|it| &it.publication);
+                let durable = next.durable && publication.is_some_and(|it| it.persistent);
+                let level = level_in(&next.name, publication.and_then(|it| it.priority));
+                next.copies.insert(place, Copy::new(message, level, durable, deaths));
+                next.ready.insert((Reverse(level), place));
                 if durable {
-                    self.change(Change::Enqueued { message, places: vec![(to, place)], deaths });
+                    let places = vec![(to, level, place)];
+                    self.change(Change::Enqueued { message, places, deaths });
                 }
             }
             if let Some(number) = number.filter(|_| copy.durable) {
@@ -90,7 +93,7 @@ impl Model {
 
 impl Copy {
     /// A message that enters a queue.
-    pub(super) fn new(message: u64, durable: bool, deaths: u32) -> Self {
-        Self { message, durable, redelivered: false, holder: None, returns: 0, deaths }
+    pub(super) fn new(message: u64, level: u8, durable: bool, deaths: u32) -> Self {
+        Self { message, level, durable, redelivered: false, holder: None, returns: 0, deaths }
     }
 }

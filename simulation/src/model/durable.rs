@@ -18,10 +18,10 @@ pub(crate) enum Change {
     QueueDeleted(QueueNumber),
     Bound(BindingRecord),
     Unbound(BindingRecord),
-    Enqueued { message: MessageId, places: Vec<(QueueNumber, Place)>, deaths: u32 },
+    Enqueued { message: MessageId, places: Vec<(QueueNumber, u8, Place)>, deaths: u32 },
     Returned(QueueNumber, Place, u32),
     Settled(QueueNumber, Place),
-    Delivered(QueueNumber, Place),
+    Delivered(QueueNumber, u8, Place),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -33,7 +33,20 @@ pub(crate) struct DurableQueue {
     pub(crate) deaths: BTreeMap<Place, u32>,
     /// How often messages came back, of those that did.
     pub(crate) returns: BTreeMap<Place, u32>,
-    pub(crate) delivered_through: Place,
+    /// Levels of priority that are not 0.
+    levels: BTreeMap<Place, u8>,
+    pub(crate) delivered_through: BTreeMap<u8, Place>,
+}
+
+impl DurableQueue {
+    pub(crate) fn level(&self, place: Place) -> u8 {
+        self.levels.get(&place).copied().unwrap_or_default()
+    }
+
+    /// The message in this place is known to have been delivered.
+    pub(crate) fn was_delivered(&self, place: Place) -> bool {
+        self.delivered_through.get(&self.level(place)).is_some_and(|through| place <= *through)
+    }
 }
 
 /// The durable state after some command.
@@ -94,11 +107,14 @@ impl Durable {
                 }
             }
             Change::Enqueued { message, places, deaths } => {
-                for (queue, place) in places {
+                for (queue, level, place) in places {
                     if let Some(queue) = self.queues.get_mut(queue) {
                         queue.messages.insert(*place, *message);
                         if *deaths > 0 {
                             queue.deaths.insert(*place, *deaths);
+                        }
+                        if *level > 0 {
+                            queue.levels.insert(*place, *level);
                         }
                     }
                 }
@@ -106,11 +122,13 @@ impl Durable {
             Change::Settled(queue, place) => {
                 if let Some(queue) = self.queues.get_mut(queue) {
                     queue.messages.remove(place);
+                    queue.levels.remove(place);
                 }
             }
-            Change::Delivered(queue, place) => {
+            Change::Delivered(queue, level, place) => {
                 if let Some(queue) = self.queues.get_mut(queue) {
-                    queue.delivered_through = queue.delivered_through.max(*place);
+                    let through = queue.delivered_through.entry(*level).or_default();
+                    *through = (*place).max(*through);
                 }
             }
         }
@@ -165,7 +183,7 @@ fn compare_messages(
     let of = |counts: &BTreeMap<Place, u32>, place| counts.get(place).copied().unwrap_or_default();
     let wanted = queue.messages.iter().map(|(place, id)| FoundMessage {
         id: *id,
-        delivered: *place <= queue.delivered_through,
+        delivered: queue.was_delivered(*place),
         returns: of(&queue.returns, place),
         deaths: of(&queue.deaths, place),
     });

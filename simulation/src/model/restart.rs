@@ -1,6 +1,7 @@
 //! A restart: what was found must be the state of the last sync, with records that were written
 //! since, each whole or not at all. Nothing that a client was told may be missing.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::{Copy, Durable, Found, Model, Queue, Topology};
@@ -89,19 +90,20 @@ impl Model {
                     let of = |counts: &BTreeMap<u64, u32>| counts.get(place).copied();
                     let returns = of(&found.returns).unwrap_or_default();
                     let deaths = of(&found.deaths).unwrap_or_default();
-                    let redelivered = *place <= found.delivered_through || returns > 0;
-                    let copy = Copy { redelivered, returns, ..Copy::new(*message, true, deaths) };
-                    (*place, copy)
+                    let redelivered = found.was_delivered(*place) || returns > 0;
+                    let copy = Copy::new(*message, found.level(*place), true, deaths);
+                    (*place, Copy { redelivered, returns, ..copy })
                 })
                 .collect();
+            let delivered = found.delivered_through.values().max().copied().unwrap_or_default();
             let last = copies.last_key_value().map_or(0, |(place, _)| *place);
             let queue = Queue {
                 name: found.name.clone(),
                 durable: true,
                 auto_delete: found.auto_delete,
-                delivered_through: found.delivered_through,
-                last_place: before.max(last).max(found.delivered_through),
-                ready: copies.keys().copied().collect(),
+                delivered_through: found.delivered_through.clone(),
+                last_place: before.max(last).max(delivered),
+                ready: copies.iter().map(|(place, copy)| (Reverse(copy.level), *place)).collect(),
                 copies,
                 ..Queue::default()
             };

@@ -13,7 +13,7 @@ enum Bug {
     Store(InStore),
 }
 
-const BUGS: [Bug; 47] = [
+const BUGS: [Bug; 51] = [
     Bug::Engine(InEngine::ConfirmBeforeSync),
     Bug::Engine(InEngine::CloseBeforeSync),
     Bug::Engine(InEngine::DeclareBeforeSync),
@@ -42,6 +42,8 @@ const BUGS: [Bug; 47] = [
     Bug::Engine(InEngine::RequeueOvertakes),
     Bug::Engine(InEngine::GetPassed),
     Bug::Engine(InEngine::PurgeLeavesRange),
+    Bug::Engine(InEngine::UrgentWaits),
+    Bug::Engine(InEngine::TwoActive),
     Bug::Engine(InEngine::CommitBeforeSync),
     Bug::Engine(InEngine::CommitForgetsSettled),
     Bug::Engine(InEngine::RollbackSettles),
@@ -60,6 +62,8 @@ const BUGS: [Bug; 47] = [
     Bug::Store(InStore::SpilledComeBack),
     Bug::Store(InStore::ReplayCountsSettled),
     Bug::Store(InStore::StandingCountedTwice),
+    Bug::Store(InStore::LanesStay),
+    Bug::Store(InStore::LanesForgotten),
     Bug::Store(InStore::TogetherTorn),
 ];
 

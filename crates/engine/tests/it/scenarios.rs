@@ -3,6 +3,7 @@
 mod alternate;
 mod choices;
 mod consume;
+mod consumer_choice;
 mod dead_letters;
 mod declare;
 mod delete;
@@ -11,6 +12,7 @@ mod exclusive;
 mod limits;
 mod order;
 mod overflow;
+mod priorities;
 mod publish;
 mod replies;
 mod restart;
