@@ -294,7 +294,7 @@ fn read_all(
     let mut found = vec![];
     let mut first = 1;
     loop {
-        let load = Load { queue, first, last: u64::MAX, messages_max: u32::MAX };
+        let load = Load { queue, first, last: u64::MAX, messages_max: u32::MAX, only: None };
         let loaded = reader.load(load, 64 << 10)?;
         *rotten += loaded.damaged.len();
         found.extend(loaded.messages.iter().filter_map(|(sequence, message)| {

@@ -300,7 +300,7 @@ impl Backlog {
             }
         };
         self.loading = true;
-        Some(Load { queue, first, last, messages_max: messages_max as u32 })
+        Some(Load { queue, first, last, messages_max: messages_max as u32, only: None })
     }
 
     /// Takes an answer from disk; `durable` is whether the queue is.

@@ -1,5 +1,7 @@
 //! What a virtual host does in answer to a command.
 
+use std::sync::Arc;
+
 use crate::planted::{self, Bug};
 use crate::{Error, Message, Origin, PublishBatch, QueueId, Sequence, SessionId, Write, limits};
 
@@ -99,7 +101,7 @@ pub struct Outgoing {
 
 /// A wish to have waiting messages read back from disk: those that stand under the queue and those
 /// under [`QueueId::spilled`] of it, merged in the order of their places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
     /// The queue.
     pub queue: QueueId,
@@ -109,6 +111,8 @@ pub struct Load {
     pub last: Sequence,
     /// The answer brings at most this many messages, the first ones; at least 1.
     pub messages_max: u32,
+    /// If given, only these places of the range are wanted, which are in order.
+    pub only: Option<Arc<[Sequence]>>,
 }
 
 /// Something for one session.

@@ -11,6 +11,7 @@ mod backlog;
 mod command;
 mod effect;
 mod error;
+mod expiry;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod held;
@@ -28,6 +29,7 @@ mod session;
 mod settings;
 mod topology;
 mod virtual_host;
+mod wheel;
 
 pub use command::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Milliseconds, PublishBatch, Request,
@@ -35,7 +37,8 @@ pub use command::{
 };
 pub use effect::{Effects, Event, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};
-pub use message::{Message, MessageBatch, encoded_body_bytes};
+pub use expiry::{BadExpiration, expiration};
+pub use message::{Message, MessageBatch, encoded_body_bytes, encoded_may_expire};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
     RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,

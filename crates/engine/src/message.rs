@@ -18,7 +18,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Milliseconds;
+use warren_amqp::properties::expiration as expiration_of;
+
+use crate::{Milliseconds, expiry};
 
 /// In the length of the properties: a time follows.
 const HAS_TIME: u32 = 1 << 31;
@@ -38,6 +40,8 @@ struct Span {
     end: u32,
     body_bytes: u32,
     persistent: bool,
+    /// It has the property `expiration`.
+    may_expire: bool,
 }
 
 impl MessageBatch {
@@ -94,9 +98,10 @@ impl MessageBatch {
         let persistent = parts
             .as_ref()
             .is_some_and(|parts| warren_amqp::properties::is_persistent(parts.properties));
+        let may_expire = parts.as_ref().is_some_and(Parts::may_expire);
         let body_bytes = parts.map_or(0, |parts| parts.body.len() as u32);
         let end = self.bytes.len() as u32;
-        self.spans.push(Span { start: start as u32, end, body_bytes, persistent });
+        self.spans.push(Span { start: start as u32, end, body_bytes, persistent, may_expire });
     }
 
     /// Gives back memory that was reserved for more, if it is a good part: the batch may stay for
@@ -151,6 +156,16 @@ impl<'a> Parts<'a> {
         let (properties, body) = rest.split_at_checked((length & !HAS_TIME) as usize)?;
         Some(Self { exchange, routing_key, time, properties, body })
     }
+
+    fn may_expire(&self) -> bool {
+        expiration_of(self.properties).is_some()
+    }
+}
+
+/// True if an encoded message has the property `expiration`.
+#[must_use]
+pub fn encoded_may_expire(encoded: &[u8]) -> bool {
+    Parts::of(encoded).is_some_and(|parts| parts.may_expire())
 }
 
 /// The length of the body of an encoded message; `None` if the bytes are not one.
@@ -255,6 +270,18 @@ impl Message {
     #[must_use]
     pub fn is_persistent(&self) -> bool {
         self.span().persistent
+    }
+
+    /// True if the message has the property `expiration`.
+    #[must_use]
+    pub fn may_expire(&self) -> bool {
+        self.span().may_expire
+    }
+
+    /// For how long the message wants to wait in a queue, if it says so.
+    #[must_use]
+    pub fn expiration(&self) -> Option<Milliseconds> {
+        expiration_of(self.properties()).and_then(|text| expiry::expiration(text).ok())
     }
 
     /// The bytes that all messages of the batch take together.

@@ -323,6 +323,7 @@ fn what_is_damaged_stays_where_it_is_and_is_reported_once() {
         first: 1,
         last: Sequence::MAX,
         messages_max: u32::MAX,
+        only: None,
     };
     let loaded = opened.reader.load(load, usize::MAX).expect("no fault");
     assert_eq!(loaded.damaged.len(), 1);
