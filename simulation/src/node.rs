@@ -295,7 +295,7 @@ fn read_all(
     let mut first = 1;
     loop {
         let load = Load { queue, first, last: u64::MAX, messages_max: u32::MAX, only: None };
-        let loaded = reader.load(load, 64 << 10)?;
+        let loaded = reader.load(&load, 64 << 10)?;
         *rotten += loaded.damaged.len();
         found.extend(loaded.messages.iter().filter_map(|(sequence, message)| {
             let id = id_of(message)?;

@@ -8,7 +8,8 @@ use smallvec::smallvec;
 use crate::backlog::{Answer, Backlog, Entry, Kept, Missing, Purged};
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
 use crate::settings::QueueSettings;
-use crate::{Effects, Message, SessionId};
+use crate::expiry::NEVER;
+use crate::{Effects, Message, Milliseconds, SessionId};
 
 /// Turns of consumers that are gone which a round may hold beside those of its consumers.
 pub(crate) const TURNS_LEFT_BEHIND: usize = 16;
@@ -77,6 +78,10 @@ pub(crate) struct Queue {
     pub(crate) waiting_gets: VecDeque<WaitingGet>,
     /// On the list of queues to be dispatched.
     pub(crate) is_dirty: bool,
+    /// When time is to be given to the queue, as the virtual host has noted it.
+    pub(crate) due: Milliseconds,
+    /// When the queue was last used; 0 if that was before the time was known.
+    pub(crate) used: Milliseconds,
 }
 
 impl Queue {
@@ -85,11 +90,12 @@ impl Queue {
         settings: QueueSettings,
         owner: Option<SessionId>,
     ) -> Self {
+        let backlog = Backlog::default().with_ttl(settings.message_ttl);
         Self {
             record,
             settings,
             owner,
-            backlog: Backlog::default(),
+            backlog,
             has_spilled: false,
             unacknowledged: 0,
             unacknowledged_bytes: 0,
@@ -101,6 +107,8 @@ impl Queue {
             exclusively_consumed: false,
             waiting_gets: VecDeque::new(),
             is_dirty: false,
+            due: NEVER,
+            used: 0,
         }
     }
 
@@ -111,7 +119,12 @@ impl Queue {
         queue.next_sequence = recovered.next_sequence;
         queue.delivered_through = recovered.delivered_through;
         queue.delivered_written = recovered.delivered_through;
-        queue.backlog = Backlog::recovered(recovered.waiting, recovered.delivered_through);
+        let backlog = Backlog::recovered(recovered.waiting, recovered.delivered_through);
+        let backlog = backlog.with_ttl(queue.settings.message_ttl);
+        queue.backlog = match recovered.may_expire {
+            true => backlog.to_be_looked_through(),
+            false => backlog,
+        };
         queue
     }
 
@@ -122,10 +135,11 @@ impl Queue {
         message: &Message,
         durable: bool,
         resident_max: usize,
+        now: Milliseconds,
     ) -> (Sequence, bool) {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let stays = self.backlog.push(sequence, message, durable, resident_max);
+        let stays = self.backlog.push(sequence, message, durable, resident_max, now);
         self.has_spilled |= !stays && !durable;
         (sequence, stays)
     }
@@ -185,9 +199,9 @@ impl Queue {
     }
 
     /// Takes an answer from disk (see [`Backlog::loaded`]).
-    pub(crate) fn loaded(&mut self, answer: Answer) -> Missing {
+    pub(crate) fn loaded(&mut self, answer: Answer, now: Milliseconds) -> Missing {
         let durable = self.is_durable();
-        self.backlog.loaded(answer, durable)
+        self.backlog.loaded(answer, durable, now)
     }
 
     /// What contents take in memory, ready and unacknowledged, in bytes.

@@ -221,6 +221,9 @@ pub struct RecoveredQueue {
     /// The messages that wait. They stay on disk until the engine asks for them (see
     /// [`crate::Load`]).
     pub waiting: Waiting,
+    /// A message with the property `expiration` was written at some time, so that there may be such
+    /// ones among those that wait.
+    pub may_expire: bool,
 }
 
 /// Messages of a queue that wait on disk.

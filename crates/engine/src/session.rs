@@ -12,7 +12,8 @@ use crate::backlog::Entry;
 use crate::held::Held;
 use crate::planted::{self, Bug};
 use crate::queue::WaitingGet;
-use crate::{Error, QueueId, limits};
+use crate::virtual_host::Marks;
+use crate::{Error, Milliseconds, QueueId, limits};
 
 /// A client's connection.
 #[derive(Debug, Default)]
@@ -55,6 +56,8 @@ pub(crate) struct Channel {
     pub(crate) has_settled: bool,
     /// What waits for the answer of a `basic.get`.
     pub(crate) held: Held,
+    /// How old deliveries are (see `virtual_host/timeout.rs`).
+    pub(crate) marks: Option<Box<Marks>>,
     /// Tells channels apart that have the same number one after the other.
     pub(crate) incarnation: u64,
 }
@@ -67,6 +70,9 @@ pub(crate) struct Consumer {
     pub(crate) no_ack: bool,
     /// 0 is no limit.
     pub(crate) prefetch: u16,
+    /// How long a delivery may stay unacknowledged, in milliseconds, if the consumer or its queue
+    /// says so.
+    pub(crate) timeout: Option<Milliseconds>,
     pub(crate) in_flight: u32,
     /// The consumer had no credit when a message was there for it, and is not in its queue's
     /// round until it has.
@@ -82,6 +88,10 @@ impl Channel {
         if !planted::is(Bug::DeliveryTagReused) || self.last_delivery_tag % 8 != 7 {
             self.last_delivery_tag += 1;
         }
+        self.last_delivery_tag
+    }
+
+    pub(crate) fn last_delivery_tag(&self) -> u64 {
         self.last_delivery_tag
     }
 

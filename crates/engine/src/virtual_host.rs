@@ -3,7 +3,8 @@
 //! This file holds the state, the one `match` over commands, and sessions and channels coming and
 //! going. The rest is in files by subject: `declare` (exchanges, queues, bindings), `publish`,
 //! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
-//! consumers), `order` (what waits for a `basic.get`), `invariants` (what tests check after every command).
+//! consumers), `order` (what waits for a `basic.get`), `time` (what happens at a time), `timeout`
+//! (deliveries that are never acknowledged), `invariants` (what tests check after every command).
 
 mod dead_letter;
 mod declare;
@@ -14,12 +15,19 @@ mod order;
 mod publish;
 mod settle;
 mod subscribe;
+mod time;
+mod timeout;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::planted::{self, Bug};
 use memory::Memory;
 pub use memory::MemoryLimits;
+use time::Timers;
+pub(crate) use timeout::Marks;
+use timeout::Timeouts;
+
+use dead_letter::Reason;
 
 use crate::backlog::Answer;
 use crate::queue::{ConsumerKey, Queue, Shares};
@@ -55,6 +63,8 @@ pub struct VirtualHost {
     memory: Memory,
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
+    timers: Timers,
+    timeouts: Timeouts,
     next_queue: u32,
     sessions: FxHashMap<SessionId, Session>,
     /// Queues in which something changed that may lead to a delivery.
@@ -102,6 +112,8 @@ impl VirtualHost {
             queues: FxHashMap::default(),
             memory: Memory::default(),
             now: 0,
+            timers: Timers::default(),
+            timeouts: Timeouts::default(),
             next_queue: 1,
             sessions: FxHashMap::default(),
             dirty: Vec::new(),
@@ -128,6 +140,7 @@ impl VirtualHost {
                 }
                 host.topology.add_queue(record.id, &record.name, record.durable);
                 host.queues.insert(record.id, Queue::recovered(recovered));
+                host.schedule(record.id);
             }
         }
         for (_, record) in recovered.bindings.iter().filter(|(owner, _)| *owner == id) {
@@ -176,6 +189,7 @@ impl VirtualHost {
             Command::OpenSession(session) => {
                 // One that is open keeps what it has, or its consumers would be nobody's.
                 self.sessions.entry(session).or_default();
+                self.watch_deliveries();
             }
             Command::CloseSession { session, reply } => self.close_session(session, reply, effects),
             Command::Publish(batch) => self.publish(batch, effects),
@@ -193,6 +207,7 @@ impl VirtualHost {
         self.serve_getters(effects);
         self.keep_order(first, effects);
         self.dispatch_dirty(effects);
+        self.let_happen_what_is_due(effects);
     }
 
     /// Goes on with a command that [`Effects::unfinished`] tells of.
@@ -203,23 +218,6 @@ impl VirtualHost {
             self.keep_order(first, effects);
             self.dispatch_dirty(effects);
         }
-    }
-
-    /// The time that [`Command::Clock`] last told.
-    #[must_use]
-    pub fn now(&self) -> Milliseconds {
-        self.now
-    }
-
-    /// When the next [`Command::Clock`] is wanted at the latest; `None` while nothing waits for a
-    /// time. Before that, time is only wanted in front of other commands.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Milliseconds> {
-        None
-    }
-
-    fn clock(&mut self, now: Milliseconds) {
-        self.now = self.now.max(now);
     }
 
     fn request(&mut self, id: SessionId, channel: u16, request: Request, effects: &mut Effects) {
@@ -409,7 +407,7 @@ impl VirtualHost {
         let id = answer.load.queue;
         let Some(queue) = self.queues.get_mut(&id) else { return };
         let before = queue.resident_bytes();
-        let missing = queue.loaded(answer);
+        let missing = queue.loaded(answer, self.now);
         self.memory.changed(before, queue.resident_bytes());
         for sequence in missing.lost {
             effects.lost.push((id, sequence));
@@ -422,6 +420,9 @@ impl VirtualHost {
         }
         if missing.unknown > 0 {
             effects.vanished.push((id, missing.unknown));
+        }
+        for entry in missing.expired {
+            self.give_up(id, &entry, Reason::Expired, effects);
         }
         self.serve_waiting_gets(id, effects);
         self.mark_dirty(id);

@@ -130,7 +130,9 @@ impl Broker {
         let (checkpoints, checkpoint_orders) = threads::channel();
         let (loads, wishes) = threads::channel();
         let (id, name) = FIRST_VIRTUAL_HOST;
-        let host = VirtualHost::recover(id, name, &recovered);
+        let mut host = VirtualHost::recover(id, name, &recovered);
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        host.set_consumer_timeout(config.consumer_timeout.map(milliseconds));
         drop(recovered);
         let (shard, shard_inbox) = mpsc::channel(limits::SHARD_INBOX);
         let work = Shard::new(vec![(id, host)], shard_inbox, groups.clone()).run();

@@ -25,6 +25,7 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         | Error::NotEmpty { .. }
         | Error::InvalidMatch { .. }
         | Error::MessageRefused { .. }
+        | Error::DeliveryTimeout { .. }
         | Error::UnknownDeliveryTag { .. } => ReplyCode::PreconditionFailed,
         Error::ConsumerTagInUse { .. } | Error::TooManyConsumers { .. } => ReplyCode::NotAllowed,
         Error::TooMuchBehindGet { .. } | Error::TooManyGets { .. } => ReplyCode::ResourceError,

@@ -149,7 +149,7 @@ fn fill_and_read(
     while at < next {
         let loaded = opened
             .reader
-            .load(Load { queue, first: at, last: next - 1, messages_max: u32::MAX, only: None }, 256 << 10)?;
+            .load(&Load { queue, first: at, last: next - 1, messages_max: u32::MAX, only: None }, 256 << 10)?;
         at = loaded.through + 1;
     }
     report("load", wall, processor)

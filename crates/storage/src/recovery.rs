@@ -261,8 +261,8 @@ fn recovered(
                 waiting.messages += delta.entries.iter().count() as u64;
             }
         }
-        let Places { next_sequence, delivered_through } = places;
-        RecoveredQueue { record, next_sequence, delivered_through, waiting }
+        let Places { next_sequence, delivered_through, may_expire } = places;
+        RecoveredQueue { record, next_sequence, delivered_through, waiting, may_expire }
     });
     Ok(Recovered {
         queues: queues.collect(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use warren_server::StorageOptions;
 use warren_server::config::{Config, Password};
-use warren_server::limits::DISK_FREE_BYTES;
+use warren_server::limits::{CONSUMER_TIMEOUT_MS, DISK_FREE_BYTES};
 
 use crate::cli::Server;
 use crate::logs::{Format, Level};
@@ -46,6 +46,7 @@ struct File {
     message_bytes_max: u64,
     disk_free_limit: u64,
     memory_limit: Option<u64>,
+    consumer_timeout: u64,
     storage: Storage,
 }
 
@@ -76,6 +77,7 @@ impl Default for File {
             message_bytes_max: 16 * 1024 * 1024,
             disk_free_limit: DISK_FREE_BYTES,
             memory_limit: None,
+            consumer_timeout: CONSUMER_TIMEOUT_MS,
             storage: Storage::default(),
         }
     }
@@ -134,6 +136,10 @@ impl Settings {
                 message_bytes_max: file.message_bytes_max,
                 disk_free_limit: file.disk_free_limit,
                 memory_limit: file.memory_limit,
+                consumer_timeout: match file.consumer_timeout {
+                    0 => None,
+                    milliseconds => Some(Duration::from_millis(milliseconds)),
+                },
                 checkpoint_interval: Duration::from_secs(checkpoint_seconds),
                 storage: StorageOptions {
                     segment_bytes,

@@ -46,6 +46,7 @@ impl VirtualHost {
             return Err(Error::ExclusiveUse { name, vhost: self.name.clone() }.into());
         }
         queue.exclusively_consumed = request.exclusive;
+        let timeout = self.consumer_timeout(id, &request.arguments);
         self.consumers_made += 1;
         let number = self.consumers_made;
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
@@ -54,6 +55,7 @@ impl VirtualHost {
             queue: id,
             no_ack: request.no_ack,
             prefetch: channel.prefetch_consumer,
+            timeout,
             in_flight: 0,
             is_parked: false,
         };
@@ -104,6 +106,8 @@ impl VirtualHost {
             let stays = planted::is(Bug::AutoDeleteKeepsMessages) && !queue.backlog.is_empty();
             if queue.record.auto_delete && !stays {
                 self.remove_queue(id, effects);
+            } else {
+                self.note_used(id);
             }
         }
     }
@@ -114,6 +118,7 @@ impl VirtualHost {
         let Some(incarnation) = self.channel(at).map(|channel| channel.incarnation) else {
             return Ok(());
         };
+        self.note_used(id);
         // An exclusive consumer keeps other consumers away, not `basic.get`: so does RabbitMQ.
         let get = WaitingGet { session: at.0, channel: at.1, incarnation, no_ack };
         if let Some(session) = self.sessions.get_mut(&at.0) {
@@ -171,10 +176,13 @@ impl VirtualHost {
         if let Some(through) = self.queues.get_mut(&id).and_then(Queue::take_delivered) {
             effects.delivered(id, through);
         }
+        if self.queues.get(&id).is_some_and(Queue::is_timed) {
+            self.schedule(id);
+        }
     }
 
     fn answer_gets(&mut self, id: QueueId, effects: &mut Effects) {
-        let shares = self.shares();
+        let (shares, now) = (self.shares(), self.now);
         while let Some(queue) = self.queues.get_mut(&id) {
             let Some(get) = queue.waiting_gets.front().copied() else { return };
             let WaitingGet { session, channel, incarnation, no_ack } = get;
@@ -194,6 +202,10 @@ impl VirtualHost {
                 let event = Event::Reply { channel, reply: Reply::GetEmpty };
                 effects.send(session, event);
                 continue;
+            }
+            if queue.backlog.is_stale(now) {
+                // It waits until what has expired is out.
+                return;
             }
             let before = queue.resident_bytes();
             let popped = match no_ack {

@@ -25,6 +25,7 @@ pub(crate) struct DurableQueue {
     next_sequence: Sequence,
     pub(crate) delivered_through: Sequence,
     pub(crate) messages: BTreeMap<Sequence, Message>,
+    may_expire: bool,
 }
 
 impl Durable {
@@ -79,6 +80,7 @@ impl Durable {
                     next_sequence: 1,
                     delivered_through: 0,
                     messages: BTreeMap::new(),
+                    may_expire: false,
                 });
             }
             Write::QueueDeleted(id) if id.is_spilled() => {
@@ -126,6 +128,7 @@ impl Durable {
                         return fault();
                     }
                     queue.next_sequence = sequence + 1;
+                    queue.may_expire |= message.may_expire();
                     queue.messages.insert(*sequence, message.clone());
                 }
             }
@@ -167,6 +170,7 @@ impl Durable {
             next_sequence: queue.next_sequence,
             delivered_through: queue.delivered_through,
             waiting: waiting(&queue.messages),
+            may_expire: queue.may_expire,
         });
         Recovered {
             exchanges: self.exchanges.iter().map(|record| (id, record.clone())).collect(),
@@ -176,13 +180,16 @@ impl Durable {
     }
 
     /// The contents that a load asks for.
-    pub(crate) fn contents(&self, load: Load) -> Vec<(Sequence, Message)> {
+    pub(crate) fn contents(&self, load: &Load) -> Vec<(Sequence, Message)> {
         let durable = self.queues.iter().find(|queue| queue.record.id == load.queue);
         let durable = durable.map(|queue| &queue.messages);
         let spilled = self.spilled.get(&load.queue.spilled());
         let mut found = BTreeMap::new();
         for messages in [durable, spilled].into_iter().flatten() {
             found.extend(messages.range(load.first..=load.last));
+        }
+        if let Some(only) = &load.only {
+            found.retain(|place, _| only.contains(place));
         }
         let found = found.into_iter().take(load.messages_max as usize);
         found.map(|(place, message)| (*place, message.clone())).collect()
