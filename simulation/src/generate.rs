@@ -2,14 +2,14 @@
 //! weight in `world.rs`, and what follows from it in `model/requests.rs`.
 
 use warren_engine::{
-    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Message, PublishBatch,
-    Request, SessionId,
+    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Message, Milliseconds,
+    PublishBatch, Request, SessionId,
 };
 
 use crate::client::{Client, ClientChannel};
 use crate::limits;
 use crate::messages::{Publication, batch, hash_of};
-use crate::model::{Model, header_arguments};
+use crate::model::{Model, Times, header_arguments};
 use crate::random::Random;
 use crate::world::Profile;
 
@@ -60,6 +60,7 @@ pub(crate) struct Asking<'a> {
     pub(crate) model: &'a mut Model,
     pub(crate) slot: usize,
     pub(crate) session: SessionId,
+    pub(crate) now: Milliseconds,
 }
 
 impl Asking<'_> {
@@ -196,6 +197,10 @@ impl Asking<'_> {
             persistent: random.percent(self.profile.persistent_percent),
             header: random.pick(&VALUES).filter(|_| random.percent(50)),
             body_bytes: random.below(self.profile.body_bytes_max * large + 1),
+            time: self.now,
+            expiration: random
+                .pick(&[0, 1, 10, 50, 100, 1_000, 100_000])
+                .filter(|_| random.percent(self.profile.expiration_percent)),
         }
     }
 
@@ -293,7 +298,7 @@ impl Asking<'_> {
             exclusive: name.starts_with('x'),
             ..Declaration::default()
         };
-        let arguments = warren_amqp::FieldTable::default();
+        let arguments = Times::of(&name).arguments();
         Request::QueueDeclare { name, generated: false, declaration, arguments }
     }
 

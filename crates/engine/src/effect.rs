@@ -16,11 +16,22 @@ pub struct Effects {
     pub loads: Vec<Load>,
     /// Messages that could not be read back and are lost, for the log.
     pub lost: Vec<(QueueId, Sequence)>,
+    /// What expired, for counts and for tests.
+    pub expired: Vec<Expired>,
     /// Messages of which the disk did not know any more, for the log.
     pub vanished: Vec<(QueueId, u64)>,
     /// What is left of a command that leads to very much. Hand on the rest of the effects, then call
     /// [`VirtualHost::go_on`](crate::VirtualHost::go_on), before the next command.
     pub unfinished: Option<Unfinished>,
+}
+
+/// Something that was there for a time only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expired {
+    /// The message at this place.
+    Message(QueueId, Sequence),
+    /// The queue, with its name.
+    Queue(QueueId, String),
 }
 
 /// A batch of messages of which some are still to be published.
@@ -40,6 +51,7 @@ impl Effects {
             && self.loads.is_empty()
             && self.lost.is_empty()
             && self.vanished.is_empty()
+            && self.expired.is_empty()
             && self.unfinished.is_none()
     }
 
@@ -50,6 +62,7 @@ impl Effects {
         self.loads.clear();
         self.lost.clear();
         self.vanished.clear();
+        self.expired.clear();
         self.unfinished = None;
     }
 

@@ -35,7 +35,7 @@ pub use command::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Milliseconds, PublishBatch, Request,
     SessionId,
 };
-pub use effect::{Effects, Event, Load, Outgoing, Reply, Unfinished};
+pub use effect::{Effects, Event, Expired, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};
 pub use expiry::{BadExpiration, expiration};
 pub use message::{Message, MessageBatch, encoded_body_bytes, encoded_may_expire};

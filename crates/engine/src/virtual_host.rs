@@ -27,8 +27,6 @@ use time::Timers;
 pub(crate) use timeout::Marks;
 use timeout::Timeouts;
 
-use dead_letter::Reason;
-
 use crate::backlog::Answer;
 use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
@@ -158,6 +156,12 @@ impl VirtualHost {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name of a queue that is there.
+    #[must_use]
+    pub fn queue_name(&self, id: QueueId) -> Option<&str> {
+        self.queues.get(&id).map(|queue| queue.record.name.as_str())
     }
 
     /// Counts what there is.
@@ -421,9 +425,7 @@ impl VirtualHost {
         if missing.unknown > 0 {
             effects.vanished.push((id, missing.unknown));
         }
-        for entry in missing.expired {
-            self.give_up(id, &entry, Reason::Expired, effects);
-        }
+        self.give_up_expired(id, &missing.expired, effects);
         self.serve_waiting_gets(id, effects);
         self.mark_dirty(id);
     }

@@ -208,6 +208,7 @@ impl Shard {
         for (queue, messages) in self.effects.vanished.drain(..) {
             error!(queue.id = queue.0, messages, "messages are missing from the store's index");
         }
+        self.effects.expired.clear();
         let group = self.last_group + 1;
         self.sort_events(group);
         let mut committed = Vec::new();

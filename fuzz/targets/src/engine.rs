@@ -159,7 +159,7 @@ impl World {
         for outgoing in &effects.events {
             self.check_event(outgoing.session, &outgoing.event, &text);
         }
-        self.loads.extend(&effects.loads);
+        self.loads.extend(effects.loads.iter().cloned());
         write!(self.transcript, "{effects:?}").expect("hashing does not fail");
     }
 

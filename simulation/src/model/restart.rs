@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Copy, Durable, Found, Model, Queue, Topology};
+use super::{Copy, Durable, Found, Model, Queue, Times, Topology};
 use crate::Violation;
 use crate::committer::Unsynced;
 
@@ -46,6 +46,12 @@ impl Model {
             return Err(Violation::new(promise.property, text));
         }
         self.go_on(state);
+        for (name, next) in &found.next_places {
+            let number = self.names.get(name);
+            if let Some(queue) = number.and_then(|number| self.queues.get_mut(number)) {
+                queue.last_place = next - 1;
+            }
+        }
         Ok(())
     }
 
@@ -81,25 +87,26 @@ impl Model {
         self.names.clear();
         let mut queues = BTreeMap::new();
         for (number, found) in &durable.queues {
-            let before = self.queues.get(number).map_or(0, |queue| queue.last_place);
             let copies: BTreeMap<_, _> = found
                 .messages
                 .iter()
                 .map(|(place, message)| {
                     let redelivered = *place <= found.delivered_through;
-                    let copy = Copy { message: *message, durable: true, redelivered, holder: None };
+                    let expires = self.expiry(&found.name, *message);
+                    let (message, durable, holder) = (*message, true, None);
+                    let copy = Copy { message, durable, redelivered, holder, expires };
                     (*place, copy)
                 })
                 .collect();
-            let last = copies.last_key_value().map_or(0, |(place, _)| *place);
             let queue = Queue {
                 name: found.name.clone(),
                 durable: true,
                 auto_delete: found.auto_delete,
                 delivered_through: found.delivered_through,
-                last_place: before.max(last).max(found.delivered_through),
                 ready: copies.keys().copied().collect(),
                 copies,
+                times: Times::of(&found.name),
+                used: None,
                 ..Queue::default()
             };
             self.names.insert(found.name.clone(), *number);

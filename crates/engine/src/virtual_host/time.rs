@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 
 use super::VirtualHost;
 use super::dead_letter::Reason;
+use crate::backlog::Entry;
 use crate::expiry::NEVER;
 use crate::queue::Queue;
-use crate::{Effects, Milliseconds, QueueId, limits};
+use crate::{Effects, Expired, Milliseconds, QueueId, limits};
 
 /// What is to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,6 +101,7 @@ impl VirtualHost {
             queue.used = now;
         }
         if queue.expires_unused().is_some_and(|due| due <= now) {
+            effects.expired.push(Expired::Queue(id, queue.record.name.clone()));
             self.remove_queue(id, effects);
             return 1;
         }
@@ -108,12 +110,23 @@ impl VirtualHost {
         let expired = queue.backlog.expire(now, left, needs_content);
         self.memory.changed(before, queue.resident_bytes());
         effects.loads.extend(queue.backlog.load_expired(id, now, share, needs_content));
-        for entry in &expired {
-            self.give_up(id, entry, Reason::Expired, effects);
-        }
+        self.give_up_expired(id, &expired, effects);
         self.serve_waiting_gets(id, effects);
         self.mark_dirty(id);
         expired.len()
+    }
+
+    /// Messages that expired leave their queue.
+    pub(super) fn give_up_expired(
+        &mut self,
+        id: QueueId,
+        expired: &[Entry],
+        effects: &mut Effects,
+    ) {
+        for entry in expired {
+            effects.expired.push(Expired::Message(id, entry.sequence));
+            self.give_up(id, entry, Reason::Expired, effects);
+        }
     }
 
     /// Sees to it that a queue is looked at in time.
