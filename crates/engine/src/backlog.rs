@@ -465,7 +465,10 @@ impl Backlog {
         if std::mem::take(&mut self.gone) > 0 {
             head.retain(|entry| !entry.is_gone());
         }
-        self.expiring = None;
+        // It stays for what is unacknowledged and may come back.
+        if let Some(expiring) = &mut self.expiring {
+            **expiring = Expiring::default();
+        }
         Purged { head, on_disk: self.on_disk.take() }
     }
 

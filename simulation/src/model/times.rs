@@ -109,7 +109,7 @@ impl Model {
             let name = &queue.name;
             let ready = queue.ready.iter().filter_map(|place| queue.copies.get(place));
             let mut late = ready.filter(|copy| {
-                copy.expires.due < self.now.saturating_sub(limits::LATE_MAX)
+                copy.expires.last < self.now.saturating_sub(limits::LATE_MAX)
             });
             if let Some(copy) = late.next().filter(|_| self.damaged == 0) {
                 return wrong(format!("message {} of {name} does not expire", copy.message));
