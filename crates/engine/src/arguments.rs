@@ -4,7 +4,7 @@ use warren_amqp::{FieldTable, FieldValue};
 
 /// Queue arguments that a redeclaration must repeat; others are stored and not compared, as
 /// RabbitMQ does.
-const COMPARED_QUEUE_ARGUMENTS: [&str; 14] = [
+const COMPARED_QUEUE_ARGUMENTS: [&str; 20] = [
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-exchange",
@@ -19,6 +19,12 @@ const COMPARED_QUEUE_ARGUMENTS: [&str; 14] = [
     "x-single-active-consumer",
     "x-delivery-limit",
     "x-max-age",
+    "x-queue-version",
+    "x-queue-master-locator",
+    "x-queue-leader-locator",
+    "x-quorum-initial-group-size",
+    "x-max-in-memory-length",
+    "x-max-in-memory-bytes",
 ];
 
 /// The same for exchanges.
@@ -49,10 +55,14 @@ fn difference(
         let current = current.inner().get(*name);
         match (received, current) {
             (None, None) => None,
-            (Some(a), Some(b)) if same(a, b) => None,
-            (Some(a), Some(b)) if type_name(a) == type_name(b) => {
-                Some((*name, format!("'{}'", text(a)), format!("'{}'", text(b))))
+            // A queue is a classic one unless it says something else.
+            (None, Some(value)) | (Some(value), None)
+                if *name == "x-queue-type" && text(value) == "classic" =>
+            {
+                None
             }
+            (Some(a), Some(b)) if same(a, b) => None,
+            (Some(a), Some(b)) => Some((*name, format!("'{}'", text(a)), format!("'{}'", text(b)))),
             (a, b) => Some((*name, described(a), described(b))),
         }
     })

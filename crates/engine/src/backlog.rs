@@ -17,6 +17,8 @@ mod expire;
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+
 use self::expire::{Expiring, Loading};
 use crate::expiry::NEVER;
 use crate::planted::{self, Bug};
@@ -39,7 +41,7 @@ pub(crate) enum Kept {
 
 impl Kept {
     /// The name under which the store has a message of `queue`, so that its end must be written.
-    pub(crate) fn under(self, queue: QueueId) -> Option<QueueId> {
+    fn under(self, queue: QueueId) -> Option<QueueId> {
         match self {
             Self::InMemory => None,
             Self::Spilled if planted::is(Bug::SpilledSettledAsDurable) => Some(queue),
@@ -63,9 +65,13 @@ pub(crate) struct Entry {
     weight: u32,
     /// Delivered before.
     pub(crate) redelivered: bool,
+    /// The lane of its queue that it waits in.
+    pub(crate) lane: u8,
     pub(crate) kept: Kept,
     /// From then on nobody gets it any more.
     pub(crate) expires: Milliseconds,
+    /// By a time of its own, so that it may expire before those in front of it.
+    pub(crate) expires_alone: bool,
 }
 
 impl Entry {
@@ -78,8 +84,24 @@ impl Entry {
             _ => message.batch_bytes(),
         };
         let weight = u32::try_from(batch + limits::ENTRY_BYTES).unwrap_or(u32::MAX);
-        let (message, redelivered, expires) = (Some(message), false, NEVER);
-        Self { sequence, message, body_bytes, weight, redelivered, kept, expires }
+        let message = Some(message);
+        let (redelivered, lane, expires, expires_alone) = (false, 0, NEVER, false);
+        Self {
+            sequence,
+            message,
+            body_bytes,
+            weight,
+            redelivered,
+            lane,
+            kept,
+            expires,
+            expires_alone,
+        }
+    }
+
+    /// The name under which the store has the message, if it has it: then its end must be written.
+    pub(crate) fn stored_under(&self, queue: QueueId) -> Option<QueueId> {
+        self.kept.under(queue.lane(self.lane))
     }
 
     /// What the content takes in memory, if it is there.
@@ -96,6 +118,8 @@ impl Entry {
 /// The ready messages of a queue, in the order of their places.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
+    /// Which lane of its queue this is.
+    lane: u8,
     head: VecDeque<Entry>,
     /// The bodies of the head.
     head_bytes: u64,
@@ -145,12 +169,14 @@ pub(crate) struct Missing {
 #[derive(Debug, Default)]
 pub(crate) struct Purged {
     pub(crate) head: VecDeque<Entry>,
-    pub(crate) on_disk: Option<Waiting>,
+    /// What was on disk, with its lane.
+    pub(crate) on_disk: SmallVec<[(u8, Waiting); 1]>,
 }
 
 impl Purged {
     pub(crate) fn len(&self) -> u64 {
-        self.head.len() as u64 + self.on_disk.map_or(0, |on_disk| on_disk.messages)
+        let on_disk: u64 = self.on_disk.iter().map(|(_, on_disk)| on_disk.messages).sum();
+        self.head.len() as u64 + on_disk
     }
 }
 
@@ -164,9 +190,28 @@ impl Backlog {
         }
     }
 
+    /// The same as another lane of its queue.
+    pub(crate) fn in_lane(self, lane: u8) -> Self {
+        Self { lane, ..self }
+    }
+
+    pub(crate) fn lane(&self) -> u8 {
+        self.lane
+    }
+
     /// How many messages are ready.
     pub(crate) fn len(&self) -> u64 {
         (self.head.len() - self.gone) as u64 + self.on_disk.map_or(0, |on_disk| on_disk.messages)
+    }
+
+    /// How many of them the head has.
+    pub(crate) fn head_len(&self) -> usize {
+        self.head.len() - self.gone
+    }
+
+    /// An answer from disk is on its way.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.loading != Loading::Nothing
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -204,7 +249,8 @@ impl Backlog {
         if !is_behind && self.resident_bytes < resident_max {
             let kept = if durable { Kept::Durable } else { Kept::InMemory };
             let mut entry = Entry::new(sequence, message.clone(), kept, self.head.back());
-            entry.expires = expiry.at;
+            entry.lane = self.lane;
+            (entry.expires, entry.expires_alone) = (expiry.at, expiry.is_own);
             self.head_bytes += u64::from(entry.body_bytes);
             self.resident_bytes += entry.resident_bytes();
             self.head.push_back(entry);
@@ -227,9 +273,10 @@ impl Backlog {
     /// Puts messages back to their places. Contents that the store has are dropped if those in
     /// memory take `resident_max` bytes.
     pub(crate) fn requeue(&mut self, entries: Vec<Entry>, resident_max: usize) {
-        let timed = self.timed(&entries);
+        let alone = entries.iter().filter(|entry| entry.expires_alone);
+        let alone: Vec<_> = alone.map(|entry| (entry.expires, entry.sequence)).collect();
         self.put_back(entries, resident_max);
-        timed.into_iter().for_each(|(at, sequence)| self.expires_in_head(at, sequence));
+        alone.into_iter().for_each(|(at, sequence)| self.expires_in_head(at, sequence));
     }
 
     fn put_back(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
@@ -312,6 +359,7 @@ impl Backlog {
     /// `share` is how many bytes the queue may have in memory. A load brings about that at most, but
     /// always a message.
     pub(crate) fn load(&mut self, queue: QueueId, share: usize) -> Option<Load> {
+        let queue = queue.lane(self.lane);
         if self.loading != Loading::Nothing {
             return None;
         }
@@ -376,15 +424,16 @@ impl Backlog {
         for (sequence, message) in messages {
             let kept = Kept::from_disk(&message, durable);
             let mut entry = Entry::new(sequence, message, kept, self.head.back());
+            entry.lane = self.lane;
             entry.redelivered = sequence <= self.redelivered_through;
-            let is_own = self.set_expiry(&mut entry);
+            self.set_expiry(&mut entry);
             let bytes = u64::from(entry.body_bytes);
             on_disk.body_bytes = on_disk.body_bytes.saturating_sub(bytes);
             self.head_bytes += bytes;
             self.resident_bytes += entry.resident_bytes();
-            let at = entry.expires;
+            let (at, expires_alone) = (entry.expires, entry.expires_alone);
             self.head.push_back(entry);
-            if is_own {
+            if expires_alone {
                 self.expires_in_head(at, sequence);
             }
         }
@@ -448,7 +497,8 @@ impl Backlog {
         for (sequence, message) in messages {
             let at = self.head.partition_point(|entry| entry.sequence < *sequence);
             if self.head.get(at).is_none_or(|entry| entry.sequence != *sequence) {
-                let entry = Entry::new(*sequence, message.clone(), Kept::Durable, None);
+                let mut entry = Entry::new(*sequence, message.clone(), Kept::Durable, None);
+                entry.lane = self.lane;
                 self.head_bytes += u64::from(entry.body_bytes);
                 self.resident_bytes += entry.resident_bytes();
                 self.head.insert(at, entry);
@@ -461,19 +511,20 @@ impl Backlog {
         self.head_bytes = 0;
         self.resident_bytes = 0;
         self.is_purged = self.loading != Loading::Nothing;
+        self.expiring = None;
         let mut head = std::mem::take(&mut self.head);
         if std::mem::take(&mut self.gone) > 0 {
             head.retain(|entry| !entry.is_gone());
         }
-        // It stays for what is unacknowledged and may come back.
-        if let Some(expiring) = &mut self.expiring {
-            **expiring = Expiring::default();
-        }
-        Purged { head, on_disk: self.on_disk.take() }
+        let on_disk = self.on_disk.take().map(|on_disk| (self.lane, on_disk));
+        Purged { head, on_disk: on_disk.into_iter().collect() }
     }
 
     /// Checks that the counts agree with what is there.
     pub(crate) fn check(&self) -> Result<(), String> {
+        if self.head.iter().any(|entry| entry.lane != self.lane) {
+            return Err("a message waits in the lane of another".to_owned());
+        }
         if !self.head.iter().is_sorted_by(|a, b| a.sequence < b.sequence) {
             return Err("ready messages are out of order".to_owned());
         }

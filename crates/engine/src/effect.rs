@@ -20,6 +20,8 @@ pub struct Effects {
     pub expired: Vec<Expired>,
     /// Messages of which the disk did not know any more, for the log.
     pub vanished: Vec<(QueueId, u64)>,
+    /// Arguments that have no effect and were sent for the first time, for the log.
+    pub without_effect: Vec<&'static str>,
     /// What is left of a command that leads to very much. Hand on the rest of the effects, then call
     /// [`VirtualHost::go_on`](crate::VirtualHost::go_on), before the next command.
     pub unfinished: Option<Unfinished>,
@@ -52,6 +54,7 @@ impl Effects {
             && self.lost.is_empty()
             && self.vanished.is_empty()
             && self.expired.is_empty()
+            && self.without_effect.is_empty()
             && self.unfinished.is_none()
     }
 
@@ -63,6 +66,7 @@ impl Effects {
         self.lost.clear();
         self.vanished.clear();
         self.expired.clear();
+        self.without_effect.clear();
         self.unfinished = None;
     }
 
@@ -316,6 +320,12 @@ pub enum Reply {
     RecoverOk,
     /// `confirm.select-ok`.
     ConfirmSelectOk,
+    /// `tx.select-ok`.
+    TxSelectOk,
+    /// `tx.commit-ok`.
+    TxCommitOk,
+    /// `tx.rollback-ok`.
+    TxRollbackOk,
 }
 
 #[cfg(test)]

@@ -19,8 +19,8 @@ pub enum BadExpiration {
     #[error("{{value_negative,{0}}}")]
     Negative(String),
     /// It is more than ten years.
-    #[error("{{value_too_big,{0}}}")]
-    TooBig(String),
+    #[error("{{value_too_large,{0}}}")]
+    TooLarge(String),
 }
 
 /// The milliseconds that an `expiration` asks for.
@@ -48,7 +48,7 @@ pub fn expiration(text: &str) -> Result<Milliseconds, BadExpiration> {
     }
     match digits.parse() {
         Ok(milliseconds) if milliseconds <= limits::DURATION_MS_MAX => Ok(milliseconds),
-        _ => Err(BadExpiration::TooBig(digits.to_owned())),
+        _ => Err(BadExpiration::TooLarge(digits.to_owned())),
     }
 }
 
@@ -101,8 +101,8 @@ mod tests {
             ("5s", "{leftover_string,\"s\"}"),
             ("1.5", "{leftover_string,\".5\"}"),
             ("-1", "{value_negative,-1}"),
-            ("315360000001", "{value_too_big,315360000001}"),
-            ("99999999999999999999", "{value_too_big,99999999999999999999}"),
+            ("315360000001", "{value_too_large,315360000001}"),
+            ("99999999999999999999", "{value_too_large,99999999999999999999}"),
         ] {
             assert_eq!(expiration(text).unwrap_err().to_string(), problem, "{text}");
         }

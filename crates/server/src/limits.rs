@@ -7,6 +7,9 @@ use std::time::Duration;
 /// checkpoints, and a few segments more are what acknowledgements need while consumers drain.
 pub const DISK_FREE_BYTES: u64 = 200 * 1024 * 1024;
 
+/// Consumers on one channel, if nothing else is configured.
+pub const CONSUMERS_PER_CHANNEL: usize = warren_engine::limits::CONSUMERS_PER_CHANNEL;
+
 /// Bytes read from a socket in one go: thousands of small messages, so that every later step
 /// works on a batch; and as much as a core's second-level cache takes without trouble.
 pub(crate) const READ_BYTES: usize = 256 * 1024;
@@ -28,6 +31,11 @@ pub(crate) const READS_ON_THE_WAY: usize = 2;
 /// read. Above it nothing more is read from the peer, so that it cannot make the broker pile up
 /// replies and returned messages.
 pub(crate) const WAITING_REPLY_BYTES: usize = 1024 * 1024;
+
+/// How long a publisher is held up at most when it is far ahead of consumers that are busy, in
+/// milliseconds. It goes on sooner when they have written something to their sockets; consumers
+/// that do not read must not stop it.
+pub(crate) const BRAKE_MS: u64 = 5;
 
 /// Commands that a shard takes before it hands on what follows from them.
 pub(crate) const SHARD_BATCH: usize = 32;

@@ -19,13 +19,21 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         Error::UnknownExchangeType { .. }
         | Error::Inequivalent(_)
         | Error::InvalidArgument { .. }
+        | Error::InvalidArgumentType { .. }
         | Error::UnsupportedArgument { .. }
         | Error::InvalidProperty { .. }
         | Error::InUse { .. }
         | Error::NotEmpty { .. }
         | Error::InvalidMatch { .. }
+        | Error::Unacceptable { .. }
         | Error::MessageRefused { .. }
         | Error::DeliveryTimeout { .. }
+        | Error::ChannelMode { .. }
+        | Error::NotTransactional
+        | Error::TransactionTooLarge { .. }
+        | Error::RepliesAcknowledged
+        | Error::RepliesConsumed
+        | Error::TooManyQueues { .. }
         | Error::UnknownDeliveryTag { .. } => ReplyCode::PreconditionFailed,
         Error::ConsumerTagInUse { .. } | Error::TooManyConsumers { .. } => ReplyCode::NotAllowed,
         Error::TooMuchBehindGet { .. } | Error::TooManyGets { .. } => ReplyCode::ResourceError,

@@ -55,8 +55,17 @@ pub(super) struct Expiring {
 impl Entry {
     /// What is left of a message in the middle of the head.
     fn gone(sequence: Sequence) -> Self {
-        let (message, kept, expires) = (None, Kept::InMemory, NEVER);
-        Self { sequence, message, body_bytes: 0, weight: 0, redelivered: false, kept, expires }
+        Self {
+            sequence,
+            message: None,
+            body_bytes: 0,
+            weight: 0,
+            redelivered: false,
+            lane: 0,
+            kept: Kept::InMemory,
+            expires: NEVER,
+            expires_alone: false,
+        }
     }
 
     /// The message has left. A message that is in memory alone has its content.
@@ -103,12 +112,12 @@ impl Backlog {
         Expiry::of(message, self.ttl, self.since)
     }
 
-    /// Notes a message in the head that has a time of its own, or that may have one.
+    /// Notes a message in the head that has a time of its own.
     pub(super) fn expires_in_head(&mut self, at: Milliseconds, sequence: Sequence) {
         let expiring = self.expiring.get_or_insert_default();
         expiring.head.push(Reverse((at, sequence)));
         if expiring.head.len() > GONE_KEPT + 2 * self.head.len() {
-            let timed = self.head.iter().filter(|entry| entry.expires != NEVER);
+            let timed = self.head.iter().filter(|entry| entry.expires_alone);
             expiring.head = timed.map(|entry| Reverse((entry.expires, entry.sequence))).collect();
         }
     }
@@ -118,24 +127,14 @@ impl Backlog {
         self.expiring().range.add(at, sequence, now);
     }
 
-    /// Messages that may have a time of their own, if any has.
-    pub(super) fn timed(&self, entries: &[Entry]) -> Vec<(Milliseconds, Sequence)> {
-        if self.expiring.is_none() {
-            return vec![];
+    /// Gives a message that came from disk its time.
+    pub(super) fn set_expiry(&self, entry: &mut Entry) {
+        if let Some(message) = &entry.message
+            && (self.ttl.is_some() || message.may_expire())
+        {
+            let expiry = self.expiry_of_old(message);
+            (entry.expires, entry.expires_alone) = (expiry.at, expiry.is_own);
         }
-        let timed = entries.iter().filter(|entry| entry.expires != NEVER);
-        timed.map(|entry| (entry.expires, entry.sequence)).collect()
-    }
-
-    /// Gives a message that came from disk its time; true if that is its own.
-    pub(super) fn set_expiry(&self, entry: &mut Entry) -> bool {
-        let Some(message) = &entry.message else { return false };
-        if self.ttl.is_none() && !message.may_expire() {
-            return false;
-        }
-        let expiry = self.expiry_of_old(message);
-        entry.expires = expiry.at;
-        expiry.is_own
     }
 
     /// The range on disk has become shorter.
@@ -256,6 +255,7 @@ impl Backlog {
         share: usize,
         needs_content: bool,
     ) -> Option<Load> {
+        let queue = queue.lane(self.lane);
         if self.loading != Loading::Nothing {
             return None;
         }
@@ -376,7 +376,9 @@ impl Backlog {
         }
         self.left_range(message.body_bytes());
         let kept = Kept::from_disk(&message, durable);
-        Some(Entry::new(sequence, message, kept, None))
+        let mut entry = Entry::new(sequence, message, kept, None);
+        entry.lane = self.lane;
+        Some(entry)
     }
 
     /// A message of the head that has expired gets its content.

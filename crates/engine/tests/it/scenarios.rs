@@ -1,5 +1,7 @@
 //! Scenarios, a file for each subject.
 
+mod alternate;
+mod choices;
 mod consume;
 mod declare;
 mod delete;
@@ -9,6 +11,9 @@ mod expire;
 mod limits;
 mod order;
 mod publish;
+mod replies;
 mod restart;
 mod settle;
 mod timeout;
+mod transactions;
+mod virtual_topics;
