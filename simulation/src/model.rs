@@ -20,8 +20,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use warren_engine::{Command, Expired, Milliseconds, Outgoing, SessionId, Summary};
 
-use crate::{Violation, limits};
 use crate::messages::{MessageId, Publication};
+use crate::{Violation, limits};
 pub(crate) use durable::{Change, Durable, Found};
 pub(crate) use times::{Expiry, Times};
 pub(crate) use topology::{Topology, header_arguments};

@@ -24,9 +24,8 @@ const BATCH: u64 = 300;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let mut number = |otherwise: u64| {
-        arguments.next().map_or(otherwise, |text| text.parse().expect("a number"))
-    };
+    let mut number =
+        |otherwise: u64| arguments.next().map_or(otherwise, |text| text.parse().expect("a number"));
     let (messages, seconds) = (number(10_000_000), number(60));
     let spread = (seconds * 1_000).max(1);
     let mut world = World { effects: Effects::default(), spread, longest: Duration::ZERO };
@@ -109,9 +108,10 @@ impl World {
         };
         let through = places.last().copied().unwrap_or(load.last);
         let batch = self.batch(places.iter().copied());
-        let messages = places.iter().enumerate().map(|(index, place)| {
-            (*place, Message::new(&batch, index as u32).expect("a message"))
-        });
+        let messages = places
+            .iter()
+            .enumerate()
+            .map(|(index, place)| (*place, Message::new(&batch, index as u32).expect("a message")));
         Command::Loaded { messages: messages.collect(), load, through, damaged: vec![] }
     }
 }

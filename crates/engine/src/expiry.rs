@@ -88,9 +88,14 @@ mod tests {
 
     #[test]
     fn an_expiration_is_read_as_rabbitmq_reads_it() {
-        for (text, milliseconds) in
-            [("0", 0), ("60000", 60_000), ("+5", 5), ("007", 7), ("-0", 0), ("315360000000", 315_360_000_000)]
-        {
+        for (text, milliseconds) in [
+            ("0", 0),
+            ("60000", 60_000),
+            ("+5", 5),
+            ("007", 7),
+            ("-0", 0),
+            ("315360000000", 315_360_000_000),
+        ] {
             assert_eq!(expiration(text), Ok(milliseconds), "{text}");
         }
         for (text, problem) in [

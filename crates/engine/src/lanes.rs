@@ -339,12 +339,7 @@ impl Lanes {
     }
 
     /// Takes an answer from disk; `durable` is whether the queue is (see [`Backlog::loaded`]).
-    pub(crate) fn loaded(
-        &mut self,
-        answer: Answer,
-        durable: bool,
-        now: Milliseconds,
-    ) -> Missing {
+    pub(crate) fn loaded(&mut self, answer: Answer, durable: bool, now: Milliseconds) -> Missing {
         let at = self.at(answer.load.queue.lane_number());
         self.change(at, |lane| lane.loaded(answer, durable, now))
     }

@@ -6,12 +6,12 @@ use crate::planted::{self, Bug};
 use smallvec::smallvec;
 
 use crate::backlog::{Answer, Entry, Kept, Missing, Purged};
+use crate::expiry::NEVER;
 use crate::lanes::{Delivered, Lanes};
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
 use crate::round::Round;
 use crate::settings::QueueSettings;
 use crate::single_active::SingleActive;
-use crate::expiry::NEVER;
 use crate::{Effects, Message, Milliseconds, QueueId, SessionId};
 
 /// Turns of consumers that are gone which a round may hold beside those of its consumers.

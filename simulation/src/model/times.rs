@@ -108,9 +108,8 @@ impl Model {
         for queue in self.queues.values() {
             let name = &queue.name;
             let ready = queue.ready.iter().filter_map(|place| queue.copies.get(place));
-            let mut late = ready.filter(|copy| {
-                copy.expires.last < self.now.saturating_sub(limits::LATE_MAX)
-            });
+            let mut late =
+                ready.filter(|copy| copy.expires.last < self.now.saturating_sub(limits::LATE_MAX));
             if let Some(copy) = late.next().filter(|_| self.damaged == 0) {
                 return wrong(format!("message {} of {name} does not expire", copy.message));
             }

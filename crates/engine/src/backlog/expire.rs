@@ -146,7 +146,8 @@ impl Backlog {
             }
             Some(on_disk) => {
                 expiring.range.sift(on_disk.first, on_disk.messages);
-                let unknown = expiring.unknown.map(|(first, last)| (first.max(on_disk.first), last));
+                let unknown =
+                    expiring.unknown.map(|(first, last)| (first.max(on_disk.first), last));
                 expiring.unknown = unknown.filter(|(first, last)| first <= last);
             }
         }

@@ -64,7 +64,8 @@ impl Lanes {
         let mut loads = vec![];
         for at in self.all() {
             let share = self.share(at, share);
-            let load = |lane: &mut super::Backlog| lane.load_expired(queue, now, share, needs_content);
+            let load =
+                |lane: &mut super::Backlog| lane.load_expired(queue, now, share, needs_content);
             loads.extend(self.change(at, load));
         }
         loads

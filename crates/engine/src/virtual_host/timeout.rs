@@ -112,7 +112,8 @@ impl VirtualHost {
         self.timeouts.due = None;
         let (now, default) = (self.now, self.timeouts.default);
         let queues = &self.queues;
-        let of_queue = |id: &QueueId| queues.get(id).and_then(|queue: &Queue| queue.settings.consumer_timeout);
+        let of_queue =
+            |id: &QueueId| queues.get(id).and_then(|queue: &Queue| queue.settings.consumer_timeout);
         let mut shortest: Option<Milliseconds> = None;
         let mut overdue: Vec<(SessionId, u16, Milliseconds)> = vec![];
         for (id, session) in &mut self.sessions {

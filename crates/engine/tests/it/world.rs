@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use warren_engine::{
-    Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, Reply, Request, SessionId, Summary,
-    VirtualHost, VirtualHostId,
+    Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, Reply, Request, SessionId,
+    Summary, VirtualHost, VirtualHostId,
 };
 
 use crate::durable::Durable;

@@ -41,7 +41,8 @@ fn place(disk: &SimulatedDisk, name: &str, sequence: Sequence) -> usize {
 
 fn places(opened: &Opened) -> Vec<Sequence> {
     let waiting = opened.recovered.queues[0].waiting;
-    let load = Load { queue: queue(), first: 1, last: Sequence::MAX, messages_max: u32::MAX, only: None };
+    let load =
+        Load { queue: queue(), first: 1, last: Sequence::MAX, messages_max: u32::MAX, only: None };
     let loaded = opened.reader.load(&load, usize::MAX).expect("no fault");
     let places: Vec<_> = loaded.messages.iter().map(|(sequence, _)| *sequence).collect();
     if (waiting.first, waiting.messages) == (1, places.len() as u64) {

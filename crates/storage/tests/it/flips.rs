@@ -50,7 +50,13 @@ fn check(disk: &SimulatedDisk, model: &Model) -> Result<(), String> {
     let mut named = !opened.report.damaged.is_empty() || opened.report.cut_tail_bytes > 0;
     let mut missing = model.compare(&opened.recovered).err();
     for (queue, expected) in &model.queues {
-        let load = Load { queue: *queue, first: 1, last: Sequence::MAX, messages_max: u32::MAX, only: None };
+        let load = Load {
+            queue: *queue,
+            first: 1,
+            last: Sequence::MAX,
+            messages_max: u32::MAX,
+            only: None,
+        };
         let loaded = match opened.reader.load(&load, usize::MAX) {
             Ok(loaded) => loaded,
             Err(error) if error.to_string().contains("warren.redb") => {

@@ -174,7 +174,13 @@ fn a_load_of_a_huge_range_finds_the_few_messages_that_are_left() {
         (2..=last).step_by(2).filter(single).map(|at| settled(queue(), at, at)).collect();
     opened.log.append(&rest).expect("no fault");
     opened.log.flush(false).expect("no fault");
-    let wish = |messages_max| Load { queue: queue(), first: 1, last: 10_000_000, messages_max, only: None };
+    let wish = |messages_max| Load {
+        queue: queue(),
+        first: 1,
+        last: 10_000_000,
+        messages_max,
+        only: None,
+    };
     for _ in 0..2 {
         let all = opened.reader.load(&wish(10), usize::MAX).expect("no fault");
         assert_eq!((places(&all), all.through), (left.to_vec(), 10_000_000));
