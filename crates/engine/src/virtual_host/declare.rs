@@ -319,11 +319,11 @@ impl VirtualHost {
     pub(super) fn bind(
         &mut self,
         at: At,
-        binding: BindingRecord,
+        binding: &BindingRecord,
         no_wait: bool,
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
-        self.check_ends(at.0, &binding)?;
+        self.check_ends(at.0, binding)?;
         for name in [Some(&binding.source), exchange_name(&binding.destination)] {
             if let Some(name) = name
                 && self.topology.exchange(name).is_none()
@@ -334,17 +334,17 @@ impl VirtualHost {
         if let Destination::Queue(name) = &binding.destination {
             self.accessible_queue(at.0, name)?;
         }
-        self.topology.check_binding(&binding)?;
-        let reply = match binding.destination {
+        self.topology.check_binding(binding)?;
+        let reply = match &binding.destination {
             Destination::Queue(_) => Reply::QueueBindOk,
             Destination::Exchange(_) => Reply::ExchangeBindOk,
         };
-        let (new, durable) = self.topology.bind(&binding);
+        let (new, durable) = self.topology.bind(binding);
         if new && durable {
             effects.writes.push(Write::Bound(self.id, binding.clone()));
         }
         if new {
-            self.give_history(&binding, effects);
+            self.give_history(binding, effects);
         }
         self.reply_unless(no_wait, at, reply, durable, effects);
         Ok(())
