@@ -60,9 +60,11 @@ impl Model {
                     queues.map(|queue| queue.name.clone()).collect()
                 }
                 None => {
+                    let is_queue = |name: &str| self.names.contains_key(name);
                     let published = self.messages.get(id as usize);
-                    let key = published.map(|one| one.publication.routing_key.clone());
-                    key.into_iter().filter(|key| self.names.contains_key(key)).collect()
+                    let found =
+                        published.and_then(|one| self.topology.route(&one.publication, is_queue));
+                    found.into_iter().flatten().collect()
                 }
             };
             self.enqueue(id, names);
