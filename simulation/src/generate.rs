@@ -58,6 +58,33 @@ pub(crate) const QUEUES: [&str; 11] = [
     "Consumer.g.a.b",
     "Consumer.h.VirtualTopic.k",
 ];
+
+/// The highest priority that a queue of this name knows.
+pub(crate) fn max_priority(name: &str) -> u8 {
+    match name {
+        "d2" => 5,
+        "t1" => 255,
+        _ => 0,
+    }
+}
+
+/// A queue of this name serves one consumer alone.
+pub(crate) fn is_single_active(name: &str) -> bool {
+    matches!(name, "d3" | "a0")
+}
+
+fn queue_arguments(name: &str) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    if max_priority(name) > 0 {
+        let max = FieldValue::LongInt(i32::from(max_priority(name)));
+        arguments.insert("x-max-priority".into(), max);
+    }
+    if is_single_active(name) {
+        arguments.insert("x-single-active-consumer".into(), FieldValue::Boolean(true));
+    }
+    arguments
+}
+
 const EXCHANGES: [(&str, &str); 9] = [
     ("direct", "direct"),
     ("fanout", "fanout"),
@@ -235,6 +262,7 @@ impl Asking<'_> {
             exchange,
             routing_key,
             persistent: random.percent(self.profile.persistent_percent),
+            priority: random.pick(&[0, 1, 3, 5, 9, 255]).filter(|_| random.percent(40)),
             header: random.pick(&VALUES).filter(|_| random.percent(50)),
             shown_keys: more_keys(random),
             hidden_keys: more_keys(random),
@@ -353,7 +381,7 @@ impl Asking<'_> {
             exclusive: name.starts_with('x'),
             ..Declaration::default()
         };
-        let arguments = warren_amqp::FieldTable::default();
+        let arguments = queue_arguments(&name);
         Request::QueueDeclare { name, generated: false, declaration, arguments }
     }
 
@@ -365,7 +393,7 @@ impl Asking<'_> {
             internal: name == "inner",
             ..Declaration::default()
         };
-        let mut arguments = warren_amqp::FieldTable::default();
+        let mut arguments = FieldTable::default();
         if let Some((_, alternate)) = ALTERNATES.iter().find(|(of, _)| *of == name) {
             let alternate = FieldValue::LongString((*alternate).into());
             arguments.insert("alternate-exchange".into(), alternate);
@@ -409,13 +437,18 @@ impl Asking<'_> {
         if no_ack {
             channel.no_ack.insert(consumer_tag.clone());
         }
+        let mut arguments = FieldTable::default();
+        if self.random.percent(30) {
+            let priority = self.random.pick(&[-1, 1, 7]).unwrap_or_default();
+            arguments.insert("x-priority".into(), FieldValue::LongInt(priority));
+        }
         Request::Consume(ConsumeRequest {
             queue: self.queue(),
             consumer_tag,
             no_ack,
             exclusive: self.random.percent(5),
             no_wait: false,
-            arguments: Default::default(),
+            arguments,
         })
     }
 }

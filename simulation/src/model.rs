@@ -15,11 +15,13 @@ mod routing;
 mod topology;
 mod transactions;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use warren_engine::{Command, Outgoing, SessionId, Summary};
 
 use crate::Violation;
+use crate::generate::is_single_active;
 use crate::messages::{MessageId, Publication};
 pub(crate) use durable::{Change, Durable, Found};
 pub(crate) use topology::{Topology, header_arguments};
@@ -49,6 +51,7 @@ pub(crate) struct Published {
 #[derive(Debug)]
 struct Copy {
     message: MessageId,
+    level: u8,
     durable: bool,
     /// Delivered before, and known to have been.
     redelivered: bool,
@@ -63,11 +66,29 @@ struct Queue {
     auto_delete: bool,
     declared_op: u64,
     last_place: Place,
-    /// The highest place of a durable message that was delivered.
-    delivered_through: Place,
+    /// The highest place of a durable message that was delivered, by its level of priority.
+    delivered_through: BTreeMap<u8, Place>,
     copies: BTreeMap<Place, Copy>,
-    ready: BTreeSet<Place>,
-    consumers: BTreeSet<(At, u32)>,
+    /// In the order in which they leave: the highest level first.
+    ready: BTreeSet<(Reverse<u8>, Place)>,
+    /// With their priorities.
+    consumers: BTreeMap<(At, u32), i32>,
+    /// The one that is served, if it is one alone.
+    active: Option<(At, u32)>,
+}
+
+impl Queue {
+    /// One that is active alone is gone: the next one is the first to come of the highest priority.
+    fn choose_active(&mut self) {
+        if !is_single_active(&self.name) {
+            return;
+        }
+        if self.active.is_none_or(|active| !self.consumers.contains_key(&active)) {
+            let rank = |((_, number), priority): (&(At, u32), &i32)| (*priority, Reverse(*number));
+            let next = self.consumers.iter().max_by_key(|one| rank(*one));
+            self.active = next.map(|(consumer, _)| *consumer);
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

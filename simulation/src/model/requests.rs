@@ -1,8 +1,9 @@
 //! What commands do to queues, channels and sessions.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use warren_amqp::FieldTable;
+use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
     BindingRecord, ConsumeRequest, Declaration, Destination, Event, ExchangeRecord, ExchangeType,
     Message, Outgoing, PublishBatch, Request, SessionId,
@@ -15,7 +16,7 @@ use super::{
     Topology,
 };
 use crate::Violation;
-use crate::generate::wants_reply;
+use crate::generate::{max_priority, wants_reply};
 use crate::messages::id_of;
 
 impl Model {
@@ -53,6 +54,7 @@ impl Model {
     fn leave_queue(&mut self, number: QueueNumber, consumer: (At, u32)) {
         let Some(queue) = self.queues.get_mut(&number) else { return };
         queue.consumers.remove(&consumer);
+        queue.choose_active();
         if queue.consumers.is_empty() && queue.auto_delete {
             self.remove_queue(number);
         }
@@ -64,7 +66,7 @@ impl Model {
         if let Some(copy) = queue.copies.get_mut(&delivery.place) {
             copy.holder = None;
             copy.redelivered = true;
-            queue.ready.insert(delivery.place);
+            queue.ready.insert((Reverse(copy.level), delivery.place));
         }
     }
 
@@ -80,7 +82,7 @@ impl Model {
         if queue.durable {
             self.change(Change::QueueDeleted(number));
         }
-        for (at, consumer) in queue.consumers {
+        for ((at, consumer), _) in queue.consumers {
             if let Some(channel) = self.channels.get_mut(&at) {
                 channel.consumers.remove(&consumer);
             }
@@ -122,11 +124,13 @@ impl Model {
             let Some(queue) = self.queues.get_mut(number) else { continue };
             queue.last_place += 1;
             let durable = queue.durable && published.publication.persistent;
-            let copy = Copy { message: id, durable, redelivered: false, holder: None };
+            let priority = published.publication.priority.unwrap_or_default();
+            let level = priority.min(max_priority(&name));
+            let copy = Copy { message: id, level, durable, redelivered: false, holder: None };
             queue.copies.insert(queue.last_place, copy);
-            queue.ready.insert(queue.last_place);
+            queue.ready.insert((Reverse(level), queue.last_place));
             if durable {
-                places.push((*number, queue.last_place));
+                places.push((*number, level, queue.last_place));
             }
         }
         if !places.is_empty() {
@@ -169,8 +173,9 @@ impl Model {
     /// A delivery is done with.
     pub(super) fn leave_for_good(&mut self, at: At, delivery: &Delivery) {
         let Some(queue) = self.queues.get_mut(&delivery.queue) else { return };
-        queue.ready.remove(&delivery.place);
-        let durable = queue.copies.remove(&delivery.place).is_some_and(|copy| copy.durable);
+        let Some(copy) = queue.copies.remove(&delivery.place) else { return };
+        queue.ready.remove(&(Reverse(copy.level), delivery.place));
+        let durable = copy.durable;
         if durable {
             self.change(Change::Settled(delivery.queue, delivery.place));
             if let Some(channel) = self.channels.get_mut(&at) {
@@ -409,7 +414,7 @@ impl Model {
         let Some(number) = self.names.get(name).copied() else { return 0 };
         let Some(queue) = self.queues.get_mut(&number) else { return 0 };
         let mut changes = vec![];
-        for place in std::mem::take(&mut queue.ready) {
+        for (_, place) in std::mem::take(&mut queue.ready) {
             if queue.copies.remove(&place).is_some_and(|copy| copy.durable) {
                 changes.push(Change::Settled(number, place));
             }
@@ -434,7 +439,12 @@ impl Model {
         let promise = if promise == self.op { promise } else { 0 };
         let Some(queue) = self.names.get(name).copied() else { return Ok(promise) };
         if let Some(queue) = self.queues.get_mut(&queue) {
-            queue.consumers.insert((at, self.consumers_made));
+            let priority = match request.arguments.inner().get("x-priority") {
+                Some(FieldValue::LongInt(priority)) => *priority,
+                _ => 0,
+            };
+            queue.consumers.insert((at, self.consumers_made), priority);
+            queue.choose_active();
         }
         if let Some(channel) = self.channels.get_mut(&at) {
             let (tag, no_ack) = (request.consumer_tag.clone(), request.no_ack);

@@ -62,9 +62,9 @@ impl Model {
                 None => {
                     let is_queue = |name: &str| self.names.contains_key(name);
                     let published = self.messages.get(id as usize);
-                    let found =
-                        published.and_then(|one| self.topology.route(&one.publication, is_queue));
-                    found.into_iter().flatten().collect()
+                    let route = published
+                        .and_then(|one| self.topology.route(&one.publication, is_queue));
+                    route.unwrap_or_default().into_iter().collect()
                 }
             };
             self.enqueue(id, names);
