@@ -8,11 +8,11 @@ use warren_engine::{
     Message, Outgoing, PublishBatch, Request, SessionId,
 };
 
+use super::routing::group_and_pattern;
 use super::{
     At, Change, Channel, Consumer, Copy, Delivery, Expected, Get, Model, Queue, QueueNumber, Told,
     Topology,
 };
-use super::routing::group_and_pattern;
 use crate::Violation;
 use crate::generate::wants_reply;
 use crate::messages::id_of;
@@ -366,9 +366,8 @@ impl Model {
         let destination = Destination::Queue(queue.to_owned());
         let exchanges = self.topology.exchanges.values().map(|(exchange, _)| exchange);
         let topics = exchanges.filter(|exchange| exchange.kind == ExchangeType::VirtualTopic);
-        let records = topics.map(|topic| {
-            binding(&topic.name, &destination, pattern, &FieldTable::default())
-        });
+        let records =
+            topics.map(|topic| binding(&topic.name, &destination, pattern, &FieldTable::default()));
         let records: Vec<_> = records.collect();
         let mut changes = vec![];
         let promises = records.into_iter().map(|record| self.bind(record, &mut changes));
