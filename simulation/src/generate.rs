@@ -32,6 +32,9 @@ pub(crate) enum Wish {
     Cancel,
     Get,
     ConfirmSelect,
+    TxSelect,
+    TxCommit,
+    TxRollback,
     Publish,
     Acknowledge,
     Nack,
@@ -55,6 +58,33 @@ pub(crate) const QUEUES: [&str; 11] = [
     "Consumer.g.a.b",
     "Consumer.h.VirtualTopic.k",
 ];
+
+/// The highest priority that a queue of this name knows.
+pub(crate) fn max_priority(name: &str) -> u8 {
+    match name {
+        "d2" => 5,
+        "t1" => 255,
+        _ => 0,
+    }
+}
+
+/// A queue of this name serves one consumer alone.
+pub(crate) fn is_single_active(name: &str) -> bool {
+    matches!(name, "d3" | "a0")
+}
+
+fn queue_arguments(name: &str) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    if max_priority(name) > 0 {
+        let max = FieldValue::LongInt(i32::from(max_priority(name)));
+        arguments.insert("x-max-priority".into(), max);
+    }
+    if is_single_active(name) {
+        arguments.insert("x-single-active-consumer".into(), FieldValue::Boolean(true));
+    }
+    arguments
+}
+
 const EXCHANGES: [(&str, &str); 9] = [
     ("direct", "direct"),
     ("fanout", "fanout"),
@@ -150,6 +180,15 @@ impl Asking<'_> {
         if channel.tags.is_empty() {
             return None;
         }
+        let before = channel.tags.clone();
+        let taken = self.any_tag(channel);
+        if let Some(held) = &mut channel.transaction {
+            held.tags.extend(before.into_iter().filter(|tag| !channel.tags.contains(tag)));
+        }
+        taken
+    }
+
+    fn any_tag(&mut self, channel: &mut ClientChannel) -> Option<(u64, bool)> {
         match self.random.below(10) {
             // Mostly in order, one by one or some together; sometimes any.
             0..5 => Some((channel.tags.remove(0), false)),
@@ -173,10 +212,11 @@ impl Asking<'_> {
             let publication = self.publication(first_id + at as u64);
             let channel = second.filter(|_| self.random.percent(50)).unwrap_or(number);
             let mandatory = self.random.percent(20);
-            if let Some(state) = client.channels.get_mut(&channel)
-                && let Some(published) = &mut state.published
-            {
-                published.push(publication.id);
+            if let Some(state) = client.channels.get_mut(&channel) {
+                let held = state.transaction.as_mut().map(|held| &mut held.published);
+                if let Some(published) = state.published.as_mut().or(held) {
+                    published.push(publication.id);
+                }
             }
             publishes.push((channel, mandatory));
             publications.push(publication);
@@ -222,6 +262,7 @@ impl Asking<'_> {
             exchange,
             routing_key,
             persistent: random.percent(self.profile.persistent_percent),
+            priority: random.pick(&[0, 1, 3, 5, 9, 255]).filter(|_| random.percent(40)),
             header: random.pick(&VALUES).filter(|_| random.percent(50)),
             shown_keys: more_keys(random),
             hidden_keys: more_keys(random),
@@ -273,9 +314,24 @@ impl Asking<'_> {
                 channel.gets.push_back(no_ack);
                 ("get", Request::Get { queue: self.queue(), no_ack })
             }
-            Wish::ConfirmSelect => {
+            Wish::ConfirmSelect if channel.transaction.is_none() => {
                 channel.published.get_or_insert_default();
                 ("confirm.select", Request::ConfirmSelect { no_wait })
+            }
+            Wish::TxSelect if channel.published.is_none() => {
+                channel.transaction.get_or_insert_default();
+                ("tx.select", Request::TxSelect)
+            }
+            Wish::TxCommit => {
+                let committed = std::mem::take(channel.transaction.as_mut()?);
+                channel.commits.push_back(committed.published);
+                ("tx.commit", Request::TxCommit)
+            }
+            Wish::TxRollback => {
+                let forgotten = std::mem::take(channel.transaction.as_mut()?);
+                channel.tags.extend(forgotten.tags);
+                channel.tags.sort_unstable();
+                ("tx.rollback", Request::TxRollback)
             }
             Wish::Nack => return self.nack(channel),
             Wish::Recover => {
@@ -286,6 +342,8 @@ impl Asking<'_> {
             | Wish::CloseSession
             | Wish::Publish
             | Wish::Acknowledge
+            | Wish::ConfirmSelect
+            | Wish::TxSelect
             | Wish::WrongTag => return None,
         };
         if wants_reply(&request) {
@@ -323,7 +381,7 @@ impl Asking<'_> {
             exclusive: name.starts_with('x'),
             ..Declaration::default()
         };
-        let arguments = warren_amqp::FieldTable::default();
+        let arguments = queue_arguments(&name);
         Request::QueueDeclare { name, generated: false, declaration, arguments }
     }
 
@@ -335,7 +393,7 @@ impl Asking<'_> {
             internal: name == "inner",
             ..Declaration::default()
         };
-        let mut arguments = warren_amqp::FieldTable::default();
+        let mut arguments = FieldTable::default();
         if let Some((_, alternate)) = ALTERNATES.iter().find(|(of, _)| *of == name) {
             let alternate = FieldValue::LongString((*alternate).into());
             arguments.insert("alternate-exchange".into(), alternate);
@@ -380,13 +438,18 @@ impl Asking<'_> {
         if no_ack {
             channel.no_ack.insert(consumer_tag.clone());
         }
+        let mut arguments = FieldTable::default();
+        if self.random.percent(30) {
+            let priority = self.random.pick(&[-1, 1, 7]).unwrap_or_default();
+            arguments.insert("x-priority".into(), FieldValue::LongInt(priority));
+        }
         Request::Consume(ConsumeRequest {
             queue: self.queue(),
             consumer_tag,
             no_ack,
             exclusive: self.random.percent(5),
             no_wait: false,
-            arguments: Default::default(),
+            arguments,
         })
     }
 }
@@ -411,8 +474,15 @@ pub(crate) fn wants_reply(request: &Request) -> bool {
         | Request::ConfirmSelect { no_wait } => !no_wait,
         Request::ExchangeDeclare { declaration, .. }
         | Request::QueueDeclare { declaration, .. } => !declaration.no_wait,
-        Request::ChannelOpen | Request::ChannelFail(_) | Request::Nack { .. } => false,
+        Request::ChannelOpen
+        | Request::ChannelFail(_)
+        | Request::PublishFail { .. }
+        | Request::Nack { .. } => false,
+        Request::ConsumeReplies { no_wait, .. } => !no_wait,
         Request::ChannelClose
+        | Request::TxSelect
+        | Request::TxCommit
+        | Request::TxRollback
         | Request::Qos { .. }
         | Request::Consume(_)
         | Request::Cancel { .. }

@@ -16,6 +16,7 @@ pub(crate) struct Publication {
     pub(crate) exchange: String,
     pub(crate) routing_key: String,
     pub(crate) persistent: bool,
+    pub(crate) priority: Option<u8>,
     /// The header `h`, for exchanges that route by it.
     pub(crate) header: Option<&'static str>,
     /// More routing keys: in the header `CC`, and in `BCC`, which no consumer sees.
@@ -26,6 +27,7 @@ pub(crate) struct Publication {
 
 const HEADERS: u16 = 1 << 13;
 const DELIVERY_MODE: u16 = 1 << 12;
+const PRIORITY: u16 = 1 << 11;
 
 impl Publication {
     /// All routing keys.
@@ -58,6 +60,10 @@ impl Publication {
         if self.persistent {
             flags |= DELIVERY_MODE;
             list.push(2);
+        }
+        if let Some(priority) = self.priority {
+            flags |= PRIORITY;
+            list.push(priority);
         }
         let mut properties = flags.to_be_bytes().to_vec();
         properties.extend(list);

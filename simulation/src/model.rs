@@ -4,7 +4,7 @@
 //! restart it knows what must be there, what may be there, and what must not.
 //!
 //! The properties have the names of docs/testing.md. Length limits, time to live and dead letters
-//! (P11), transactions (P9) and deduplication (P7) get their place in `requests.rs` when the
+//! (P11) and deduplication (P7) get their place in `requests.rs` when the
 //! broker has them: each a reason for which a copy leaves its queue, or does not enter it.
 
 mod durable;
@@ -13,15 +13,19 @@ mod requests;
 mod restart;
 mod routing;
 mod topology;
+mod transactions;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use warren_engine::{Command, Outgoing, SessionId, Summary};
 
 use crate::Violation;
+use crate::generate::is_single_active;
 use crate::messages::{MessageId, Publication};
 pub(crate) use durable::{Change, Durable, Found};
 pub(crate) use topology::{Topology, header_arguments};
+use transactions::Transaction;
 
 /// A queue's number in the model; a queue of the same name made later has another one.
 pub(crate) type QueueNumber = u32;
@@ -47,6 +51,7 @@ pub(crate) struct Published {
 #[derive(Debug)]
 struct Copy {
     message: MessageId,
+    level: u8,
     durable: bool,
     /// Delivered before, and known to have been.
     redelivered: bool,
@@ -61,11 +66,29 @@ struct Queue {
     auto_delete: bool,
     declared_op: u64,
     last_place: Place,
-    /// The highest place of a durable message that was delivered.
-    delivered_through: Place,
+    /// The highest place of a durable message that was delivered, by its level of priority.
+    delivered_through: BTreeMap<u8, Place>,
     copies: BTreeMap<Place, Copy>,
-    ready: BTreeSet<Place>,
-    consumers: BTreeSet<(At, u32)>,
+    /// In the order in which they leave: the highest level first.
+    ready: BTreeSet<(Reverse<u8>, Place)>,
+    /// With their priorities.
+    consumers: BTreeMap<(At, u32), i32>,
+    /// The one that is served, if it is one alone.
+    active: Option<(At, u32)>,
+}
+
+impl Queue {
+    /// One that is active alone is gone: the next one is the first to come of the highest priority.
+    fn choose_active(&mut self) {
+        if !is_single_active(&self.name) {
+            return;
+        }
+        if self.active.is_none_or(|active| !self.consumers.contains_key(&active)) {
+            let rank = |((_, number), priority): (&(At, u32), &i32)| (*priority, Reverse(*number));
+            let next = self.consumers.iter().max_by_key(|one| rank(*one));
+            self.active = next.map(|(consumer, _)| *consumer);
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -82,8 +105,18 @@ struct Channel {
     /// Gets that are not answered.
     gets: VecDeque<Get>,
     confirms: Option<u64>,
+    /// What waits for a commit.
+    transaction: Option<Transaction>,
     /// The last command that settled a durable message here.
     settled_op: u64,
+}
+
+impl Channel {
+    /// Deliveries that are not settled, also those whose settlement waits for a commit.
+    fn unsettled(&self) -> usize {
+        let held = self.transaction.as_ref().map_or(0, |held| held.deliveries().count());
+        self.unacknowledged.len() + held
+    }
 }
 
 #[derive(Debug)]
@@ -224,7 +257,7 @@ impl Model {
     /// The sums of the engine and of the model are the same: no message is in two places or none.
     pub(crate) fn check_summary(&self, summary: &Summary) -> Result<(), Violation> {
         let ready: usize = self.queues.values().map(|queue| queue.ready.len()).sum();
-        let held: usize = self.channels.values().map(|channel| channel.unacknowledged.len()).sum();
+        let held: usize = self.channels.values().map(Channel::unsettled).sum();
         let consumers: usize = self.channels.values().map(|channel| channel.consumers.len()).sum();
         for (what, found, expected) in [
             ("ready messages", summary.messages_ready, ready + self.damaged),

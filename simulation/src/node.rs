@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use warren_engine::{
-    Command, Effects, Event, Load, MemoryLimits, Outgoing, RecoveredQueue, SessionId, VirtualHost,
-    VirtualHostId,
+    Command, Effects, Event, Load, MemoryLimits, Outgoing, QueueId, RecoveredQueue, SessionId,
+    VirtualHost, VirtualHostId,
 };
 use warren_storage::fault::SimulatedDisk;
 use warren_storage::{Checkpointer, Log, Moves, Opened, Options, Reader, open_on};
@@ -289,9 +289,23 @@ fn read_all(
     queue: &RecoveredQueue,
     rotten: &mut usize,
 ) -> Result<Vec<(MessageId, bool)>, warren_storage::Error> {
-    let delivered = queue.delivered_through;
-    let queue = queue.record.id;
-    let mut found = vec![];
+    let id = queue.record.id;
+    let mut lanes = vec![(id, queue.delivered_through)];
+    lanes.extend(queue.lanes.iter().map(|lane| (id.lane(lane.lane), lane.delivered_through)));
+    let mut found = BTreeMap::new();
+    for (lane, delivered) in lanes {
+        read_lane(reader, lane, delivered, rotten, &mut found)?;
+    }
+    Ok(found.into_values().collect())
+}
+
+fn read_lane(
+    reader: &Reader,
+    queue: QueueId,
+    delivered: u64,
+    rotten: &mut usize,
+    found: &mut BTreeMap<u64, (MessageId, bool)>,
+) -> Result<(), warren_storage::Error> {
     let mut first = 1;
     loop {
         let load = Load { queue, first, last: u64::MAX, messages_max: u32::MAX };
@@ -299,10 +313,10 @@ fn read_all(
         *rotten += loaded.damaged.len();
         found.extend(loaded.messages.iter().filter_map(|(sequence, message)| {
             let id = id_of(message)?;
-            Some((id, *sequence <= delivered))
+            Some((*sequence, (id, *sequence <= delivered)))
         }));
         if loaded.through == u64::MAX || loaded.through < first {
-            return Ok(found);
+            return Ok(());
         }
         first = loaded.through + 1;
     }

@@ -175,14 +175,9 @@ impl Backlog {
         self.head.len() as u64 + self.on_disk.map_or(0, |on_disk| on_disk.messages)
     }
 
-    /// How many of them the head has.
-    pub(crate) fn head_len(&self) -> usize {
-        self.head.len()
-    }
-
-    /// An answer from disk is on its way.
-    pub(crate) fn is_loading(&self) -> bool {
-        self.loading
+    /// How many of them the head has; `None` while an answer from disk is on its way.
+    pub(crate) fn head_len(&self) -> Option<usize> {
+        (!self.loading).then_some(self.head.len())
     }
 
     pub(crate) fn is_empty(&self) -> bool {

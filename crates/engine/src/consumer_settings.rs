@@ -28,7 +28,7 @@ impl ConsumerSettings {
         let refused: &[&str] = match kind {
             QueueType::Classic => &["x-stream-offset"],
             QueueType::Quorum => &["x-stream-offset", "x-cancel-on-ha-failover"],
-            QueueType::Stream => &["x-priority"],
+            QueueType::Stream => &["x-priority", "x-cancel-on-ha-failover"],
         };
         if let Some(argument) = refused.iter().find(|name| arguments.contains_key(name)) {
             return Err(Error::UnsupportedArgument {

@@ -214,7 +214,7 @@ impl Lanes {
     /// The lane that the next message is in.
     fn first(&self) -> At {
         let (Some(others), Some(levels)) = (&self.others, self.levels) else { return At::Base };
-        if others.messages == 0 {
+        if others.messages == 0 || (planted::is(Bug::UrgentWaits) && !self.base.is_empty()) {
             return At::Base;
         }
         match others.highest(Some(levels.default)) {
@@ -312,12 +312,10 @@ impl Lanes {
         let mut ahead = 0;
         for at in order {
             let share = self.share(at, share);
-            let (load, is_loading, head) = self.change(at, |lane| {
-                let is_loading = lane.is_loading();
-                (lane.load(queue, share), is_loading, lane.head_len())
-            });
-            ahead += head;
-            if load.is_some() || is_loading || ahead >= limits::LOAD_AHEAD_MESSAGES {
+            let (head, load) = self.change(at, |lane| (lane.head_len(), lane.load(queue, share)));
+            // While a lane is being read, what stands behind it can wait.
+            ahead += head.unwrap_or(usize::MAX / 2);
+            if load.is_some() || ahead >= limits::LOAD_AHEAD_MESSAGES {
                 return load;
             }
         }
@@ -348,7 +346,7 @@ impl Lanes {
             if let Some(through) = lane.delivered.take() {
                 tell(lane.backlog.lane(), through);
             }
-            if lane.backlog.is_empty() && !lane.backlog.is_loading() {
+            if lane.backlog.is_empty() && lane.backlog.head_len().is_some() {
                 others.lanes.remove(&level);
             }
         }

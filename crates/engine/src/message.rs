@@ -173,23 +173,31 @@ impl<'a> Parts<'a> {
         let (routing_key, rest) = short(rest)?;
         let (length, rest) = rest.split_first_chunk::<4>()?;
         let length = u32::from_be_bytes(*length);
-        let (time, rest) = match length & HAS_TIME {
+        let (time, hidden_keys, rest): (_, &[u8], _) = match length & (HAS_TIME | HAS_HIDDEN_KEYS) {
+            0 => (0, &[], rest),
+            marks => Self::between(marks, rest)?,
+        };
+        let length = length & !(HAS_TIME | HAS_HIDDEN_KEYS);
+        let (properties, body) = rest.split_at_checked(length as usize)?;
+        Some(Self { exchange, routing_key, time, hidden_keys, properties, body })
+    }
+
+    /// What stands between the length and the properties, as far as its marks say: time and hidden
+    /// keys. And the rest.
+    fn between(marks: u32, rest: &'a [u8]) -> Option<(Milliseconds, &'a [u8], &'a [u8])> {
+        let (time, rest) = match marks & HAS_TIME {
             0 => (0, rest),
             _ => {
                 let (time, rest) = rest.split_first_chunk::<8>()?;
                 (u64::from_be_bytes(*time), rest)
             }
         };
-        let (hidden_keys, rest): (&[u8], _) = match length & HAS_HIDDEN_KEYS {
-            0 => (&[], rest),
-            _ => {
-                let (hidden, rest) = rest.split_first_chunk::<4>()?;
-                rest.split_at_checked(u32::from_be_bytes(*hidden) as usize)?
-            }
-        };
-        let length = length & !(HAS_TIME | HAS_HIDDEN_KEYS);
-        let (properties, body) = rest.split_at_checked(length as usize)?;
-        Some(Self { exchange, routing_key, time, hidden_keys, properties, body })
+        if marks & HAS_HIDDEN_KEYS == 0 {
+            return Some((time, &[], rest));
+        }
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let (hidden_keys, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        Some((time, hidden_keys, rest))
     }
 }
 
@@ -257,8 +265,9 @@ impl Message {
     #[must_use]
     pub fn address(&self) -> &[u8] {
         let encoded = self.encoded();
-        let parts = self.parts();
-        encoded.get(..2 + parts.exchange.len() + parts.routing_key.len()).unwrap_or_default()
+        let length = |at: usize| encoded.get(at).copied().map_or(0, usize::from);
+        let exchange = length(0);
+        encoded.get(..2 + exchange + length(1 + exchange)).unwrap_or_default()
     }
 
     /// When the message was accepted; 0 if that is not known, as with messages of format 2.

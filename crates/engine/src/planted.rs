@@ -61,6 +61,10 @@ pub enum Bug {
     RollbackSettles,
     /// A purge does not write that what was on disk is gone.
     PurgeLeavesRange,
+    /// Messages without a priority come before those with one.
+    UrgentWaits,
+    /// A consumer that is to wait for the active one is served beside it.
+    TwoActive,
 }
 
 #[cfg(feature = "planted")]

@@ -313,7 +313,7 @@ impl VirtualHost {
             }
             Request::Bind { source, destination, routing_key, arguments, no_wait } => {
                 let binding = self.binding(at, source, destination, routing_key, arguments)?;
-                self.bind(at, binding, no_wait, effects)?;
+                self.bind(at, &binding, no_wait, effects)?;
             }
             Request::Unbind { source, destination, routing_key, arguments, no_wait } => {
                 let binding = self.binding(at, source, destination, routing_key, arguments)?;

@@ -1,20 +1,22 @@
 //! What commands do to queues, channels and sessions.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use warren_amqp::FieldTable;
+use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
     BindingRecord, ConsumeRequest, Declaration, Destination, Event, ExchangeRecord, ExchangeType,
     Message, Outgoing, PublishBatch, Request, SessionId,
 };
 
 use super::routing::group_and_pattern;
+use super::transactions::Transaction;
 use super::{
     At, Change, Channel, Consumer, Copy, Delivery, Expected, Get, Model, Queue, QueueNumber, Told,
     Topology,
 };
 use crate::Violation;
-use crate::generate::wants_reply;
+use crate::generate::{max_priority, wants_reply};
 use crate::messages::id_of;
 
 impl Model {
@@ -37,7 +39,8 @@ impl Model {
     /// Ends a channel; gives the last command that settled a durable message on it.
     fn close_channel(&mut self, at: At) -> u64 {
         let Some(channel) = self.channels.remove(&at) else { return 0 };
-        for delivery in channel.unacknowledged.values() {
+        let held = channel.transaction.iter().flat_map(Transaction::deliveries);
+        for delivery in channel.unacknowledged.values().chain(held) {
             self.put_back(delivery);
         }
         // What waited for the answer of a get is not told any more.
@@ -51,18 +54,19 @@ impl Model {
     fn leave_queue(&mut self, number: QueueNumber, consumer: (At, u32)) {
         let Some(queue) = self.queues.get_mut(&number) else { return };
         queue.consumers.remove(&consumer);
+        queue.choose_active();
         if queue.consumers.is_empty() && queue.auto_delete {
             self.remove_queue(number);
         }
     }
 
-    fn put_back(&mut self, delivery: &Delivery) {
+    pub(super) fn put_back(&mut self, delivery: &Delivery) {
         let queue = self.queues.get_mut(&delivery.queue);
         let Some(queue) = queue else { return };
         if let Some(copy) = queue.copies.get_mut(&delivery.place) {
             copy.holder = None;
             copy.redelivered = true;
-            queue.ready.insert(delivery.place);
+            queue.ready.insert((Reverse(copy.level), delivery.place));
         }
     }
 
@@ -78,7 +82,7 @@ impl Model {
         if queue.durable {
             self.change(Change::QueueDeleted(number));
         }
-        for (at, consumer) in queue.consumers {
+        for ((at, consumer), _) in queue.consumers {
             if let Some(channel) = self.channels.get_mut(&at) {
                 channel.consumers.remove(&consumer);
             }
@@ -97,7 +101,12 @@ impl Model {
             let Some(published) = self.messages.get(id as usize) else { continue };
             let is_queue = |name: &str| self.names.contains_key(name);
             match self.topology.route(&published.publication, is_queue) {
-                Some(names) => self.enqueue(id, names.into_iter().collect()),
+                Some(names) => {
+                    let names: Vec<String> = names.into_iter().collect();
+                    if !self.hold_publish(at, id, &names) {
+                        self.enqueue(id, names);
+                    }
+                }
                 None => {
                     self.close_channel(at);
                     self.errors.push(at);
@@ -106,7 +115,7 @@ impl Model {
         }
     }
 
-    fn enqueue(&mut self, id: u64, names: Vec<String>) {
+    pub(super) fn enqueue(&mut self, id: u64, names: Vec<String>) {
         let Some(published) = self.messages.get_mut(id as usize) else { return };
         published.unroutable = names.is_empty();
         let mut places = vec![];
@@ -115,11 +124,13 @@ impl Model {
             let Some(queue) = self.queues.get_mut(number) else { continue };
             queue.last_place += 1;
             let durable = queue.durable && published.publication.persistent;
-            let copy = Copy { message: id, durable, redelivered: false, holder: None };
+            let priority = published.publication.priority.unwrap_or_default();
+            let level = priority.min(max_priority(&name));
+            let copy = Copy { message: id, level, durable, redelivered: false, holder: None };
             queue.copies.insert(queue.last_place, copy);
-            queue.ready.insert(queue.last_place);
+            queue.ready.insert((Reverse(level), queue.last_place));
             if durable {
-                places.push((*number, queue.last_place));
+                places.push((*number, level, queue.last_place));
             }
         }
         if !places.is_empty() {
@@ -144,9 +155,13 @@ impl Model {
                 channel.unacknowledged.range(..=last).map(|(tag, _)| *tag).collect()
             }
         };
-        let taken: Vec<Delivery> =
-            tags.iter().filter_map(|tag| channel.unacknowledged.remove(tag)).collect();
-        for delivery in taken {
+        let taken = tags.into_iter();
+        let taken: Vec<(u64, Delivery)> =
+            taken.filter_map(|tag| Some((tag, channel.unacknowledged.remove(&tag)?))).collect();
+        if let Some(held) = &mut channel.transaction {
+            return held.settle(requeue, taken);
+        }
+        for (_, delivery) in taken {
             if requeue {
                 self.put_back(&delivery);
             } else {
@@ -158,8 +173,9 @@ impl Model {
     /// A delivery is done with.
     pub(super) fn leave_for_good(&mut self, at: At, delivery: &Delivery) {
         let Some(queue) = self.queues.get_mut(&delivery.queue) else { return };
-        queue.ready.remove(&delivery.place);
-        let durable = queue.copies.remove(&delivery.place).is_some_and(|copy| copy.durable);
+        let Some(copy) = queue.copies.remove(&delivery.place) else { return };
+        queue.ready.remove(&(Reverse(copy.level), delivery.place));
+        let durable = copy.durable;
         if durable {
             self.change(Change::Settled(delivery.queue, delivery.place));
             if let Some(channel) = self.channels.get_mut(&at) {
@@ -279,8 +295,19 @@ impl Model {
                 }
                 0
             }
+            Request::TxSelect => {
+                self.tx_select(at);
+                0
+            }
+            Request::TxCommit => self.tx_commit(at),
+            Request::TxRollback => {
+                self.tx_rollback(at);
+                0
+            }
             Request::Qos { .. }
             | Request::Get { .. }
+            | Request::PublishFail { .. }
+            | Request::ConsumeReplies { .. }
             | Request::ChannelOpen
             | Request::ChannelFail(_)
             | Request::Nack { .. } => 0,
@@ -387,7 +414,7 @@ impl Model {
         let Some(number) = self.names.get(name).copied() else { return 0 };
         let Some(queue) = self.queues.get_mut(&number) else { return 0 };
         let mut changes = vec![];
-        for place in std::mem::take(&mut queue.ready) {
+        for (_, place) in std::mem::take(&mut queue.ready) {
             if queue.copies.remove(&place).is_some_and(|copy| copy.durable) {
                 changes.push(Change::Settled(number, place));
             }
@@ -412,7 +439,12 @@ impl Model {
         let promise = if promise == self.op { promise } else { 0 };
         let Some(queue) = self.names.get(name).copied() else { return Ok(promise) };
         if let Some(queue) = self.queues.get_mut(&queue) {
-            queue.consumers.insert((at, self.consumers_made));
+            let priority = match request.arguments.inner().get("x-priority") {
+                Some(FieldValue::LongInt(priority)) => *priority,
+                _ => 0,
+            };
+            queue.consumers.insert((at, self.consumers_made), priority);
+            queue.choose_active();
         }
         if let Some(channel) = self.channels.get_mut(&at) {
             let (tag, no_ack) = (request.consumer_tag.clone(), request.no_ack);

@@ -1,6 +1,7 @@
 //! A restart: what was found must be the state of the last sync, with records that were written
 //! since, each whole or not at all. Nothing that a client was told may be missing.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::{Copy, Durable, Found, Model, Queue, Topology};
@@ -86,19 +87,20 @@ impl Model {
                 .messages
                 .iter()
                 .map(|(place, message)| {
-                    let redelivered = *place <= found.delivered_through;
-                    let copy = Copy { message: *message, durable: true, redelivered, holder: None };
-                    (*place, copy)
+                    let redelivered = found.was_delivered(*place);
+                    let (message, level) = (*message, found.level(*place));
+                    (*place, Copy { message, level, durable: true, redelivered, holder: None })
                 })
                 .collect();
+            let delivered = found.delivered_through.values().max().copied().unwrap_or_default();
             let last = copies.last_key_value().map_or(0, |(place, _)| *place);
             let queue = Queue {
                 name: found.name.clone(),
                 durable: true,
                 auto_delete: found.auto_delete,
-                delivered_through: found.delivered_through,
-                last_place: before.max(last).max(found.delivered_through),
-                ready: copies.keys().copied().collect(),
+                delivered_through: found.delivered_through.clone(),
+                last_place: before.max(last).max(delivered),
+                ready: copies.iter().map(|(place, copy)| (Reverse(copy.level), *place)).collect(),
                 copies,
                 ..Queue::default()
             };

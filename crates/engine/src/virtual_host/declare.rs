@@ -14,6 +14,7 @@ use crate::record::{
 use crate::settings::QueueSettings;
 use crate::topology::{Removed, Topology, queue_of_topic};
 use crate::{Effects, Error, Event, QueueId, Reply, SessionId, arguments};
+use std::collections::BTreeSet;
 
 type At = (SessionId, u16);
 
@@ -223,20 +224,28 @@ impl VirtualHost {
         }
         let message_count = count(queue.backlog.len());
         let durable = queue.is_durable();
-        self.remove_queue(id, effects);
+        let consumers = self.take_queue(id, effects);
         let reply = Reply::QueueDeleteOk { message_count };
+        // Clients that wait for the reply do not expect a cancellation before it.
         self.reply_unless(no_wait, at, reply, durable, effects);
+        self.cancel_consumers(consumers, effects);
         Ok(())
     }
 
     /// Takes a queue away with its bindings, and tells its consumers.
     pub(super) fn remove_queue(&mut self, id: QueueId, effects: &mut Effects) {
+        let consumers = self.take_queue(id, effects);
+        self.cancel_consumers(consumers, effects);
+    }
+
+    /// Takes a queue away with its bindings; its consumers have not been told yet.
+    fn take_queue(&mut self, id: QueueId, effects: &mut Effects) -> BTreeSet<ConsumerKey> {
         let mut removed = self.topology.remove_queue(id);
         if planted::is(Bug::BindingStays) {
             removed.clear();
         }
         self.write_removed(removed, effects);
-        let Some(queue) = self.queues.remove(&id) else { return };
+        let Some(queue) = self.queues.remove(&id) else { return BTreeSet::new() };
         self.memory.changed(queue.resident_bytes(), 0);
         if queue.is_durable() {
             effects.writes.push(Write::QueueDeleted(id));
@@ -250,7 +259,12 @@ impl VirtualHost {
         for waiting in queue.waiting_gets {
             self.answer_without_queue(waiting, effects);
         }
-        for ConsumerKey { session, channel, number } in queue.consumers {
+        queue.consumers
+    }
+
+    /// Tells consumers that their queue is gone.
+    fn cancel_consumers(&mut self, consumers: BTreeSet<ConsumerKey>, effects: &mut Effects) {
+        for ConsumerKey { session, channel, number } in consumers {
             if let Some(state) = self.channel_mut((session, channel)) {
                 state.remove_consumer(number);
             }
@@ -319,11 +333,11 @@ impl VirtualHost {
     pub(super) fn bind(
         &mut self,
         at: At,
-        binding: BindingRecord,
+        binding: &BindingRecord,
         no_wait: bool,
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
-        self.check_ends(at.0, &binding)?;
+        self.check_ends(at.0, binding)?;
         for name in [Some(&binding.source), exchange_name(&binding.destination)] {
             if let Some(name) = name
                 && self.topology.exchange(name).is_none()
@@ -334,17 +348,17 @@ impl VirtualHost {
         if let Destination::Queue(name) = &binding.destination {
             self.accessible_queue(at.0, name)?;
         }
-        self.topology.check_binding(&binding)?;
-        let reply = match binding.destination {
+        self.topology.check_binding(binding)?;
+        let reply = match &binding.destination {
             Destination::Queue(_) => Reply::QueueBindOk,
             Destination::Exchange(_) => Reply::ExchangeBindOk,
         };
-        let (new, durable) = self.topology.bind(&binding);
+        let (new, durable) = self.topology.bind(binding);
         if new && durable {
             effects.writes.push(Write::Bound(self.id, binding.clone()));
         }
         if new {
-            self.give_history(&binding, effects);
+            self.give_history(binding, effects);
         }
         self.reply_unless(no_wait, at, reply, durable, effects);
         Ok(())

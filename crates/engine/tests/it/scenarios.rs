@@ -3,12 +3,14 @@
 mod alternate;
 mod choices;
 mod consume;
+mod consumer_choice;
 mod declare;
 mod delete;
 mod exchanges;
 mod exclusive;
 mod limits;
 mod order;
+mod priorities;
 mod publish;
 mod replies;
 mod restart;
