@@ -43,7 +43,8 @@ const SUITES: [Suite; 6] = [
         name: "py-amqp",
         fetch: "PACKAGE=amqp==5.4.2",
         // Two tests speak to a host elsewhere, some want TLS.
-        run: "venv/bin/python -m pytest -p no:sugar t/integration -k 'not default_cert and not tls'",
+        run: "venv/bin/python -m pytest -p no:sugar t/integration \
+              -k 'not default_cert and not tls'",
         rabbitmq: None,
     },
     Suite {
@@ -58,7 +59,7 @@ const SUITES: [Suite; 6] = [
         fetch: "npm pack --silent amqplib@2.0.1
             tar -xzf amqplib-2.0.1.tgz --strip-components=1
             npm install --silent --no-save --ignore-scripts --no-audit --no-fund claire@0.4.1",
-        run: "node --test --test-timeout=10000",
+        run: "NODE_OPTIONS=--dns-result-order=ipv4first node --test --test-timeout=10000",
         rabbitmq: Some(Counts(317, 0, 0)),
     },
     Suite {
