@@ -1,11 +1,12 @@
 //! What must be true. The model carries out every command that the engine carries out, plainly,
 //! and holds what the engine tells its clients against it: which message is next in a queue, who
 //! has it, whether it was delivered before. What is durable it keeps apart, so that after a
-//! restart it knows what must be there, what may be there, and what must not.
+//! restart it knows what must be there, what may be there, and what must not. Which messages expired
+//! the engine tells; the model knows whether it was time (`times.rs`).
 //!
-//! The properties have the names of docs/testing.md. Length limits and time to live (P11) and
-//! deduplication (P7) get their place in `requests.rs` when the
-//! broker has them: each a reason for which a copy leaves its queue, or does not enter it.
+//! The properties have the names of docs/testing.md. Length limits (P11) and deduplication (P7) get
+//! their place in `requests.rs` when they come: each a reason for which a copy leaves its queue, or
+//! does not enter it.
 
 mod dead_letters;
 mod durable;
@@ -13,20 +14,22 @@ mod events;
 mod requests;
 mod restart;
 mod routing;
+mod times;
 mod topology;
 mod transactions;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use warren_engine::{Command, Outgoing, SessionId, Summary};
+use warren_engine::{Command, Expired, Milliseconds, Outgoing, SessionId, Summary};
 
-use crate::Violation;
 use crate::generate::is_single_active;
 use crate::messages::{MessageId, Publication};
+use crate::{Violation, limits};
 use requests::End;
 
 pub(crate) use durable::{Change, Durable, Found, FoundMessage};
+pub(crate) use times::{Expiry, Times};
 pub(crate) use topology::{Topology, header_arguments};
 use transactions::Transaction;
 
@@ -63,6 +66,7 @@ struct Copy {
     returns: u32,
     /// How often it died.
     deaths: u32,
+    expires: Expiry,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +88,9 @@ struct Queue {
     consumers: BTreeMap<(At, u32), i32>,
     /// The one that is served, if it is one alone.
     active: Option<(At, u32)>,
+    times: Times,
+    /// When it was last used; `None` until time has passed after a restart.
+    used: Option<Milliseconds>,
 }
 
 impl Queue {
@@ -199,6 +206,9 @@ pub(crate) struct Model {
     errors: Vec<At>,
     /// What the engine says of the command at hand: so many copies left these queues.
     dead_lettered: VecDeque<(String, usize)>,
+    now: Milliseconds,
+    /// How many messages the command at hand let expire.
+    just_expired: usize,
 }
 
 impl Model {
@@ -223,6 +233,8 @@ impl Model {
             damaged: 0,
             errors: vec![],
             dead_lettered: VecDeque::new(),
+            now: limits::FIRST_TIME,
+            just_expired: 0,
         }
     }
 
@@ -238,6 +250,7 @@ impl Model {
         command: &Command,
         events: &[Outgoing],
         dead_lettered: &[(String, usize)],
+        expired: &[(String, Expired)],
     ) -> Result<(), Violation> {
         self.op += 1;
         self.errors.clear();
@@ -263,8 +276,10 @@ impl Model {
                 let at = (*session, *channel);
                 self.request(at, request, events)?;
             }
-            Command::Clock(_) | Command::Flushed { .. } | Command::Loaded { .. } => {}
+            Command::Clock(now) => self.time_passes(*now),
+            Command::Flushed { .. } | Command::Loaded { .. } => {}
         }
+        self.expired(expired)?;
         let moved = !dead_lettered.is_empty();
         while let Some((queue, count)) = self.dead_lettered.pop_front() {
             self.dead_letter(&queue, count)?;

@@ -24,7 +24,6 @@ pub(crate) enum Reason {
     /// A consumer refused it.
     Rejected,
     /// It waited for too long.
-    #[cfg_attr(not(test), expect(dead_code, reason = "used as the features come in"))]
     Expired,
     /// The queue had more messages than it may.
     MaxLength,

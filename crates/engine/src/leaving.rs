@@ -38,6 +38,11 @@ impl Leaving {
         self.list.is_empty()
     }
 
+    /// True if so many wait to leave that no more are to be given up because their time is over.
+    pub(crate) fn is_long(&self) -> bool {
+        self.list.len() >= limits::LEAVING_LONG
+    }
+
     pub(crate) fn resident_bytes(&self) -> usize {
         self.resident_bytes
     }
@@ -87,15 +92,15 @@ impl Leaving {
             last = next.sequence;
         }
         let messages_max = limits::LOAD_MESSAGES as u32;
-        let load = Load { queue, first, last, messages_max };
-        self.loading = Some(load);
+        let load = Load { queue, first, last, messages_max, only: None };
+        self.loading = Some(load.clone());
         Some(load)
     }
 
     /// Takes the answer to its wish; gives another one back. Messages that it should have brought
     /// are lost, and are given with the names under which the store had them.
     pub(crate) fn loaded(&mut self, answer: Answer) -> Result<Vec<Gone>, Answer> {
-        if self.loading != Some(answer.load) {
+        if self.loading.as_ref() != Some(&answer.load) {
             return Err(answer);
         }
         self.loading = None;

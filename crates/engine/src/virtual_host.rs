@@ -5,7 +5,8 @@
 //! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
 //! consumers), `groups` (queues that subscribe themselves), `dead_letter` (what queues give up),
 //! `overflow` (what they have no room for), `order` (what waits for a `basic.get`), `transactions`,
-//! `replies` (direct reply-to), `invariants` (what tests check after every command).
+//! `replies` (direct reply-to), `time` (what happens at a time), `timeout` (deliveries that are
+//! never acknowledged), `invariants` (what tests check after every command).
 
 mod bounds;
 mod dead_letter;
@@ -20,6 +21,8 @@ mod publish;
 mod replies;
 mod settle;
 mod subscribe;
+mod time;
+mod timeout;
 mod transactions;
 
 use std::collections::VecDeque;
@@ -30,6 +33,9 @@ use crate::planted::{self, Bug};
 pub use bounds::Bounds;
 use memory::Memory;
 pub use memory::MemoryLimits;
+use time::Timers;
+pub(crate) use timeout::Marks;
+use timeout::Timeouts;
 
 use crate::backlog::Answer;
 use crate::compatibility::Compatibility;
@@ -67,6 +73,8 @@ pub struct VirtualHost {
     bounds: Bounds,
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
+    timers: Timers,
+    timeouts: Timeouts,
     /// See [`Self::take_pressed`].
     is_pressed: bool,
     next_queue: u32,
@@ -128,6 +136,8 @@ impl VirtualHost {
             memory: Memory::default(),
             bounds: Bounds::default(),
             now: 0,
+            timers: Timers::default(),
+            timeouts: Timeouts::default(),
             is_pressed: false,
             next_queue: 1,
             sessions: FxHashMap::default(),
@@ -166,6 +176,7 @@ impl VirtualHost {
                 if is_over {
                     host.mark_dirty(record.id);
                 }
+                host.schedule(record.id);
             }
         }
         for (_, record) in recovered.bindings.iter().filter(|(owner, _)| *owner == id) {
@@ -194,6 +205,12 @@ impl VirtualHost {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name of a queue that is there.
+    #[must_use]
+    pub fn queue_name(&self, id: QueueId) -> Option<&str> {
+        self.queues.get(&id).map(|queue| queue.record.name.as_str())
     }
 
     /// Arguments that were accepted and have no effect, each with how often it was sent since the
@@ -240,6 +257,7 @@ impl VirtualHost {
             Command::OpenSession(session) => {
                 // One that is open keeps what it has, or its consumers would be nobody's.
                 self.sessions.entry(session).or_default();
+                self.watch_deliveries();
             }
             Command::CloseSession { session, reply } => self.close_session(session, reply, effects),
             Command::Publish(batch) => self.publish(batch, effects),
@@ -263,6 +281,7 @@ impl VirtualHost {
     /// command gave them up.
     fn finish(&mut self, least: usize, most: usize, effects: &mut Effects) {
         self.dispatch_dirty(effects);
+        self.let_happen_what_is_due(effects);
         if self.has_leaving() {
             self.work_off(least, most, effects);
             self.dispatch_dirty(effects);
@@ -280,28 +299,11 @@ impl VirtualHost {
         }
     }
 
-    /// The time that [`Command::Clock`] last told.
-    #[must_use]
-    pub fn now(&self) -> Milliseconds {
-        self.now
-    }
-
     /// True if since the last call publishers were so far ahead of the consumers of a queue that
     /// its messages will soon have to go to disk, though they need not survive a restart. To let
     /// the consumers go first for a moment is then cheaper for everybody.
     pub fn take_pressed(&mut self) -> bool {
         std::mem::take(&mut self.is_pressed)
-    }
-
-    /// When the next [`Command::Clock`] is wanted at the latest; `None` while nothing waits for a
-    /// time. Before that, time is only wanted in front of other commands.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Milliseconds> {
-        self.has_leaving().then_some(self.now)
-    }
-
-    fn clock(&mut self, now: Milliseconds) {
-        self.now = self.now.max(now);
     }
 
     fn request(&mut self, id: SessionId, channel: u16, request: Request, effects: &mut Effects) {
@@ -522,7 +524,7 @@ impl VirtualHost {
             }
             Err(answer) => answer,
         };
-        let missing = queue.loaded(answer);
+        let missing = queue.loaded(answer, self.now);
         self.memory.changed(before, queue.resident_bytes());
         for sequence in missing.lost {
             effects.lost.push((id, sequence));
@@ -536,6 +538,7 @@ impl VirtualHost {
         if missing.unknown > 0 {
             effects.vanished.push((id, missing.unknown));
         }
+        self.give_up_expired(id, &missing.expired, effects);
         self.shed(id, effects);
         self.serve_waiting_gets(id, effects);
         self.mark_dirty(id);

@@ -3,7 +3,8 @@
 
 use std::cmp::Reverse;
 
-use super::{Change, Copy, Model, Place, QueueNumber};
+use super::durable::Deaths;
+use super::{Change, Copy, Expiry, Model, Place, QueueNumber};
 use crate::Violation;
 use crate::generate::{DELIVERY_LIMIT, dead_letters_of, level_in};
 
@@ -62,10 +63,14 @@ impl Model {
                 let publication = self.messages.get(message as usize).map(|it| &it.publication);
                 let durable = next.durable && publication.is_some_and(|it| it.persistent);
                 let level = level_in(&next.name, publication.and_then(|it| it.priority));
-                next.copies.insert(place, Copy::new(message, level, durable, deaths));
+                let Expiry { due, .. } = next.times.expiry_of_dead(self.now);
+                let expires = Expiry { due, last: due.max(self.now) };
+                let copy = Copy { deaths, ..Copy::new(message, level, durable, expires) };
+                next.copies.insert(place, copy);
                 next.ready.insert((Reverse(level), place));
                 if durable {
                     let places = vec![(to, level, place)];
+                    let deaths = Deaths { count: deaths, last: self.now };
                     self.change(Change::Enqueued { message, places, deaths });
                 }
             }
@@ -93,7 +98,8 @@ impl Model {
 
 impl Copy {
     /// A message that enters a queue.
-    pub(super) fn new(message: u64, level: u8, durable: bool, deaths: u32) -> Self {
-        Self { message, level, durable, redelivered: false, holder: None, returns: 0, deaths }
+    pub(super) fn new(message: u64, level: u8, durable: bool, expires: Expiry) -> Self {
+        let (redelivered, holder, returns, deaths) = (false, None, 0, 0);
+        Self { message, level, durable, redelivered, holder, returns, deaths, expires }
     }
 }

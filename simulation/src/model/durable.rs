@@ -3,11 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use warren_engine::{BindingRecord, ExchangeRecord, QueueRecord};
+use warren_engine::{BindingRecord, ExchangeRecord, Milliseconds, QueueRecord};
 
 use super::{Place, QueueNumber};
 use crate::Violation;
 use crate::messages::MessageId;
+
+/// How often a message died, and when it did last.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Deaths {
+    pub(crate) count: u32,
+    pub(crate) last: Milliseconds,
+}
 
 /// A durable change that a command made.
 #[derive(Debug, Clone)]
@@ -18,7 +25,7 @@ pub(crate) enum Change {
     QueueDeleted(QueueNumber),
     Bound(BindingRecord),
     Unbound(BindingRecord),
-    Enqueued { message: MessageId, places: Vec<(QueueNumber, u8, Place)>, deaths: u32 },
+    Enqueued { message: MessageId, places: Vec<(QueueNumber, u8, Place)>, deaths: Deaths },
     Returned(QueueNumber, Place, u32),
     Settled(QueueNumber, Place),
     Delivered(QueueNumber, u8, Place),
@@ -30,7 +37,7 @@ pub(crate) struct DurableQueue {
     pub(crate) auto_delete: bool,
     pub(crate) messages: BTreeMap<Place, MessageId>,
     /// How often messages died before they came, of those that did.
-    pub(crate) deaths: BTreeMap<Place, u32>,
+    pub(crate) deaths: BTreeMap<Place, Deaths>,
     /// How often messages came back, of those that did.
     pub(crate) returns: BTreeMap<Place, u32>,
     /// Levels of priority that are not 0.
@@ -67,6 +74,8 @@ pub(crate) struct Found {
     /// Messages that could not be read.
     pub(crate) rotten: usize,
     pub(crate) queues: Vec<(QueueRecord, Vec<FoundMessage>)>,
+    /// The next place of each queue, by its name.
+    pub(crate) next_places: Vec<(String, Place)>,
 }
 
 /// A message that a restart finds.
@@ -110,7 +119,7 @@ impl Durable {
                 for (queue, level, place) in places {
                     if let Some(queue) = self.queues.get_mut(queue) {
                         queue.messages.insert(*place, *message);
-                        if *deaths > 0 {
+                        if deaths.count > 0 {
                             queue.deaths.insert(*place, *deaths);
                         }
                         if *level > 0 {
@@ -185,7 +194,7 @@ fn compare_messages(
         id: *id,
         delivered: queue.was_delivered(*place),
         returns: of(&queue.returns, place),
-        deaths: of(&queue.deaths, place),
+        deaths: queue.deaths.get(place).map_or(0, |deaths| deaths.count),
     });
     let wanted: Vec<FoundMessage> = wanted.collect();
     if wanted == found {

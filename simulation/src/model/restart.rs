@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::{Copy, Durable, Found, Model, Queue, Topology};
+use super::{Copy, Durable, Found, Model, Queue, Times, Topology};
 use crate::Violation;
 use crate::committer::Unsynced;
 
@@ -47,6 +47,12 @@ impl Model {
             return Err(Violation::new(promise.property, text));
         }
         self.go_on(state);
+        for (name, next) in &found.next_places {
+            let number = self.names.get(name);
+            if let Some(queue) = number.and_then(|number| self.queues.get_mut(number)) {
+                queue.last_place = next - 1;
+            }
+        }
         Ok(())
     }
 
@@ -82,29 +88,30 @@ impl Model {
         self.names.clear();
         let mut queues = BTreeMap::new();
         for (number, found) in &durable.queues {
-            let before = self.queues.get(number).map_or(0, |queue| queue.last_place);
             let copies: BTreeMap<_, _> = found
                 .messages
                 .iter()
                 .map(|(place, message)| {
-                    let of = |counts: &BTreeMap<u64, u32>| counts.get(place).copied();
-                    let returns = of(&found.returns).unwrap_or_default();
-                    let deaths = of(&found.deaths).unwrap_or_default();
+                    let returns = found.returns.get(place).copied().unwrap_or_default();
+                    let deaths = found.deaths.get(place).copied().unwrap_or_default();
                     let redelivered = found.was_delivered(*place) || returns > 0;
-                    let copy = Copy::new(*message, found.level(*place), true, deaths);
-                    (*place, Copy { redelivered, returns, ..copy })
+                    let expires = match deaths.count {
+                        0 => self.expiry(&found.name, *message),
+                        _ => Times::of(&found.name).expiry_of_dead(deaths.last),
+                    };
+                    let copy = Copy::new(*message, found.level(*place), true, expires);
+                    (*place, Copy { redelivered, returns, deaths: deaths.count, ..copy })
                 })
                 .collect();
-            let delivered = found.delivered_through.values().max().copied().unwrap_or_default();
-            let last = copies.last_key_value().map_or(0, |(place, _)| *place);
             let queue = Queue {
                 name: found.name.clone(),
                 durable: true,
                 auto_delete: found.auto_delete,
                 delivered_through: found.delivered_through.clone(),
-                last_place: before.max(last).max(delivered),
                 ready: copies.iter().map(|(place, copy)| (Reverse(copy.level), *place)).collect(),
                 copies,
+                times: Times::of(&found.name),
+                used: None,
                 ..Queue::default()
             };
             self.names.insert(found.name.clone(), *number);

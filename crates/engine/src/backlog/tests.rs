@@ -1,4 +1,4 @@
-//! Backlogs by themselves: their order, their memory, what they ask of the disk.
+//! The ready messages of a queue, without a virtual host around them.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ fn message() -> Message {
 fn taken(count: u64) -> (Backlog, Vec<Entry>) {
     let mut backlog = Backlog::default();
     for sequence in 1..=count {
-        assert!(backlog.push(sequence, &message(), true, usize::MAX));
+        assert!(backlog.push(sequence, &message(), true, usize::MAX, 0));
     }
     let entries = std::iter::from_fn(|| backlog.pop()).map(|(entry, _)| entry).collect();
     (backlog, entries)
@@ -54,7 +54,7 @@ fn what_is_on_disk_takes_no_memory_a_message() {
     let mut backlog = Backlog::default();
     let one = message().encoded_bytes() + limits::ENTRY_BYTES;
     for sequence in 1..=1_000 {
-        assert_eq!(backlog.push(sequence, &message(), true, 10 * one), sequence <= 10);
+        assert_eq!(backlog.push(sequence, &message(), true, 10 * one, 0), sequence <= 10);
     }
     assert_eq!((backlog.len(), backlog.head.len()), (1_000, 10));
     assert_eq!(backlog.resident_bytes(), 10 * one);
@@ -67,7 +67,7 @@ fn the_next_messages_are_asked_for_before_the_head_runs_out() {
     let one = message().encoded_bytes() + limits::ENTRY_BYTES;
     let id = QueueId(1);
     for sequence in 1..=10_000 {
-        backlog.push(sequence, &message(), true, 3_000 * one);
+        backlog.push(sequence, &message(), true, 3_000 * one, 0);
     }
     assert!(backlog.load(id, usize::MAX).is_none(), "there is enough in memory");
     while backlog.head.len() >= limits::LOAD_AHEAD_MESSAGES {
@@ -85,7 +85,7 @@ fn messages_of_which_the_disk_knows_nothing_are_counted_when_the_range_ends() {
     let load = backlog.load(QueueId(1), usize::MAX).unwrap();
     let messages = vec![(5, message()), (9, message())];
     let answer = Answer { load, through: 9, messages, damaged: vec![(7, 4)], returns: vec![] };
-    let missing = backlog.loaded(answer, true);
+    let missing = backlog.loaded(answer, true, 0);
     assert_eq!((missing.lost, missing.unknown), (vec![7], 1));
     assert_eq!((backlog.len(), backlog.is_empty()), (2, false));
     let redelivered: Vec<_> = backlog.head.iter().map(|entry| entry.redelivered).collect();
@@ -105,7 +105,7 @@ fn an_answer_to_what_was_purged_takes_nothing_that_came_since() {
     backlog.requeue(vec![entry], usize::MAX);
     assert!(backlog.load(QueueId(1), usize::MAX).is_none(), "an answer is on its way");
     let answer = Answer { load, through: 3, messages: vec![], damaged: vec![], returns: vec![] };
-    let missing = backlog.loaded(answer, true);
+    let missing = backlog.loaded(answer, true, 0);
     assert_eq!((missing.lost, missing.unknown), (vec![], 0));
     assert_eq!(backlog.load(QueueId(1), usize::MAX).unwrap().first, 2, "it is asked for anew");
 }

@@ -88,6 +88,8 @@ impl VirtualHost {
                 false => self.drop_leaving(id, left, effects),
             });
             gone += done;
+            // More may have to leave that waited for this.
+            self.schedule(id);
             let Some(queue) = self.queues.get_mut(&id) else { continue };
             if done > 0 && !queue.leaving.is_empty() {
                 self.leaving.push_back(id);

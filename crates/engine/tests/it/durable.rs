@@ -33,6 +33,7 @@ pub(crate) struct DurableLane {
     pub(crate) messages: BTreeMap<Sequence, Message>,
     /// How often messages came back.
     returns: BTreeMap<Sequence, u32>,
+    may_expire: bool,
 }
 
 impl DurableQueue {
@@ -162,6 +163,7 @@ impl Durable {
                     }
                     queue.next_sequence = sequence + 1;
                     let lane = queue.lanes.entry(id.lane_number()).or_default();
+                    lane.may_expire |= message.may_expire();
                     lane.messages.insert(*sequence, message.clone());
                 }
             }
@@ -225,6 +227,7 @@ impl Durable {
             next_sequence: queue.next_sequence,
             delivered_through: queue.lanes.get(&0).unwrap_or(&none).delivered_through,
             waiting: waiting(&queue.lanes.get(&0).unwrap_or(&none).messages),
+            may_expire: queue.lanes.values().any(|lane| lane.may_expire),
             lanes: queue
                 .lanes
                 .iter()
@@ -244,7 +247,7 @@ impl Durable {
     }
 
     /// The contents that a load asks for.
-    pub(crate) fn contents(&self, load: Load) -> Vec<(Sequence, Message)> {
+    pub(crate) fn contents(&self, load: &Load) -> Vec<(Sequence, Message)> {
         let id = load.queue.declared();
         let durable = self.queues.iter().find(|queue| queue.record.id == id);
         let durable = durable.and_then(|queue| queue.lanes.get(&load.queue.lane_number()));
@@ -254,6 +257,9 @@ impl Durable {
         for messages in [durable, spilled].into_iter().flatten() {
             found.extend(messages.range(load.first..=load.last));
         }
+        if let Some(only) = &load.only {
+            found.retain(|place, _| only.contains(place));
+        }
         let found = found.into_iter().take(load.messages_max as usize);
         found.map(|(place, message)| (*place, message.clone())).collect()
     }
@@ -262,7 +268,7 @@ impl Durable {
 /// The counts of returns that go with the messages of an answer.
 pub(crate) fn returns_of(
     durable: &Durable,
-    load: Load,
+    load: &Load,
     messages: &[(Sequence, Message)],
 ) -> Vec<(Sequence, u32)> {
     let queue = durable.queues.iter().find(|queue| queue.record.id == load.queue.declared());
