@@ -4,7 +4,7 @@ use warren_amqp::{FieldTable, FieldValue};
 
 /// Queue arguments that a redeclaration must repeat; others are stored and not compared, as
 /// RabbitMQ does.
-const COMPARED_QUEUE_ARGUMENTS: [&str; 14] = [
+const COMPARED_QUEUE_ARGUMENTS: [&str; 17] = [
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-exchange",
@@ -19,6 +19,9 @@ const COMPARED_QUEUE_ARGUMENTS: [&str; 14] = [
     "x-single-active-consumer",
     "x-delivery-limit",
     "x-max-age",
+    "x-stream-max-segment-size-bytes",
+    "x-initial-cluster-size",
+    "x-queue-leader-locator",
 ];
 
 /// The same for exchanges.
@@ -84,6 +87,15 @@ fn described(value: Option<&FieldValue>) -> String {
         None => "none".to_owned(),
         Some(value) => format!("the value '{}' of type '{}'", text(value), type_name(value)),
     }
+}
+
+/// A value with its type, as RabbitMQ writes it where it shows its own terms.
+pub(crate) fn described_erlang(value: &FieldValue) -> String {
+    let text = match value {
+        FieldValue::LongString(_) => format!("<<\"{}\">>", text(value)),
+        value => text(value),
+    };
+    format!("{{{},{text}}}", type_name(value))
 }
 
 fn text(value: &FieldValue) -> String {

@@ -76,6 +76,12 @@ impl Entry {
         Self { sequence, message: Some(message), body_bytes, weight, redelivered, kept }
     }
 
+    /// A delivery of a message that stays where it is, whatever becomes of the delivery.
+    pub(crate) fn of_stream(sequence: Sequence, body_bytes: u32) -> Self {
+        let (message, weight, redelivered, kept) = (None, 0, false, Kept::InMemory);
+        Self { sequence, message, body_bytes, weight, redelivered, kept }
+    }
+
     /// What the content takes in memory, if it is there.
     pub(crate) fn resident_bytes(&self) -> usize {
         if self.message.is_some() { self.weight as usize } else { 0 }

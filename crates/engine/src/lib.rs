@@ -26,6 +26,7 @@ mod record;
 mod router;
 mod session;
 mod settings;
+mod stream;
 mod topology;
 mod virtual_host;
 

@@ -8,7 +8,8 @@ use smallvec::smallvec;
 use crate::backlog::{Answer, Backlog, Entry, Kept, Missing, Purged};
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
 use crate::settings::QueueSettings;
-use crate::{Effects, Message, SessionId};
+use crate::stream::Stream;
+use crate::{Effects, Message, Milliseconds, SessionId};
 
 /// Turns of consumers that are gone which a round may hold beside those of its consumers.
 pub(crate) const TURNS_LEFT_BEHIND: usize = 16;
@@ -56,6 +57,8 @@ pub(crate) struct Queue {
     /// The connection that an exclusive queue belongs to.
     pub(crate) owner: Option<SessionId>,
     pub(crate) backlog: Backlog,
+    /// If it is there, it has the messages, and the backlog has none.
+    pub(crate) stream: Option<Box<Stream>>,
     /// Messages of the queue were written that do not survive a restart.
     pub(crate) has_spilled: bool,
     /// Deliveries that are unacknowledged, over all channels.
@@ -85,11 +88,13 @@ impl Queue {
         settings: QueueSettings,
         owner: Option<SessionId>,
     ) -> Self {
+        let stream = settings.stream.as_ref().map(|settings| Box::new(Stream::new(**settings, 1)));
         Self {
             record,
             settings,
             owner,
             backlog: Backlog::default(),
+            stream,
             has_spilled: false,
             unacknowledged: 0,
             unacknowledged_bytes: 0,
@@ -111,7 +116,14 @@ impl Queue {
         queue.next_sequence = recovered.next_sequence;
         queue.delivered_through = recovered.delivered_through;
         queue.delivered_written = recovered.delivered_through;
-        queue.backlog = Backlog::recovered(recovered.waiting, recovered.delivered_through);
+        let RecoveredQueue { waiting, next_sequence, delivered_through, .. } = *recovered;
+        match &queue.settings.stream {
+            Some(settings) => {
+                let stream = Stream::recovered(**settings, waiting, next_sequence);
+                queue.stream = Some(Box::new(stream));
+            }
+            None => queue.backlog = Backlog::recovered(waiting, delivered_through),
+        }
         queue
     }
 
@@ -128,6 +140,35 @@ impl Queue {
         let stays = self.backlog.push(sequence, message, durable, resident_max);
         self.has_spilled |= !stays && !durable;
         (sequence, stays)
+    }
+
+    /// Puts a new message at the end of a stream; gives its place.
+    pub(crate) fn append(
+        &mut self,
+        message: &Message,
+        now: Milliseconds,
+        resident_max: usize,
+    ) -> Sequence {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        if let Some(stream) = &mut self.stream {
+            stream.push(sequence, message, now, resident_max);
+        }
+        sequence
+    }
+
+    pub(crate) fn is_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// How many messages are ready, or in the stream.
+    pub(crate) fn len(&self) -> u64 {
+        self.stream.as_ref().map_or_else(|| self.backlog.len(), |stream| stream.len())
+    }
+
+    /// What their bodies take, in bytes.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.stream.as_ref().map_or_else(|| self.backlog.body_bytes(), |stream| stream.body_bytes())
     }
 
     /// A message that survives a restart may come back after one, and is to be known as delivered
@@ -192,13 +233,16 @@ impl Queue {
 
     /// What contents take in memory, ready and unacknowledged, in bytes.
     pub(crate) fn resident_bytes(&self) -> usize {
-        self.backlog.resident_bytes() + self.unacknowledged_bytes
+        let stream = self.stream.as_ref().map_or(0, |stream| stream.resident_bytes());
+        self.backlog.resident_bytes() + self.unacknowledged_bytes + stream
     }
 
     /// Puts messages back to their places (see [`Backlog::requeue`]).
     pub(crate) fn requeue(&mut self, entries: Vec<Entry>, resident_max: usize) {
         entries.iter().for_each(|entry| self.note_returned(entry));
-        self.backlog.requeue(entries, resident_max);
+        if self.stream.is_none() {
+            self.backlog.requeue(entries, resident_max);
+        }
     }
 
     /// Takes a consumer away. Its turn stays in the round, where whoever meets it passes over it,
@@ -206,6 +250,9 @@ impl Queue {
     /// thousands of consumers leave.
     pub(crate) fn remove_consumer(&mut self, consumer: ConsumerKey) {
         self.consumers.remove(&consumer);
+        if let Some(stream) = &mut self.stream {
+            stream.remove_reader(consumer);
+        }
         if self.round.len() > TURNS_LEFT_BEHIND + 2 * self.consumers.len() {
             self.round.retain(|key| self.consumers.contains(key));
         }

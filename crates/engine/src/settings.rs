@@ -5,6 +5,7 @@ use warren_amqp::{FieldTable, FieldValue};
 
 use crate::arguments::{integer, type_name};
 use crate::record::QueueRecord;
+use crate::stream::arguments::{StreamSettings, interval};
 use crate::{Error, limits};
 
 /// The kinds of queue (`x-queue-type`).
@@ -31,7 +32,7 @@ impl QueueType {
     }
 
     /// As RabbitMQ names it in refusals.
-    fn internal_name(self) -> &'static str {
+    pub(crate) fn internal_name(self) -> &'static str {
         match self {
             Self::Classic => "rabbit_classic_queue",
             Self::Quorum => "rabbit_quorum_queue",
@@ -47,8 +48,18 @@ impl QueueType {
     /// Known arguments that this type does not support.
     fn refused(self) -> &'static [&'static str] {
         match self {
-            Self::Classic => &["x-delivery-limit", "x-max-age", "x-stream-max-segment-size-bytes"],
-            Self::Quorum => &["x-max-priority", "x-max-age", "x-stream-max-segment-size-bytes"],
+            Self::Classic => &[
+                "x-delivery-limit",
+                "x-max-age",
+                "x-stream-max-segment-size-bytes",
+                "x-initial-cluster-size",
+            ],
+            Self::Quorum => &[
+                "x-max-priority",
+                "x-max-age",
+                "x-stream-max-segment-size-bytes",
+                "x-initial-cluster-size",
+            ],
             Self::Stream => &[
                 "x-expires",
                 "x-message-ttl",
@@ -58,7 +69,14 @@ impl QueueType {
                 "x-max-length",
                 "x-overflow",
                 "x-max-priority",
+                "x-single-active-consumer",
                 "x-delivery-limit",
+                "x-queue-mode",
+                "x-queue-version",
+                "x-queue-master-locator",
+                "x-quorum-initial-group-size",
+                "x-max-in-memory-length",
+                "x-max-in-memory-bytes",
             ],
         }
     }
@@ -105,6 +123,8 @@ pub(crate) struct QueueSettings {
     pub(crate) delivery_limit: Option<u32>,
     /// How long a delivery may stay unacknowledged, in milliseconds, where the queue says so.
     pub(crate) consumer_timeout: Option<u64>,
+    /// The queue is a stream, and this is what it keeps.
+    pub(crate) stream: Option<Box<StreamSettings>>,
 }
 
 /// The argument that is wrong, and what is wrong with it as RabbitMQ writes it.
@@ -135,13 +155,21 @@ impl QueueSettings {
             let queue_type = settings.kind.internal_name();
             return Err(Error::UnsupportedArgument { argument, name, vhost, queue_type });
         }
+        let segment_bytes = settings.stream.as_ref().map_or(0, |stream| stream.segment_bytes);
+        if segment_bytes > limits::STREAM_SEGMENT_BYTES_MAX {
+            return Err(Error::SegmentTooLarge);
+        }
         Ok(settings)
     }
 
     /// The settings of a queue that was declared before. What no declaration allows any more has no
     /// effect, as the queue has to go on.
     pub(crate) fn recovered(record: &QueueRecord) -> Self {
-        Self::read(&record.arguments).unwrap_or_default()
+        let mut settings = Self::read(&record.arguments).unwrap_or_default();
+        if !record.durable || record.exclusive || record.auto_delete {
+            settings.stream = None;
+        }
+        settings
     }
 
     fn read(arguments: &FieldTable) -> Result<Self, Problem> {
@@ -157,7 +185,8 @@ impl QueueSettings {
             expires: duration(arguments, "x-expires", 1)?,
             dead_letter,
             max_length: not_negative(arguments, "x-max-length")?,
-            max_length_bytes: not_negative(arguments, "x-max-length-bytes")?,
+            max_length_bytes: not_negative(arguments, "x-max-length-bytes")?
+                .filter(|_| kind != QueueType::Stream),
             overflow: overflow(arguments)?,
             max_priority: max_priority(arguments)?,
             single_active_consumer: boolean(arguments, "x-single-active-consumer")?,
@@ -167,7 +196,15 @@ impl QueueSettings {
                 Some(limit) => u32::try_from(limit).ok(),
             },
             consumer_timeout: duration(arguments, "x-consumer-timeout", 1)?,
+            stream: stream(arguments, kind)?,
         };
+        duration(arguments, "x-initial-cluster-size", 1)?;
+        one_of(
+            arguments,
+            "x-queue-leader-locator",
+            &["client-local", "balanced", "random", "least-leaders"],
+            "invalid_queue_locator_arg",
+        )?;
         one_of(arguments, "x-queue-mode", &["default", "lazy"], "invalid_queue_mode")?;
         one_of(
             arguments,
@@ -177,6 +214,27 @@ impl QueueSettings {
         )?;
         Ok(settings)
     }
+}
+
+fn stream(
+    arguments: &FieldTable,
+    kind: QueueType,
+) -> Result<Option<Box<StreamSettings>>, Problem> {
+    const AGE: &str = "x-max-age";
+    let segment_bytes = not_negative(arguments, "x-stream-max-segment-size-bytes")?;
+    let max_age = match string(arguments, AGE)? {
+        None => None,
+        Some(text) => match interval(text) {
+            Some(age) => Some(age),
+            None => return Err((AGE, "invalid_max_age".to_owned())),
+        },
+    };
+    let settings = StreamSettings {
+        max_age,
+        max_bytes: not_negative(arguments, "x-max-length-bytes")?,
+        segment_bytes: segment_bytes.unwrap_or(limits::STREAM_SEGMENT_BYTES),
+    };
+    Ok((kind == QueueType::Stream).then(|| Box::new(settings)))
 }
 
 fn number(arguments: &FieldTable, name: &'static str) -> Result<Option<i64>, Problem> {

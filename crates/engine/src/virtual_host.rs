@@ -13,12 +13,14 @@ mod memory;
 mod order;
 mod publish;
 mod settle;
+mod streams;
 mod subscribe;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::planted::{self, Bug};
 use memory::Memory;
+use streams::Streams;
 pub use memory::MemoryLimits;
 
 use crate::backlog::Answer;
@@ -55,6 +57,7 @@ pub struct VirtualHost {
     memory: Memory,
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
+    streams: Streams,
     next_queue: u32,
     sessions: FxHashMap<SessionId, Session>,
     /// Queues in which something changed that may lead to a delivery.
@@ -102,6 +105,7 @@ impl VirtualHost {
             queues: FxHashMap::default(),
             memory: Memory::default(),
             now: 0,
+            streams: Streams::default(),
             next_queue: 1,
             sessions: FxHashMap::default(),
             dirty: Vec::new(),
@@ -128,6 +132,7 @@ impl VirtualHost {
                 }
                 host.topology.add_queue(record.id, &record.name, record.durable);
                 host.queues.insert(record.id, Queue::recovered(recovered));
+                host.look_at_stream(record.id);
             }
         }
         for (_, record) in recovered.bindings.iter().filter(|(owner, _)| *owner == id) {
@@ -158,8 +163,8 @@ impl VirtualHost {
             bindings: self.topology.binding_count(),
             queues: self.queues.len(),
             consumers: channels().map(|channel| channel.consumers.len()).sum(),
-            messages_ready: self.queues.values().map(|queue| queue.backlog.len() as usize).sum(),
-            message_bytes_ready: self.queues.values().map(|queue| queue.backlog.body_bytes()).sum(),
+            messages_ready: self.queues.values().map(|queue| queue.len() as usize).sum(),
+            message_bytes_ready: self.queues.values().map(Queue::body_bytes).sum(),
             messages_unacknowledged: channels().map(|channel| channel.unacknowledged.len()).sum(),
         }
     }
@@ -172,7 +177,7 @@ impl VirtualHost {
         }
         let first = effects.events.len();
         match command {
-            Command::Clock(now) => self.clock(now),
+            Command::Clock(now) => self.clock(now, effects),
             Command::OpenSession(session) => {
                 // One that is open keeps what it has, or its consumers would be nobody's.
                 self.sessions.entry(session).or_default();
@@ -215,11 +220,12 @@ impl VirtualHost {
     /// time. Before that, time is only wanted in front of other commands.
     #[must_use]
     pub fn next_due(&self) -> Option<Milliseconds> {
-        None
+        self.streams.next_due()
     }
 
-    fn clock(&mut self, now: Milliseconds) {
+    fn clock(&mut self, now: Milliseconds, effects: &mut Effects) {
         self.now = self.now.max(now);
+        self.streams_due(effects);
     }
 
     fn request(&mut self, id: SessionId, channel: u16, request: Request, effects: &mut Effects) {
@@ -408,6 +414,9 @@ impl VirtualHost {
     fn loaded(&mut self, answer: Answer, effects: &mut Effects) {
         let id = answer.load.queue;
         let Some(queue) = self.queues.get_mut(&id) else { return };
+        if queue.is_stream() {
+            return self.stream_loaded(answer, effects);
+        }
         let before = queue.resident_bytes();
         let missing = queue.loaded(answer);
         self.memory.changed(before, queue.resident_bytes());

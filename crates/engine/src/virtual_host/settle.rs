@@ -56,6 +56,10 @@ impl VirtualHost {
     ) -> Result<(), Refusal> {
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
         let deliveries = channel.unacknowledged.take(delivery_tag, multiple)?;
+        if let Some(refusal) = self.refuse_of_stream(&deliveries, "basic.nack and basic.reject") {
+            self.requeue(deliveries);
+            return Err(refusal);
+        }
         if requeue {
             self.put_back(at, deliveries);
         } else {
@@ -83,6 +87,10 @@ impl VirtualHost {
         }
         if let Some(channel) = self.channel_mut(at) {
             let deliveries = channel.unacknowledged.take_all();
+            if let Some(refusal) = self.refuse_of_stream(&deliveries, "basic.recover") {
+                self.requeue(deliveries);
+                return Err(refusal);
+            }
             self.put_back(at, deliveries);
         }
         if !no_wait {

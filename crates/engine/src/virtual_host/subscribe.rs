@@ -41,11 +41,13 @@ impl VirtualHost {
             let limit = limits::CONSUMERS_PER_CHANNEL;
             return Err(Refusal::Session(Error::TooManyConsumers { limit }));
         }
+        let subscription = self.stream_subscription(at, id, request.no_ack, &request.arguments)?;
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
-        if queue.exclusively_consumed || (request.exclusive && !queue.consumers.is_empty()) {
+        let is_exclusive = request.exclusive && subscription.is_none();
+        if queue.exclusively_consumed || (is_exclusive && !queue.consumers.is_empty()) {
             return Err(Error::ExclusiveUse { name, vhost: self.name.clone() }.into());
         }
-        queue.exclusively_consumed = request.exclusive;
+        queue.exclusively_consumed = is_exclusive;
         self.consumers_made += 1;
         let number = self.consumers_made;
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
@@ -62,6 +64,9 @@ impl VirtualHost {
         if let Some(queue) = self.queues.get_mut(&id) {
             queue.consumers.insert(key);
             queue.round.push_back(key);
+            if let (Some(stream), Some((start, filter))) = (&mut queue.stream, subscription) {
+                stream.add_reader(key, start, filter);
+            }
         }
         self.mark_dirty(id);
         let reply = Reply::ConsumeOk {
@@ -97,8 +102,8 @@ impl VirtualHost {
 
     /// A consumer is gone from its channel and leaves its queue, which may have waited for that.
     pub(super) fn leave_queue(&mut self, id: QueueId, key: ConsumerKey, effects: &mut Effects) {
+        self.with_queue(id, |queue| queue.remove_consumer(key));
         let Some(queue) = self.queues.get_mut(&id) else { return };
-        queue.remove_consumer(key);
         if queue.consumers.is_empty() {
             queue.exclusively_consumed = false;
             let stays = planted::is(Bug::AutoDeleteKeepsMessages) && !queue.backlog.is_empty();
@@ -111,6 +116,7 @@ impl VirtualHost {
     pub(super) fn get(&mut self, at: At, name: String, no_ack: bool) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
         let id = self.accessible_queue(at.0, &name)?;
+        self.refuse_stream(id, "basic.get")?;
         let Some(incarnation) = self.channel(at).map(|channel| channel.incarnation) else {
             return Ok(());
         };
