@@ -58,6 +58,8 @@ pub struct VirtualHost {
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
     streams: Streams,
+    /// See [`Self::take_pressed`].
+    is_pressed: bool,
     next_queue: u32,
     sessions: FxHashMap<SessionId, Session>,
     /// Queues in which something changed that may lead to a delivery.
@@ -106,6 +108,7 @@ impl VirtualHost {
             memory: Memory::default(),
             now: 0,
             streams: Streams::default(),
+            is_pressed: false,
             next_queue: 1,
             sessions: FxHashMap::default(),
             dirty: Vec::new(),
@@ -214,6 +217,13 @@ impl VirtualHost {
     #[must_use]
     pub fn now(&self) -> Milliseconds {
         self.now
+    }
+
+    /// True if since the last call publishers were so far ahead of the consumers of a queue that
+    /// its messages will soon have to go to disk, though they need not survive a restart. To let
+    /// the consumers go first for a moment is then cheaper for everybody.
+    pub fn take_pressed(&mut self) -> bool {
+        std::mem::take(&mut self.is_pressed)
     }
 
     /// When the next [`Command::Clock`] is wanted at the latest; `None` while nothing waits for a

@@ -29,6 +29,11 @@ pub(crate) const READS_ON_THE_WAY: usize = 2;
 /// replies and returned messages.
 pub(crate) const WAITING_REPLY_BYTES: usize = 1024 * 1024;
 
+/// How long a publisher is held up at most when it is far ahead of consumers that are busy, in
+/// milliseconds. It goes on sooner when they have written something to their sockets; consumers
+/// that do not read must not stop it.
+pub(crate) const BRAKE_MS: u64 = 5;
+
 /// Commands that a shard takes before it hands on what follows from them.
 pub(crate) const SHARD_BATCH: usize = 32;
 

@@ -21,6 +21,8 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         | Error::InvalidArgument { .. }
         | Error::UnsupportedArgument { .. }
         | Error::InvalidProperty { .. }
+        | Error::SegmentTooLarge
+        | Error::PrefetchNotSet { .. }
         | Error::InUse { .. }
         | Error::NotEmpty { .. }
         | Error::InvalidMatch { .. }

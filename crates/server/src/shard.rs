@@ -58,6 +58,9 @@ pub(crate) struct Shard {
     effects: Effects,
     /// The time of the messages that are being carried out.
     now: Milliseconds,
+    /// Permits of publishers that are held up, so that consumers catch up, and for how long.
+    braked: Vec<OwnedSemaphorePermit>,
+    brake_until: Option<Milliseconds>,
     /// Sessions with something in `events`, `committed` or `closed`.
     touched: Vec<SessionId>,
     /// Channels with a reply that waits for the disk, or with what is held behind one, and for
@@ -82,6 +85,8 @@ impl Shard {
             committer,
             effects: Effects::default(),
             now: 0,
+            braked: Vec::new(),
+            brake_until: None,
             touched: Vec::new(),
             held: FxHashMap::default(),
             last_group: 0,
@@ -92,7 +97,8 @@ impl Shard {
     pub(crate) async fn run(mut self) {
         let mut batch = Vec::with_capacity(limits::SHARD_BATCH);
         loop {
-            let due = self.hosts.values().filter_map(VirtualHost::next_due).min();
+            let due = self.hosts.values().filter_map(VirtualHost::next_due);
+            let due = due.chain(self.brake_until).min();
             tokio::select! {
                 biased;
                 received = self.inbox.recv_many(&mut batch, limits::SHARD_BATCH) => {
@@ -121,7 +127,7 @@ impl Shard {
                                 self.hand_on().await;
                             }
                         }
-                        drop(permit);
+                        self.give_back(session, permit);
                     }
                     ToShard::Loaded(host, command) => self.apply_to(host, command),
                     ToShard::Summary(reply) => {
@@ -163,6 +169,9 @@ impl Shard {
     }
 
     fn apply(&mut self, session: SessionId, command: Command) {
+        if self.brake_until.is_some() && matches!(command, Command::Flushed { .. }) {
+            self.release_brake();
+        }
         let Some(client) = self.clients.get_mut(&session) else { return };
         if matches!(command, Command::CloseSession { .. }) {
             client.closed = true;
@@ -187,9 +196,27 @@ impl Shard {
         }
     }
 
+    /// Lets a session's connection read on, now or in a moment.
+    fn give_back(&mut self, session: SessionId, permit: Option<OwnedSemaphorePermit>) {
+        let host = self.clients.get(&session).map(|client| client.virtual_host);
+        let host = host.and_then(|host| self.hosts.get_mut(&host));
+        if host.is_some_and(VirtualHost::take_pressed) {
+            self.braked.extend(permit);
+            self.brake_until.get_or_insert(self.now + limits::BRAKE_MS);
+        }
+    }
+
+    fn release_brake(&mut self) {
+        self.braked.clear();
+        self.brake_until = None;
+    }
+
     /// Lets happen what is due.
     fn tick(&mut self) {
         self.now = clock::now();
+        if self.brake_until.is_some_and(|until| until <= self.now) {
+            self.release_brake();
+        }
         for host in self.hosts.values_mut() {
             if host.next_due().is_some_and(|due| due <= self.now) {
                 host.apply(Command::Clock(self.now), &mut self.effects);

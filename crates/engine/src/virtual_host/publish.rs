@@ -150,6 +150,8 @@ impl VirtualHost {
                 written.push((*id, sequence));
             } else if !stays {
                 written.push((id.spilled(), sequence));
+            } else if queue.resident_bytes() > resident_max / 2 && !queue.consumers.is_empty() {
+                self.is_pressed = true;
             }
             if !queue.is_dirty {
                 queue.is_dirty = true;

@@ -195,7 +195,8 @@ impl World {
         lines.extend(effects.events.iter().map(|outgoing| self.render_event(outgoing)));
         lines.extend(effects.writes.iter().map(|write| render::write(write, &self.durable)));
         lines.extend(effects.loads.iter().map(|load| {
-            render::places("load", &self.durable.name(load.queue), load.first, load.last)
+            let what = if load.is_sync() { "sync" } else { "load" };
+            render::places(what, &self.durable.name(load.queue), load.first, load.last)
         }));
         lines.extend(effects.lost.iter().map(|(queue, place)| {
             render::places("lost", &self.durable.name(*queue), *place, *place)

@@ -17,7 +17,7 @@ use super::metric::Metric;
 use super::tables;
 use crate::error::Error;
 
-pub(super) const WIDTH: u32 = 860;
+pub(super) const WIDTH: u32 = 980;
 /// The chart has its own background, so that it reads the same on light and dark pages.
 pub(super) const BACKGROUND: RGBColor = RGBColor(252, 252, 253);
 pub(super) const INK: RGBColor = RGBColor(31, 35, 40);
@@ -28,8 +28,8 @@ const RABBITMQ: RGBColor = RGBColor(74, 111, 165);
 const DISK: RGBColor = RGBColor(128, 134, 142);
 
 /// Pixels: where the bars begin and end, and how high things are.
-const BARS_LEFT: i32 = 270;
-const BARS_RIGHT: i32 = 670;
+const BARS_LEFT: i32 = 360;
+const BARS_RIGHT: i32 = 760;
 const HEAD: i32 = 74;
 const FOOT: i32 = 52;
 const BAR: i32 = 18;
