@@ -10,3 +10,4 @@ mod order;
 mod publish;
 mod restart;
 mod settle;
+mod streams;

@@ -4,6 +4,7 @@
 //! it is about `s1.1`. `''` is an empty name. `name=value` is an entry of a table; `5` is a signed
 //! 32-bit number, `5:long` and the like are other widths, `1.5` is a double, `@9` a timestamp,
 //! `void` has no value, all else is text. A body `*1000` is a thousand bytes.
+//! `a,b` is an array of two texts.
 
 use std::sync::Arc;
 
@@ -83,6 +84,10 @@ fn value(text: &str) -> FieldValue {
         ("true", _) => FieldValue::Boolean(true),
         ("false", _) => FieldValue::Boolean(false),
         ("void", _) => FieldValue::Void,
+        _ if text.contains(',') => {
+            let texts = text.split(',').map(|text| FieldValue::LongString(text.as_bytes().into()));
+            FieldValue::FieldArray(texts.collect::<Vec<_>>().into())
+        }
         (_, Some(seconds)) => FieldValue::Timestamp(seconds.parse().unwrap()),
         _ => FieldValue::LongString(text.as_bytes().into()),
     }
@@ -145,6 +150,12 @@ fn publish_batch(line: &str) -> PublishBatch {
         }
         if rest.flag("persistent") {
             properties = properties.set(Property::DeliveryMode, [2]);
+        }
+        // A message that came at a time of its own, as `time:N`.
+        let time = words.iter().find_map(|word| word.strip_prefix("time:"));
+        rest.0.retain(|word| !word.starts_with("time:"));
+        if let Some(time) = time {
+            batch = batch.at(number(time));
         }
         publishes.push((channel, rest.flag("mandatory")));
         rest.done(part);
