@@ -1,6 +1,7 @@
 //! What clients ask next. A request that the broker learns is one more `Wish` here, with its
 //! weight in `world.rs`, and what follows from it in `model/requests.rs`.
 
+use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Message, PublishBatch,
     Request, SessionId,
@@ -39,8 +40,10 @@ pub(crate) enum Wish {
     WrongTag,
 }
 
-/// Queues by name: durable ones, transient ones, auto-delete ones. The exclusive ones are made up.
-pub(crate) const QUEUES: [&str; 8] = ["d0", "d1", "d2", "d3", "t0", "t1", "a0", "at0"];
+/// Queues by name: durable ones, transient ones, auto-delete ones, streams. The exclusive ones are
+/// made up.
+pub(crate) const QUEUES: [&str; 10] =
+    ["d0", "d1", "d2", "d3", "t0", "t1", "a0", "at0", "s0", "s1"];
 const EXCHANGES: [(&str, &str); 6] = [
     ("direct", "direct"),
     ("fanout", "fanout"),
@@ -52,6 +55,11 @@ const EXCHANGES: [(&str, &str); 6] = [
 const KEYS: [&str; 5] = ["k0", "k1", "a.b", "a.b.c", "c"];
 const PATTERNS: [&str; 5] = ["#", "a.*", "a.#", "*", "*.b.#"];
 const VALUES: [&str; 3] = ["one", "two", "three"];
+
+/// True for the names of streams.
+pub(crate) fn is_stream(name: &str) -> bool {
+    name.starts_with('s')
+}
 
 /// A client that is about to ask something.
 pub(crate) struct Asking<'a> {
@@ -226,13 +234,16 @@ impl Asking<'_> {
                 ),
                 other => ("bind", other),
             },
-            Wish::Purge => ("purge", Request::QueuePurge { name: self.queue(), no_wait }),
+            Wish::Purge => ("purge", Request::QueuePurge { name: self.no_stream()?, no_wait }),
             Wish::Qos => {
                 let prefetch_count = self.random.pick(&[0, 1, 2, 5, 20, 100])?;
                 let global = self.random.percent(40);
+                if !global {
+                    channel.prefetch = prefetch_count;
+                }
                 ("qos", Request::Qos { prefetch_count, global })
             }
-            Wish::Consume => ("consume", self.consume(channel)),
+            Wish::Consume => self.consume(channel)?,
             Wish::Cancel => {
                 let tags: Vec<String> = channel.consumers.values().cloned().collect();
                 let consumer_tag = self.random.pick(&tags)?;
@@ -240,13 +251,15 @@ impl Asking<'_> {
             }
             Wish::Get => {
                 let no_ack = self.random.percent(30);
+                let queue = self.no_stream()?;
                 channel.gets.push_back(no_ack);
-                ("get", Request::Get { queue: self.queue(), no_ack })
+                ("get", Request::Get { queue, no_ack })
             }
             Wish::ConfirmSelect => {
                 channel.published.get_or_insert_default();
                 ("confirm.select", Request::ConfirmSelect { no_wait })
             }
+            Wish::Nack | Wish::Recover if channel.has_streams => return None,
             Wish::Nack => return self.nack(channel),
             Wish::Recover => {
                 channel.tags.clear();
@@ -281,6 +294,10 @@ impl Asking<'_> {
         there.unwrap_or_else(|| self.random.pick(&QUEUES).unwrap_or_default().to_owned())
     }
 
+    fn no_stream(&mut self) -> Option<String> {
+        Some(self.queue()).filter(|name| !is_stream(name))
+    }
+
     fn declare_queue(&mut self) -> Request {
         let name = match self.random.percent(8) {
             true => format!("x{}", self.slot),
@@ -293,7 +310,10 @@ impl Asking<'_> {
             exclusive: name.starts_with('x'),
             ..Declaration::default()
         };
-        let arguments = warren_amqp::FieldTable::default();
+        let mut arguments = warren_amqp::FieldTable::default();
+        if is_stream(&name) {
+            arguments.insert("x-queue-type".into(), FieldValue::LongString("stream".into()));
+        }
         Request::QueueDeclare { name, generated: false, declaration, arguments }
     }
 
@@ -329,20 +349,49 @@ impl Asking<'_> {
         Some(Request::Bind { source, destination, routing_key, arguments, no_wait: false })
     }
 
-    fn consume(&mut self, channel: &mut ClientChannel) -> Request {
+    fn consume(&mut self, channel: &mut ClientChannel) -> Option<(&'static str, Request)> {
+        let queue = self.queue();
+        let mut arguments = FieldTable::default();
+        if is_stream(&queue) {
+            if channel.prefetch == 0 {
+                channel.prefetch = self.random.pick(&[1, 5, 50])?;
+                let prefetch_count = channel.prefetch;
+                return Some(("qos", Request::Qos { prefetch_count, global: false }));
+            }
+            channel.has_streams = true;
+            arguments = self.stream_arguments();
+        }
         let consumer_tag = format!("c{}", self.random.next() % 1_000_000_007);
-        let no_ack = self.random.percent(15);
+        let no_ack = self.random.percent(15) && !is_stream(&queue);
         if no_ack {
             channel.no_ack.insert(consumer_tag.clone());
         }
-        Request::Consume(ConsumeRequest {
-            queue: self.queue(),
-            consumer_tag,
-            no_ack,
-            exclusive: self.random.percent(5),
-            no_wait: false,
-            arguments: Default::default(),
-        })
+        let exclusive = self.random.percent(5);
+        let no_wait = false;
+        let consume =
+            ConsumeRequest { queue, consumer_tag, no_ack, exclusive, no_wait, arguments };
+        Some(("consume", Request::Consume(consume)))
+    }
+
+    /// Where a consumer of a stream begins, and what it wants.
+    fn stream_arguments(&mut self) -> FieldTable {
+        let mut arguments = FieldTable::default();
+        let offset = match self.random.below(5) {
+            0 => None,
+            1 => Some(FieldValue::LongString("last".into())),
+            2 => Some(FieldValue::LongString("next".into())),
+            3 => Some(FieldValue::LongLongInt(self.random.below(60) as i64)),
+            _ => Some(FieldValue::LongString("first".into())),
+        };
+        if let Some(offset) = offset {
+            arguments.insert("x-stream-offset".into(), offset);
+        }
+        if self.random.percent(20)
+            && let Some(value) = self.random.pick(&VALUES)
+        {
+            arguments.insert("x-stream-filter".into(), FieldValue::LongString(value.into()));
+        }
+        arguments
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) struct Publication {
     pub(crate) body_bytes: usize,
 }
 
+const FILTER_VALUE: &str = "x-stream-filter-value";
 const HEADERS: u16 = 1 << 13;
 const DELIVERY_MODE: u16 = 1 << 12;
 
@@ -32,6 +33,12 @@ impl Publication {
         if let Some(value) = self.header {
             flags |= HEADERS;
             let mut table = vec![1, b'h', b'S'];
+            table.extend((value.len() as u32).to_be_bytes());
+            table.extend(value.as_bytes());
+            // The same, for consumers of streams.
+            table.push(FILTER_VALUE.len() as u8);
+            table.extend(FILTER_VALUE.as_bytes());
+            table.push(b'S');
             table.extend((value.len() as u32).to_be_bytes());
             table.extend(value.as_bytes());
             list.extend((table.len() as u32).to_be_bytes());

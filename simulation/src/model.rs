@@ -11,6 +11,7 @@ mod durable;
 mod events;
 mod requests;
 mod restart;
+mod streams;
 mod topology;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,6 +20,7 @@ use warren_engine::{Command, Outgoing, SessionId, Summary};
 
 use crate::Violation;
 use crate::messages::{MessageId, Publication};
+use streams::{LastBatch, Reading};
 pub(crate) use durable::{Change, Durable, Found};
 pub(crate) use topology::{Topology, header_arguments};
 
@@ -64,6 +66,8 @@ struct Queue {
     delivered_through: Place,
     copies: BTreeMap<Place, Copy>,
     ready: BTreeSet<Place>,
+    /// Of a stream.
+    last_batch: LastBatch,
     consumers: BTreeSet<(At, u32)>,
 }
 
@@ -99,6 +103,8 @@ struct Consumer {
     tag: String,
     queue: QueueNumber,
     no_ack: bool,
+    /// Where it stands, if the queue is a stream.
+    reading: Option<Reading>,
 }
 
 /// The reply that a request must have: where a get is not answered, it comes later.

@@ -57,7 +57,7 @@ impl Model {
 
     fn put_back(&mut self, delivery: &Delivery) {
         let queue = self.queues.get_mut(&delivery.queue);
-        let Some(queue) = queue else { return };
+        let Some(queue) = queue.filter(|queue| !queue.is_stream()) else { return };
         if let Some(copy) = queue.copies.get_mut(&delivery.place) {
             copy.holder = None;
             copy.redelivered = true;
@@ -113,7 +113,9 @@ impl Model {
             let Some(number) = self.names.get(&name) else { continue };
             let Some(queue) = self.queues.get_mut(number) else { continue };
             queue.last_place += 1;
-            let durable = queue.durable && published.publication.persistent;
+            let durable =
+                queue.durable && (published.publication.persistent || queue.is_stream());
+            queue.note_batch(self.op);
             let copy = Copy { message: id, durable, redelivered: false, holder: None };
             queue.copies.insert(queue.last_place, copy);
             queue.ready.insert(queue.last_place);
@@ -157,6 +159,9 @@ impl Model {
     /// A delivery is done with.
     pub(super) fn leave_for_good(&mut self, at: At, delivery: &Delivery) {
         let Some(queue) = self.queues.get_mut(&delivery.queue) else { return };
+        if queue.is_stream() {
+            return;
+        }
         queue.ready.remove(&delivery.place);
         let durable = queue.copies.remove(&delivery.place).is_some_and(|copy| copy.durable);
         if durable {
@@ -378,12 +383,15 @@ impl Model {
     fn consume(&mut self, at: At, request: &ConsumeRequest) {
         self.consumers_made += 1;
         let Some(queue) = self.names.get(&request.queue).copied() else { return };
+        let mut reading = None;
         if let Some(queue) = self.queues.get_mut(&queue) {
             queue.consumers.insert((at, self.consumers_made));
+            reading = queue.reading(request);
         }
         if let Some(channel) = self.channels.get_mut(&at) {
             let (tag, no_ack) = (request.consumer_tag.clone(), request.no_ack);
-            channel.consumers.insert(self.consumers_made, Consumer { tag, queue, no_ack });
+            let consumer = Consumer { tag, queue, no_ack, reading };
+            channel.consumers.insert(self.consumers_made, consumer);
         }
     }
 

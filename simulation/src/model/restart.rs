@@ -92,7 +92,7 @@ impl Model {
                 })
                 .collect();
             let last = copies.last_key_value().map_or(0, |(place, _)| *place);
-            let queue = Queue {
+            let mut queue = Queue {
                 name: found.name.clone(),
                 durable: true,
                 auto_delete: found.auto_delete,
@@ -102,6 +102,11 @@ impl Model {
                 copies,
                 ..Queue::default()
             };
+            if queue.is_stream() {
+                // Offsets count on from the last message that is there.
+                queue.last_place = last;
+                queue.forget_batch();
+            }
             self.names.insert(found.name.clone(), *number);
             queues.insert(*number, queue);
         }
