@@ -93,6 +93,10 @@ fn described(value: Option<&FieldValue>) -> String {
 pub(crate) fn described_erlang(value: &FieldValue) -> String {
     let text = match value {
         FieldValue::LongString(_) => format!("<<\"{}\">>", text(value)),
+        FieldValue::FieldTable(_) | FieldValue::FieldArray(_) => "[]".to_owned(),
+        FieldValue::ByteArray(bytes) => {
+            format!("<<\"{}\">>", String::from_utf8_lossy(bytes.as_slice()))
+        }
         value => text(value),
     };
     format!("{{{},{text}}}", type_name(value))

@@ -141,7 +141,7 @@ impl QueueSettings {
         if settings.kind != QueueType::Classic {
             let wrong = [
                 (!record.durable, "non-durable"),
-                (record.exclusive, "exclusive"),
+                (record.exclusive, "exclusive-owner"),
                 (record.auto_delete, "auto-delete"),
             ];
             if let Some((_, property)) = wrong.into_iter().find(|(is_so, _)| *is_so) {

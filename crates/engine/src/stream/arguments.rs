@@ -72,6 +72,7 @@ impl Start {
         let text = match value {
             FieldValue::LongString(text) => Some(text.as_bytes()),
             FieldValue::ShortString(text) => Some(text.as_str().as_bytes()),
+            FieldValue::ByteArray(bytes) => Some(bytes.as_slice()),
             _ => None,
         };
         let start = match (text, value) {
