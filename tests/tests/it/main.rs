@@ -24,4 +24,5 @@ mod process;
 mod publish;
 mod routing;
 mod slow_peers;
+mod streams;
 mod tidy;
