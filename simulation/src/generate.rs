@@ -3,13 +3,13 @@
 
 use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
-    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Message, PublishBatch,
-    Request, SessionId,
+    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, PublishBatch, Request,
+    SessionId,
 };
 
 use crate::client::{Client, ClientChannel};
 use crate::limits;
-use crate::messages::{Publication, batch, hash_of};
+use crate::messages::{Publication, batch, hash_when_delivered};
 use crate::model::{Model, header_arguments};
 use crate::random::Random;
 use crate::world::Profile;
@@ -40,18 +40,39 @@ pub(crate) enum Wish {
     WrongTag,
 }
 
-/// Queues by name: durable ones, transient ones, auto-delete ones, streams. The exclusive ones are
-/// made up.
-pub(crate) const QUEUES: [&str; 10] =
-    ["d0", "d1", "d2", "d3", "t0", "t1", "a0", "at0", "s0", "s1"];
-const EXCHANGES: [(&str, &str); 6] = [
+/// Queues by name: durable ones, transient ones, auto-delete ones, streams. The exclusive ones are made up.
+/// Some subscribe themselves to a virtual topic.
+pub(crate) const QUEUES: [&str; 13] = [
+    "d0",
+    "d1",
+    "d2",
+    "d3",
+    "t0",
+    "t1",
+    "a0",
+    "at0",
+    "s0",
+    "s1",
+    "Consumer.g.a.#",
+    "Consumer.g.a.b",
+    "Consumer.h.VirtualTopic.k",
+];
+const EXCHANGES: [(&str, &str); 9] = [
     ("direct", "direct"),
     ("fanout", "fanout"),
     ("topic", "topic"),
     ("headers", "headers"),
     ("auto", "direct"),
     ("inner", "fanout"),
+    ("hash", "x-consistent-hash"),
+    ("modulus", "x-modulus-hash"),
+    ("groups", "x-virtual-topic"),
 ];
+/// Exchanges with an alternate, which may not be there; two of them stand in a circle.
+const ALTERNATES: [(&str, &str); 4] =
+    [("direct", "fanout"), ("topic", "inner"), ("headers", "hash"), ("hash", "headers")];
+/// More routing keys of a message: none for most.
+const MORE_KEYS: [&[&str]; 5] = [&["d1"], &["k0", "d0"], &["a.b"], &["VirtualTopic.k", "d2"], &[]];
 const KEYS: [&str; 5] = ["k0", "k1", "a.b", "a.b.c", "c"];
 const PATTERNS: [&str; 5] = ["#", "a.*", "a.#", "*", "*.b.#"];
 const VALUES: [&str; 3] = ["one", "two", "three"];
@@ -169,8 +190,7 @@ impl Asking<'_> {
         }
         let messages = batch(&publications);
         for (index, publication) in publications.into_iter().enumerate() {
-            let message = Message::new(&messages, index as u32);
-            let hash = message.as_ref().map_or(0, hash_of);
+            let hash = hash_when_delivered(&publication);
             let mandatory = publishes.get(index).is_some_and(|(_, mandatory)| *mandatory);
             self.model.made(publication, mandatory, hash);
         }
@@ -183,7 +203,14 @@ impl Asking<'_> {
             let there = self.model.queue_names();
             let there = random.pick(&there).filter(|_| random.percent(90));
             let any = || random.pick(&QUEUES).unwrap_or_default().to_owned();
-            (String::new(), there.unwrap_or_else(any))
+            let name = there.unwrap_or_else(any);
+            // A virtual topic by its name alone, and a queue by a longer one.
+            let name = match random.below(20) {
+                0 => "VirtualTopic.k".to_owned(),
+                1 => format!("any::{name}"),
+                _ => name,
+            };
+            (String::new(), name)
         } else {
             // Mostly one that is there: another closes the channel.
             let there = random.pick(&self.model.exchange_names());
@@ -203,6 +230,8 @@ impl Asking<'_> {
             routing_key,
             persistent: random.percent(self.profile.persistent_percent),
             header: random.pick(&VALUES).filter(|_| random.percent(50)),
+            shown_keys: more_keys(random),
+            hidden_keys: more_keys(random),
             body_bytes: random.below(self.profile.body_bytes_max * large + 1),
         }
     }
@@ -325,22 +354,37 @@ impl Asking<'_> {
             internal: name == "inner",
             ..Declaration::default()
         };
+        let mut arguments = warren_amqp::FieldTable::default();
+        if let Some((_, alternate)) = ALTERNATES.iter().find(|(of, _)| *of == name) {
+            let alternate = FieldValue::LongString((*alternate).into());
+            arguments.insert("alternate-exchange".into(), alternate);
+        }
         let (name, kind) = (name.to_owned(), kind.to_owned());
-        let arguments = warren_amqp::FieldTable::default();
         Request::ExchangeDeclare { name, kind, declaration, arguments }
     }
 
     fn bind(&mut self) -> Option<Request> {
         let names = ["direct", "fanout", "topic", "headers", "auto", "inner", "amq.topic"];
-        let names = [&names[..], &["amq.fanout", "amq.direct", "amq.headers"]].concat();
+        let more = ["amq.fanout", "amq.direct", "amq.headers", "amq.virtual-topic"];
+        let names = [&names[..], &more, &["hash", "modulus", "groups"]].concat();
         let source = self.random.pick(&names)?;
         let destination = match self.random.percent(15) {
             true => Destination::Exchange(self.random.pick(&names)?.to_owned()),
             false => Destination::Queue(self.queue()),
         };
-        let (mut routing_key, mut arguments) = (self.random.pick(&KEYS)?, Default::default());
-        if source.ends_with("topic") {
+        let (mut routing_key, mut arguments) = (self.random.pick(&KEYS)?, FieldTable::default());
+        if source.ends_with("topic") || source == "groups" {
             routing_key = self.random.pick(&PATTERNS)?;
+        }
+        if source == "groups" || source == "amq.virtual-topic" {
+            if let Some(group) = self.random.pick(&["g", "h"]).filter(|_| self.random.percent(60)) {
+                arguments.insert("x-group".into(), FieldValue::LongString(group.into()));
+            }
+        }
+        if source == "hash" {
+            // One weight for each name: which of several counts is not known after a restart.
+            let (Destination::Queue(name) | Destination::Exchange(name)) = &destination;
+            routing_key = if name.len() % 2 == 0 { "1" } else { "3" };
         }
         if source.ends_with("headers") {
             arguments = header_arguments(self.random.pick(&VALUES)?);
@@ -392,6 +436,14 @@ impl Asking<'_> {
             arguments.insert("x-stream-filter".into(), FieldValue::LongString(value.into()));
         }
         arguments
+    }
+}
+
+/// More routing keys, for some messages.
+fn more_keys(random: &mut Random) -> Vec<&'static str> {
+    match random.percent(10) {
+        true => random.pick(&MORE_KEYS).unwrap_or_default().to_vec(),
+        false => vec![],
     }
 }
 

@@ -18,6 +18,9 @@ pub(crate) struct Publication {
     pub(crate) persistent: bool,
     /// The header `h`, for exchanges that route by it.
     pub(crate) header: Option<&'static str>,
+    /// More routing keys: in the header `CC`, and in `BCC`, which no consumer sees.
+    pub(crate) shown_keys: Vec<&'static str>,
+    pub(crate) hidden_keys: Vec<&'static str>,
     pub(crate) body_bytes: usize,
 }
 
@@ -26,21 +29,34 @@ const HEADERS: u16 = 1 << 13;
 const DELIVERY_MODE: u16 = 1 << 12;
 
 impl Publication {
-    /// Flags and list of the content header.
-    pub(crate) fn properties(&self) -> Vec<u8> {
+    /// All routing keys.
+    pub(crate) fn keys(&self) -> Vec<&str> {
+        let more = self.shown_keys.iter().chain(&self.hidden_keys);
+        [self.routing_key.as_str()].into_iter().chain(more.copied()).collect()
+    }
+
+    /// Flags and list of the content header, as published or as consumers see it.
+    fn properties(&self, published: bool) -> Vec<u8> {
         let mut flags = 0;
         let mut list = vec![];
-        if let Some(value) = self.header {
+        let has_keys = !self.shown_keys.is_empty() || !self.hidden_keys.is_empty();
+        if self.header.is_some() || has_keys {
             flags |= HEADERS;
-            let mut table = vec![1, b'h', b'S'];
-            table.extend((value.len() as u32).to_be_bytes());
-            table.extend(value.as_bytes());
-            // The same, for consumers of streams.
-            table.push(FILTER_VALUE.len() as u8);
-            table.extend(FILTER_VALUE.as_bytes());
-            table.push(b'S');
-            table.extend((value.len() as u32).to_be_bytes());
-            table.extend(value.as_bytes());
+            let mut table = vec![];
+            if !self.hidden_keys.is_empty() && published {
+                put_keys(&mut table, "BCC", &self.hidden_keys);
+            }
+            if let Some(value) = self.header {
+                table.extend([1, b'h']);
+                put_text(&mut table, value);
+                // The same, for consumers of streams.
+                table.push(FILTER_VALUE.len() as u8);
+                table.extend(FILTER_VALUE.as_bytes());
+                put_text(&mut table, value);
+            }
+            if !self.shown_keys.is_empty() {
+                put_keys(&mut table, "CC", &self.shown_keys);
+            }
             list.extend((table.len() as u32).to_be_bytes());
             list.extend(table);
         }
@@ -65,11 +81,27 @@ impl Publication {
     }
 }
 
+fn put_text(table: &mut Vec<u8>, text: &str) {
+    table.push(b'S');
+    table.extend((text.len() as u32).to_be_bytes());
+    table.extend(text.as_bytes());
+}
+
+fn put_keys(table: &mut Vec<u8>, name: &str, keys: &[&str]) {
+    let mut array = vec![];
+    keys.iter().for_each(|key| put_text(&mut array, key));
+    table.push(name.len() as u8);
+    table.extend(name.as_bytes());
+    table.push(b'A');
+    table.extend((array.len() as u32).to_be_bytes());
+    table.extend(array);
+}
+
 /// Lays publications end to end.
 pub(crate) fn batch(publications: &[Publication]) -> Arc<MessageBatch> {
     let mut batch = MessageBatch::with_capacity(publications.len(), 0);
     for one in publications {
-        batch.push(&one.exchange, &one.routing_key, &one.properties(), &one.body());
+        batch.push(&one.exchange, &one.routing_key, &one.properties(true), &one.body());
     }
     Arc::new(batch)
 }
@@ -79,7 +111,19 @@ pub(crate) fn id_of(message: &Message) -> Option<MessageId> {
     message.body().first_chunk().map(|bytes| u64::from_be_bytes(*bytes))
 }
 
-/// A hash of all of a message.
+/// A hash of all of a message that a consumer sees.
 pub(crate) fn hash_of(message: &Message) -> u64 {
-    fnv(0, message.encoded())
+    let properties = message.properties();
+    hash_of_parts(message.exchange(), message.routing_key(), properties, message.body())
+}
+
+/// What [`hash_of`] gives for a publication when it is delivered.
+pub(crate) fn hash_when_delivered(message: &Publication) -> u64 {
+    let properties = message.properties(false);
+    hash_of_parts(&message.exchange, &message.routing_key, &properties, &message.body())
+}
+
+fn hash_of_parts(exchange: &str, routing_key: &str, properties: &[u8], body: &[u8]) -> u64 {
+    let parts = [exchange.as_bytes(), b"\n", routing_key.as_bytes(), b"\n", properties, body];
+    parts.into_iter().fold(0, fnv)
 }

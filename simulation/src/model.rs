@@ -11,6 +11,7 @@ mod durable;
 mod events;
 mod requests;
 mod restart;
+mod routing;
 mod streams;
 mod topology;
 

@@ -393,7 +393,8 @@ pub fn long_string(content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn close_of(frame: &Frame) -> Option<Close> {
+/// What a frame says, if it is a `connection.close` or `channel.close`.
+pub fn close_of(frame: &Frame) -> Option<Close> {
     let method = frame.method()?;
     if method != (10, 50) && method != (20, 40) {
         return None;

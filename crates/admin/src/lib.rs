@@ -10,7 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use tracing::error;
-use warren_server::{Status, Summary};
+use warren_server::{HostCounts, Status};
 
 /// What the page shows.
 #[derive(Template)]
@@ -20,7 +20,7 @@ struct StatusPage {
     uptime: String,
     failure: Option<String>,
     alarm: Option<&'static str>,
-    virtual_hosts: Vec<(String, Summary)>,
+    virtual_hosts: Vec<HostCounts>,
     amqp_address: SocketAddr,
 }
 

@@ -76,7 +76,7 @@ impl Failure {
                 ReplyCode::FrameError,
                 format!("cannot decode {}", crate::frame::octets(octets)),
             ),
-            Error::Method { .. } => Self::new(ReplyCode::CommandInvalid, error.to_string()),
+            Error::Method { .. } => Self::new(ReplyCode::CommandInvalid, "unimplemented method"),
             Error::NotUtf8
             | Error::FieldType(_)
             | Error::TableDepth(_)

@@ -19,7 +19,7 @@ pub enum Event<'a> {
     /// The client wants to log in. Its properties are in the connection. Answer with
     /// `login_accepted` or `login_refused`; until then nothing more is read.
     Login {
-        /// `PLAIN` or `AMQPLAIN`.
+        /// `PLAIN`, `AMQPLAIN` or `ANONYMOUS`, which comes without user and password.
         mechanism: String,
         /// The user's name.
         username: String,

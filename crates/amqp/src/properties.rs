@@ -75,7 +75,9 @@ const RESERVED_FLAGS: u16 = 0b11;
 pub const NONE: &[u8] = &[0, 0];
 
 impl Property {
-    const fn flag(self) -> u16 {
+    /// The bit that says that the property is there.
+    #[must_use]
+    pub const fn flag(self) -> u16 {
         1 << (self as u8)
     }
 

@@ -1,4 +1,4 @@
-//! The two login mechanisms that carry a user name and a password.
+//! The login mechanisms: two that carry a user name and a password, and one that carries nothing.
 
 use crate::table::{self, Value};
 
@@ -7,6 +7,8 @@ pub(crate) fn credentials(mechanism: &str, response: &[u8]) -> Option<(String, S
     match mechanism {
         "PLAIN" => plain(response),
         "AMQPLAIN" => amqplain(response),
+        // Whoever it is that an unnamed client becomes, the broker decides.
+        "ANONYMOUS" => Some((String::new(), String::new())),
         _ => None,
     }
 }

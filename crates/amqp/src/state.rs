@@ -27,7 +27,7 @@ use crate::{Event, FieldTable, Millis, Publish, Step, limits};
 pub struct Settings {
     /// The table in `connection.start`.
     pub server_properties: FieldTable,
-    /// Login mechanisms with spaces between them. `PLAIN` and `AMQPLAIN` exist.
+    /// Login mechanisms with spaces between them. `PLAIN`, `AMQPLAIN` and `ANONYMOUS` exist.
     pub mechanisms: String,
     /// How many channels may be open at a time; 0 means 65535.
     pub channel_max: u16,
@@ -233,6 +233,17 @@ impl Connection {
     #[must_use]
     pub fn client_properties(&self) -> &FieldTable {
         &self.client_properties
+    }
+
+    /// A text among the client's properties.
+    #[must_use]
+    pub fn client_property(&self, name: &str) -> Option<String> {
+        match self.client_properties.inner().get(name)? {
+            AMQPValue::LongString(text) => {
+                Some(String::from_utf8_lossy(text.as_bytes()).into_owned())
+            }
+            _ => None,
+        }
     }
 
     /// True if the client's table `capabilities` has this name with the value true.

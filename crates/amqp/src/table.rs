@@ -59,6 +59,24 @@ pub fn get<'a>(raw: &'a [u8], key: &str) -> Option<Value<'a>> {
     entries(raw).find(|(name, _)| *name == key).map(|(_, value)| value)
 }
 
+/// A raw table without the entries of this key; the others stay as they are.
+#[must_use]
+pub fn without(raw: &[u8], key: &str) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(raw.len());
+    let mut reader = Reader::new(raw);
+    loop {
+        let entry = reader.rest();
+        let Ok(name) = reader.short_string() else { return kept };
+        if value(&mut reader).is_err() {
+            return kept;
+        }
+        if name != key {
+            let length = entry.len() - reader.rest().len();
+            kept.extend_from_slice(entry.get(..length).unwrap_or_default());
+        }
+    }
+}
+
 /// Checks a raw table: every length within its container, every type known, every key UTF-8,
 /// nesting at most [`limits::TABLE_DEPTH`].
 ///

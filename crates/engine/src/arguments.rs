@@ -4,7 +4,7 @@ use warren_amqp::{FieldTable, FieldValue};
 
 /// Queue arguments that a redeclaration must repeat; others are stored and not compared, as
 /// RabbitMQ does.
-const COMPARED_QUEUE_ARGUMENTS: [&str; 17] = [
+const COMPARED_QUEUE_ARGUMENTS: [&str; 22] = [
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-exchange",
@@ -21,7 +21,12 @@ const COMPARED_QUEUE_ARGUMENTS: [&str; 17] = [
     "x-max-age",
     "x-stream-max-segment-size-bytes",
     "x-initial-cluster-size",
+    "x-queue-version",
+    "x-queue-master-locator",
     "x-queue-leader-locator",
+    "x-quorum-initial-group-size",
+    "x-max-in-memory-length",
+    "x-max-in-memory-bytes",
 ];
 
 /// The same for exchanges.
@@ -52,10 +57,14 @@ fn difference(
         let current = current.inner().get(*name);
         match (received, current) {
             (None, None) => None,
-            (Some(a), Some(b)) if same(a, b) => None,
-            (Some(a), Some(b)) if type_name(a) == type_name(b) => {
-                Some((*name, format!("'{}'", text(a)), format!("'{}'", text(b))))
+            // A queue is a classic one unless it says something else.
+            (None, Some(value)) | (Some(value), None)
+                if *name == "x-queue-type" && text(value) == "classic" =>
+            {
+                None
             }
+            (Some(a), Some(b)) if same(a, b) => None,
+            (Some(a), Some(b)) => Some((*name, format!("'{}'", text(a)), format!("'{}'", text(b)))),
             (a, b) => Some((*name, described(a), described(b))),
         }
     })

@@ -15,6 +15,8 @@
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+
 use crate::planted::{self, Bug};
 use crate::record::{Sequence, Waiting};
 use crate::{Load, Message, QueueId, limits};
@@ -35,7 +37,7 @@ pub(crate) enum Kept {
 
 impl Kept {
     /// The name under which the store has a message of `queue`, so that its end must be written.
-    pub(crate) fn under(self, queue: QueueId) -> Option<QueueId> {
+    fn under(self, queue: QueueId) -> Option<QueueId> {
         match self {
             Self::InMemory => None,
             Self::Spilled if planted::is(Bug::SpilledSettledAsDurable) => Some(queue),
@@ -59,6 +61,8 @@ pub(crate) struct Entry {
     weight: u32,
     /// Delivered before.
     pub(crate) redelivered: bool,
+    /// The lane of its queue that it waits in.
+    pub(crate) lane: u8,
     pub(crate) kept: Kept,
 }
 
@@ -72,14 +76,19 @@ impl Entry {
             _ => message.batch_bytes(),
         };
         let weight = u32::try_from(batch + limits::ENTRY_BYTES).unwrap_or(u32::MAX);
-        let redelivered = false;
-        Self { sequence, message: Some(message), body_bytes, weight, redelivered, kept }
+        let (redelivered, lane) = (false, 0);
+        Self { sequence, message: Some(message), body_bytes, weight, redelivered, lane, kept }
+    }
+
+    /// The name under which the store has the message, if it has it: then its end must be written.
+    pub(crate) fn stored_under(&self, queue: QueueId) -> Option<QueueId> {
+        self.kept.under(queue.lane(self.lane))
     }
 
     /// A delivery of a message that stays where it is, whatever becomes of the delivery.
     pub(crate) fn of_stream(sequence: Sequence, body_bytes: u32) -> Self {
         let (message, weight, redelivered, kept) = (None, 0, false, Kept::InMemory);
-        Self { sequence, message, body_bytes, weight, redelivered, kept }
+        Self { sequence, message, body_bytes, weight, redelivered, lane: 0, kept }
     }
 
     /// What the content takes in memory, if it is there.
@@ -96,6 +105,8 @@ impl Entry {
 /// The ready messages of a queue, in the order of their places.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
+    /// Which lane of its queue this is.
+    lane: u8,
     head: VecDeque<Entry>,
     /// The bodies of the head.
     head_bytes: u64,
@@ -135,12 +146,14 @@ pub(crate) struct Missing {
 #[derive(Debug, Default)]
 pub(crate) struct Purged {
     pub(crate) head: VecDeque<Entry>,
-    pub(crate) on_disk: Option<Waiting>,
+    /// What was on disk, with its lane.
+    pub(crate) on_disk: SmallVec<[(u8, Waiting); 1]>,
 }
 
 impl Purged {
     pub(crate) fn len(&self) -> u64 {
-        self.head.len() as u64 + self.on_disk.map_or(0, |on_disk| on_disk.messages)
+        let on_disk: u64 = self.on_disk.iter().map(|(_, on_disk)| on_disk.messages).sum();
+        self.head.len() as u64 + on_disk
     }
 }
 
@@ -154,9 +167,28 @@ impl Backlog {
         }
     }
 
+    /// The same as another lane of its queue.
+    pub(crate) fn in_lane(self, lane: u8) -> Self {
+        Self { lane, ..self }
+    }
+
+    pub(crate) fn lane(&self) -> u8 {
+        self.lane
+    }
+
     /// How many messages are ready.
     pub(crate) fn len(&self) -> u64 {
         self.head.len() as u64 + self.on_disk.map_or(0, |on_disk| on_disk.messages)
+    }
+
+    /// How many of them the head has.
+    pub(crate) fn head_len(&self) -> usize {
+        self.head.len()
+    }
+
+    /// An answer from disk is on its way.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.loading
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -191,7 +223,8 @@ impl Backlog {
         let is_behind = self.on_disk.is_some() && !planted::is(Bug::NewOvertakesDisk);
         if !is_behind && self.resident_bytes < resident_max {
             let kept = if durable { Kept::Durable } else { Kept::InMemory };
-            let entry = Entry::new(sequence, message.clone(), kept, self.head.back());
+            let mut entry = Entry::new(sequence, message.clone(), kept, self.head.back());
+            entry.lane = self.lane;
             self.head_bytes += u64::from(entry.body_bytes);
             self.resident_bytes += entry.resident_bytes();
             self.head.push_back(entry);
@@ -284,6 +317,7 @@ impl Backlog {
     /// `share` is how many bytes the queue may have in memory. A load brings about that at most, but
     /// always a message.
     pub(crate) fn load(&mut self, queue: QueueId, share: usize) -> Option<Load> {
+        let queue = queue.lane(self.lane);
         if self.loading {
             return None;
         }
@@ -337,6 +371,7 @@ impl Backlog {
                 false => Kept::Spilled,
             };
             let mut entry = Entry::new(sequence, message, kept, self.head.back());
+            entry.lane = self.lane;
             entry.redelivered = sequence <= self.redelivered_through;
             let bytes = u64::from(entry.body_bytes);
             on_disk.body_bytes = on_disk.body_bytes.saturating_sub(bytes);
@@ -402,7 +437,8 @@ impl Backlog {
         for (sequence, message) in messages {
             let at = self.head.partition_point(|entry| entry.sequence < *sequence);
             if self.head.get(at).is_none_or(|entry| entry.sequence != *sequence) {
-                let entry = Entry::new(*sequence, message.clone(), Kept::Durable, None);
+                let mut entry = Entry::new(*sequence, message.clone(), Kept::Durable, None);
+                entry.lane = self.lane;
                 self.head_bytes += u64::from(entry.body_bytes);
                 self.resident_bytes += entry.resident_bytes();
                 self.head.insert(at, entry);
@@ -415,11 +451,15 @@ impl Backlog {
         self.head_bytes = 0;
         self.resident_bytes = 0;
         self.is_purged = self.loading;
-        Purged { head: std::mem::take(&mut self.head), on_disk: self.on_disk.take() }
+        let on_disk = self.on_disk.take().map(|on_disk| (self.lane, on_disk));
+        Purged { head: std::mem::take(&mut self.head), on_disk: on_disk.into_iter().collect() }
     }
 
     /// Checks that the counts agree with what is there.
     pub(crate) fn check(&self) -> Result<(), String> {
+        if self.head.iter().any(|entry| entry.lane != self.lane) {
+            return Err("a message waits in the lane of another".to_owned());
+        }
         if !self.head.iter().is_sorted_by(|a, b| a.sequence < b.sequence) {
             return Err("ready messages are out of order".to_owned());
         }

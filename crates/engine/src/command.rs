@@ -133,6 +133,13 @@ pub enum Request {
     ChannelClose,
     /// The protocol layer has found a publish that ends the channel; the text says why.
     ChannelFail(String),
+    /// A message came that no broker takes, whatever its queues are.
+    PublishFail {
+        /// The exchange that it was for; if there is none, that is told first.
+        exchange: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// `exchange.declare`.
     ExchangeDeclare {
         /// The exchange.
@@ -217,6 +224,18 @@ pub enum Request {
     },
     /// `basic.consume`.
     Consume(ConsumeRequest),
+    /// `basic.consume` of `amq.rabbitmq.reply-to`.
+    ConsumeReplies {
+        /// The tag, never empty.
+        consumer_tag: String,
+        /// Deliveries need no acknowledgement, which is the only way.
+        no_ack: bool,
+        /// The client wants no reply.
+        no_wait: bool,
+        /// The routing key by which replies reach the channel: `amq.rabbitmq.reply-to.` and
+        /// something that nobody can guess.
+        name: String,
+    },
     /// `basic.cancel`.
     Cancel {
         /// The consumer.
@@ -254,6 +273,12 @@ pub enum Request {
         /// The client wants no reply.
         no_wait: bool,
     },
+    /// `tx.select`.
+    TxSelect,
+    /// `tx.commit`.
+    TxCommit,
+    /// `tx.rollback`.
+    TxRollback,
 }
 
 impl Request {
@@ -263,7 +288,7 @@ impl Request {
         let (class_id, method_id) = match self {
             Self::ChannelOpen => (20, 10),
             Self::ChannelClose => (20, 40),
-            Self::ChannelFail(_) => (60, 40),
+            Self::ChannelFail(_) | Self::PublishFail { .. } => (60, 40),
             Self::ExchangeDeclare { .. } => (40, 10),
             Self::ExchangeDelete { .. } => (40, 20),
             Self::Bind { destination: Destination::Exchange(_), .. } => (40, 30),
@@ -274,7 +299,7 @@ impl Request {
             Self::QueueDelete { .. } => (50, 40),
             Self::Unbind { destination: Destination::Queue(_), .. } => (50, 50),
             Self::Qos { .. } => (60, 10),
-            Self::Consume(_) => (60, 20),
+            Self::Consume(_) | Self::ConsumeReplies { .. } => (60, 20),
             Self::Cancel { .. } => (60, 30),
             Self::Get { .. } => (60, 70),
             Self::Nack { reject: true, .. } => (60, 90),
@@ -282,6 +307,9 @@ impl Request {
             Self::Recover { no_wait: false, .. } => (60, 110),
             Self::Nack { reject: false, .. } => (60, 120),
             Self::ConfirmSelect { .. } => (85, 10),
+            Self::TxSelect => (90, 10),
+            Self::TxCommit => (90, 20),
+            Self::TxRollback => (90, 30),
         };
         Origin { class_id, method_id }
     }

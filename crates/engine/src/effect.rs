@@ -16,6 +16,8 @@ pub struct Effects {
     pub lost: Vec<(QueueId, Sequence)>,
     /// Messages of which the disk did not know any more, for the log.
     pub vanished: Vec<(QueueId, u64)>,
+    /// Arguments that have no effect and were sent for the first time, for the log.
+    pub without_effect: Vec<&'static str>,
     /// What is left of a command that leads to very much. Hand on the rest of the effects, then call
     /// [`VirtualHost::go_on`](crate::VirtualHost::go_on), before the next command.
     pub unfinished: Option<Unfinished>,
@@ -38,6 +40,7 @@ impl Effects {
             && self.loads.is_empty()
             && self.lost.is_empty()
             && self.vanished.is_empty()
+            && self.without_effect.is_empty()
             && self.unfinished.is_none()
     }
 
@@ -48,6 +51,7 @@ impl Effects {
         self.loads.clear();
         self.lost.clear();
         self.vanished.clear();
+        self.without_effect.clear();
         self.unfinished = None;
     }
 
@@ -326,6 +330,12 @@ pub enum Reply {
     RecoverOk,
     /// `confirm.select-ok`.
     ConfirmSelectOk,
+    /// `tx.select-ok`.
+    TxSelectOk,
+    /// `tx.commit-ok`.
+    TxCommitOk,
+    /// `tx.rollback-ok`.
+    TxRollbackOk,
 }
 
 #[cfg(test)]

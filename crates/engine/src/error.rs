@@ -105,6 +105,18 @@ pub enum Error {
         /// What is wrong, as RabbitMQ writes it.
         problem: String,
     },
+    /// An argument of a declaration with a value of the wrong type.
+    #[error("invalid type '{received}' for arg '{argument}' in queue '{name}' in vhost '{vhost}'")]
+    InvalidArgumentType {
+        /// The type, as RabbitMQ names it.
+        received: &'static str,
+        /// The argument.
+        argument: &'static str,
+        /// The queue.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+    },
     /// An argument that queues of this type do not have.
     #[error(
         "invalid arg '{argument}' for queue '{name}' in vhost '{vhost}' of queue type {queue_type}"
@@ -184,6 +196,12 @@ pub enum Error {
         /// The value, as RabbitMQ writes it.
         value: String,
     },
+    /// A declaration or a binding with something that exchanges of this type do not take.
+    #[error("{reason}")]
+    Unacceptable {
+        /// What is wrong, as RabbitMQ and its plugins write it.
+        reason: String,
+    },
     /// The tag was never given on this channel or is settled already.
     #[error("unknown delivery tag {delivery_tag}")]
     UnknownDeliveryTag {
@@ -208,6 +226,39 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A channel has confirms or transactions, not both.
+    #[error("cannot switch from {from} to {to} mode")]
+    ChannelMode {
+        /// What it has.
+        from: &'static str,
+        /// What it was to have.
+        to: &'static str,
+    },
+    /// A commit or a rollback without a transaction.
+    #[error("channel is not transactional")]
+    NotTransactional,
+    /// The transactions of the connection hold more than [`crate::limits::TRANSACTION_BYTES`].
+    #[error("transactions of this connection hold more than {limit} bytes")]
+    TransactionTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// Direct replies are not acknowledged.
+    #[error("reply consumer cannot acknowledge")]
+    RepliesAcknowledged,
+    /// A channel has one consumer of direct replies.
+    #[error("reply consumer already set")]
+    RepliesConsumed,
+    /// The virtual host has as many queues as it may.
+    #[error("cannot declare queue '{name}': queue limit in vhost '{vhost}' ({limit}) is reached")]
+    TooManyQueues {
+        /// The queue that was to be declared.
+        name: String,
+        /// The virtual host.
+        vhost: String,
+        /// The limit.
+        limit: usize,
+    },
     /// More than so many bytes of answers wait for that of a `basic.get`.
     #[error("more than {limit} bytes of answers wait for that of a basic.get")]
     TooMuchBehindGet {
@@ -220,7 +271,7 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
-    /// More consumers on one channel than [`crate::limits::CONSUMERS_PER_CHANNEL`].
+    /// More consumers on one channel than [`crate::Bounds::consumers_per_channel`].
     #[error("reached maximum ({limit}) of consumers per channel")]
     TooManyConsumers {
         /// The limit.

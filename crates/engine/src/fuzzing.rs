@@ -2,8 +2,9 @@
 
 use warren_amqp::FieldTable;
 
-use crate::router::{Router, Target};
-use crate::{Error, ExchangeType, QueueId};
+use crate::exchange::ExchangeSettings;
+use crate::router::{Asked, Router, Target};
+use crate::{BindingRecord, Destination, Error, ExchangeType, QueueId};
 
 /// The bindings of one exchange, all to queues.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ impl Routes {
     /// An exchange without bindings.
     #[must_use]
     pub fn new(kind: ExchangeType) -> Self {
-        Self(Router::new(kind))
+        Self(Router::new(&ExchangeSettings::plain(kind)))
     }
 
     /// Adds a binding.
@@ -21,20 +22,21 @@ impl Routes {
     /// # Errors
     /// Arguments that the kind of exchange does not take.
     pub fn bind(&mut self, key: &str, arguments: &FieldTable, queue: u64) -> Result<(), Error> {
-        self.0.check(arguments)?;
-        self.0.insert(key, arguments, Target::Queue(QueueId(queue)));
+        self.0.check(key, arguments)?;
+        self.0.insert(&binding(key, arguments, queue), Target::Queue(QueueId(queue)));
         Ok(())
     }
 
     /// Takes a binding away that was added.
     pub fn unbind(&mut self, key: &str, arguments: &FieldTable, queue: u64) {
-        self.0.remove(key, arguments, Target::Queue(QueueId(queue)));
+        self.0.remove(&binding(key, arguments, queue), Target::Queue(QueueId(queue)));
     }
 
     /// The queues that a message goes to, in order, each once. `headers` is a raw table.
     pub fn route(&mut self, key: &str, headers: &[u8]) -> Vec<u64> {
         let mut found = Vec::new();
-        self.0.route(key, headers, &mut found);
+        let asked = Asked { keys: &[key], headers, properties: &[0, 0], random: 0 };
+        self.0.route(&asked, &mut found);
         let queue = |target| match target {
             Target::Queue(QueueId(queue)) => Some(queue),
             Target::Exchange(_) => None,
@@ -43,5 +45,14 @@ impl Routes {
         queues.sort_unstable();
         queues.dedup();
         queues
+    }
+}
+
+fn binding(key: &str, arguments: &FieldTable, queue: u64) -> BindingRecord {
+    BindingRecord {
+        source: String::new(),
+        destination: Destination::Queue(queue.to_string()),
+        routing_key: key.to_owned(),
+        arguments: arguments.clone(),
     }
 }

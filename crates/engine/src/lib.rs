@@ -9,11 +9,17 @@
 mod arguments;
 mod backlog;
 mod command;
+mod compatibility;
+mod consumer_settings;
+mod copies;
 mod effect;
 mod error;
+mod exchange;
+mod expiry;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod held;
+mod lanes;
 pub mod limits;
 mod message;
 #[cfg(feature = "planted")]
@@ -23,11 +29,14 @@ pub mod planted;
 mod planted;
 mod queue;
 mod record;
+mod round;
 mod router;
 mod session;
 mod settings;
+mod single_active;
 mod stream;
 mod topology;
+mod transaction;
 mod virtual_host;
 
 pub use command::{
@@ -36,10 +45,11 @@ pub use command::{
 };
 pub use effect::{Effects, Event, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};
+pub use expiry::{BadExpiration, expiration};
 pub use message::{Message, MessageBatch, encoded_body_bytes};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
-    RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
+    RecoveredLane, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
 };
 pub use settings::QueueType;
-pub use virtual_host::{MemoryLimits, Summary, VirtualHost};
+pub use virtual_host::{Bounds, MemoryLimits, Summary, VirtualHost};

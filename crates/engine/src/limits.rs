@@ -59,7 +59,18 @@ pub const WAITING_GETS: usize = 16 * 1024;
 /// yet. A client that asks for more without waiting has lost count.
 pub const HELD_BYTES: usize = OUTBOX_BYTES;
 
-/// Consumers on one channel. More than a client has a use for.
+/// What the transactions of one connection may hold until they are committed, in bytes: messages
+/// with the allocations that they came in, and 80 bytes for each copy that the commit will put into a
+/// queue. A commit is carried out in one go, so this bounds the memory and the pause: some hundred
+/// thousand small messages, or a few of the largest.
+pub const TRANSACTION_BYTES: usize = 64 * 1024 * 1024;
+
+/// Deliveries in a session's outbox above which direct replies are dropped, in bytes. They come
+/// without being asked for one by one, so that nothing else bounds them; and a client that leaves so
+/// many unread waits for none of them.
+pub const REPLY_OUTBOX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Consumers on one channel, if nothing else is configured. More than a client has a use for.
 pub const CONSUMERS_PER_CHANNEL: usize = 10_000;
 
 /// A stream's messages are counted in chunks of this many: what is too old or too much goes by whole
@@ -112,3 +123,22 @@ pub const DURATION_MS_MAX: u64 = 315_360_000_000;
 /// How often a message of a quorum queue may come back when its declaration says nothing, as with
 /// RabbitMQ 4.
 pub const QUORUM_DELIVERY_LIMIT: u32 = 20;
+
+/// Levels of priority in a quorum queue, as with RabbitMQ 4.3.
+pub const QUORUM_LEVELS: u8 = 32;
+
+/// The level of messages of a quorum queue that say nothing of a priority, as with RabbitMQ 4.3.
+pub const QUORUM_DEFAULT_LEVEL: u8 = 4;
+
+/// A level of priority may have the share of its queue in memory, divided by this and by the number
+/// of levels in use, whatever the others have. With 4 the levels of a queue take 2.5 times its share
+/// at most, and two of them a million bytes each: a thousand urgent messages of 1 KiB pass a
+/// backlog without a look at the disk.
+pub const LANE_SHARE_PARTS: usize = 4;
+/// How many of the last messages an exchange of type `x-recent-history` keeps when its declaration
+/// says nothing, as RabbitMQ's plugin does.
+pub const RECENT_HISTORY: usize = 20;
+
+/// What these messages may take in memory, in bytes, for each exchange: the declaration may ask for
+/// any number of them, and nobody has to read them.
+pub const RECENT_HISTORY_BYTES: usize = 1024 * 1024;

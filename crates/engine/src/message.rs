@@ -9,8 +9,10 @@
 //! ```text
 //! u8 n, n bytes   exchange, UTF-8
 //! u8 n, n bytes   routing key, UTF-8
-//! u32 n           the highest bit: whether a time follows; the others: the length of the properties
+//! u32 n           the highest bit: whether a time follows; the next: whether hidden keys follow; the
+//!                 others: the length of the properties
 //! u64             when the message was accepted, in milliseconds since 1970, if there is a time
+//! u32 m, m bytes  the routing keys of a header BCC, as an array of a field table, if there are any
 //! n bytes         properties: property flags and list of the content header, as they came in
 //! the rest        body
 //! ```
@@ -18,10 +20,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Milliseconds;
+use crate::{Milliseconds, copies};
 
 /// In the length of the properties: a time follows.
 const HAS_TIME: u32 = 1 << 31;
+/// In the length of the properties: hidden keys follow.
+const HAS_HIDDEN_KEYS: u32 = 1 << 30;
 
 /// Many messages in one allocation.
 #[derive(Debug, Default)]
@@ -38,6 +42,9 @@ struct Span {
     end: u32,
     body_bytes: u32,
     persistent: bool,
+    has_headers: bool,
+    /// The message has more routing keys than one (see [`crate::copies`]).
+    has_more_keys: bool,
 }
 
 impl MessageBatch {
@@ -57,18 +64,37 @@ impl MessageBatch {
     /// Appends a message. `exchange` and `routing_key` are short strings: the codec has seen to it
     /// that they have at most 255 bytes; longer ones are cut here.
     pub fn push(&mut self, exchange: &str, routing_key: &str, properties: &[u8], body: &[u8]) {
+        self.push_with_hidden_keys(exchange, routing_key, &[], properties, body);
+    }
+
+    fn push_with_hidden_keys(
+        &mut self,
+        exchange: &str,
+        routing_key: &str,
+        hidden_keys: &[u8],
+        properties: &[u8],
+        body: &[u8],
+    ) {
         let start = self.bytes.len();
         for name in [exchange, routing_key] {
             let name = &name.as_bytes()[..name.len().min(usize::from(u8::MAX))];
             self.bytes.push(name.len() as u8);
             self.bytes.extend_from_slice(name);
         }
-        let length = properties.len() as u32;
-        if self.time == 0 {
-            self.bytes.extend_from_slice(&length.to_be_bytes());
-        } else {
-            self.bytes.extend_from_slice(&(length | HAS_TIME).to_be_bytes());
+        let mut length = properties.len() as u32;
+        if self.time != 0 {
+            length |= HAS_TIME;
+        }
+        if !hidden_keys.is_empty() {
+            length |= HAS_HIDDEN_KEYS;
+        }
+        self.bytes.extend_from_slice(&length.to_be_bytes());
+        if self.time != 0 {
             self.bytes.extend_from_slice(&self.time.to_be_bytes());
+        }
+        if !hidden_keys.is_empty() {
+            self.bytes.extend_from_slice(&(hidden_keys.len() as u32).to_be_bytes());
+            self.bytes.extend_from_slice(hidden_keys);
         }
         self.bytes.extend_from_slice(properties);
         self.bytes.extend_from_slice(body);
@@ -94,9 +120,14 @@ impl MessageBatch {
         let persistent = parts
             .as_ref()
             .is_some_and(|parts| warren_amqp::properties::is_persistent(parts.properties));
+        let headers = parts.as_ref().and_then(|p| warren_amqp::properties::headers(p.properties));
+        let has_more_keys = parts.as_ref().is_some_and(|parts| !parts.hidden_keys.is_empty())
+            || headers.is_some_and(copies::has_more_keys);
+        let has_headers = headers.is_some();
         let body_bytes = parts.map_or(0, |parts| parts.body.len() as u32);
-        let end = self.bytes.len() as u32;
-        self.spans.push(Span { start: start as u32, end, body_bytes, persistent });
+        let (start, end) = (start as u32, self.bytes.len() as u32);
+        let span = Span { start, end, body_bytes, persistent, has_headers, has_more_keys };
+        self.spans.push(span);
     }
 
     /// Gives back memory that was reserved for more, if it is a good part: the batch may stay for
@@ -131,6 +162,7 @@ struct Parts<'a> {
     exchange: &'a [u8],
     routing_key: &'a [u8],
     time: Milliseconds,
+    hidden_keys: &'a [u8],
     properties: &'a [u8],
     body: &'a [u8],
 }
@@ -148,8 +180,16 @@ impl<'a> Parts<'a> {
                 (u64::from_be_bytes(*time), rest)
             }
         };
-        let (properties, body) = rest.split_at_checked((length & !HAS_TIME) as usize)?;
-        Some(Self { exchange, routing_key, time, properties, body })
+        let (hidden_keys, rest): (&[u8], _) = match length & HAS_HIDDEN_KEYS {
+            0 => (&[], rest),
+            _ => {
+                let (hidden, rest) = rest.split_first_chunk::<4>()?;
+                rest.split_at_checked(u32::from_be_bytes(*hidden) as usize)?
+            }
+        };
+        let length = length & !(HAS_TIME | HAS_HIDDEN_KEYS);
+        let (properties, body) = rest.split_at_checked(length as usize)?;
+        Some(Self { exchange, routing_key, time, hidden_keys, properties, body })
     }
 }
 
@@ -188,6 +228,7 @@ impl Message {
             exchange: &[],
             routing_key: &[],
             time: 0,
+            hidden_keys: &[],
             properties: &[],
             body: &[],
         })
@@ -232,6 +273,12 @@ impl Message {
         self.parts().properties
     }
 
+    /// The priority, if the publisher gave one.
+    #[must_use]
+    pub fn priority(&self) -> Option<u8> {
+        warren_amqp::properties::priority(self.properties())
+    }
+
     /// The body.
     #[must_use]
     pub fn body(&self) -> &[u8] {
@@ -255,6 +302,40 @@ impl Message {
     #[must_use]
     pub fn is_persistent(&self) -> bool {
         self.span().persistent
+    }
+
+    /// True if the message has a table of headers.
+    #[must_use]
+    pub fn has_headers(&self) -> bool {
+        self.span().has_headers
+    }
+
+    /// True if the message may have more routing keys than [`Self::routing_key`].
+    pub(crate) fn has_more_keys(&self) -> bool {
+        self.span().has_more_keys
+    }
+
+    /// Routing keys that no consumer is to see, as the array of a field table; empty if there are
+    /// none.
+    pub(crate) fn hidden_keys(&self) -> &[u8] {
+        self.parts().hidden_keys
+    }
+
+    /// The same message with other properties and hidden keys, in an allocation of its own.
+    pub(crate) fn changed(&self, properties: &[u8], hidden_keys: &[u8]) -> Self {
+        let parts = self.parts();
+        let room = self.encoded_bytes() + hidden_keys.len() + 16;
+        let mut batch = MessageBatch::with_capacity(1, room).at(parts.time);
+        let (exchange, routing_key) = (self.exchange(), self.routing_key());
+        batch.push_with_hidden_keys(exchange, routing_key, hidden_keys, properties, parts.body);
+        batch.finish();
+        Self { batch: Arc::new(batch), index: 0 }
+    }
+
+    /// The same message in an allocation of its own, so that it does not keep its batch.
+    pub(crate) fn alone(&self) -> Self {
+        let parts = self.parts();
+        self.changed(parts.properties, parts.hidden_keys)
     }
 
     /// The bytes that all messages of the batch take together.

@@ -53,6 +53,12 @@ pub enum Bug {
     RequeueOvertakes,
     /// Later answers on a channel pass a `basic.get` that waits.
     GetPassed,
+    /// `tx.commit-ok` does not wait for the disk.
+    CommitBeforeSync,
+    /// What a transaction acknowledged comes back after a restart.
+    CommitForgetsSettled,
+    /// A rollback carries out the acknowledgements.
+    RollbackSettles,
     /// A purge does not write that what was on disk is gone.
     PurgeLeavesRange,
 }

@@ -5,11 +5,14 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::planted::{self, Bug};
 use smallvec::smallvec;
 
-use crate::backlog::{Answer, Backlog, Entry, Kept, Missing, Purged};
+use crate::backlog::{Answer, Entry, Kept, Missing, Purged};
+use crate::lanes::{Delivered, Lanes};
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
+use crate::round::Round;
 use crate::settings::QueueSettings;
+use crate::single_active::SingleActive;
 use crate::stream::Stream;
-use crate::{Effects, Message, Milliseconds, SessionId};
+use crate::{Effects, Message, Milliseconds, QueueId, SessionId};
 
 /// Turns of consumers that are gone which a round may hold beside those of its consumers.
 pub(crate) const TURNS_LEFT_BEHIND: usize = 16;
@@ -56,7 +59,7 @@ pub(crate) struct Queue {
     pub(crate) settings: QueueSettings,
     /// The connection that an exclusive queue belongs to.
     pub(crate) owner: Option<SessionId>,
-    pub(crate) backlog: Backlog,
+    pub(crate) backlog: Lanes,
     /// If it is there, it has the messages, and the backlog has none.
     pub(crate) stream: Option<Box<Stream>>,
     /// Messages of the queue were written that do not survive a restart.
@@ -66,15 +69,14 @@ pub(crate) struct Queue {
     /// What the contents of these take that are in memory, in bytes.
     pub(crate) unacknowledged_bytes: usize,
     next_sequence: Sequence,
-    /// The highest place of a durable message that was delivered and wanted an acknowledgement;
-    /// 0 if there was none.
-    delivered_through: Sequence,
-    /// What of it is among the writes.
-    delivered_written: Sequence,
-    /// Consumers that may have credit; the next one to be served in front.
-    pub(crate) round: VecDeque<ConsumerKey>,
+    /// Of the lane that is the queue itself.
+    delivered: Delivered,
+    /// Consumers that may have credit, in the order of their turns.
+    pub(crate) round: Round,
     /// All consumers, with those that are parked.
     pub(crate) consumers: BTreeSet<ConsumerKey>,
+    /// Which of them is served, if it is one alone.
+    pub(crate) single_active: Option<Box<SingleActive>>,
     /// A consumer has the queue for itself.
     pub(crate) exclusively_consumed: bool,
     pub(crate) waiting_gets: VecDeque<WaitingGet>,
@@ -89,20 +91,22 @@ impl Queue {
         owner: Option<SessionId>,
     ) -> Self {
         let stream = settings.stream.as_ref().map(|settings| Box::new(Stream::new(**settings, 1)));
+        let backlog = Lanes::new(&settings);
+        let single_active = settings.single_active_consumer.then(Box::default);
         Self {
             record,
             settings,
             owner,
-            backlog: Backlog::default(),
+            backlog,
             stream,
             has_spilled: false,
             unacknowledged: 0,
             unacknowledged_bytes: 0,
             next_sequence: 1,
-            delivered_through: 0,
-            delivered_written: 0,
-            round: VecDeque::new(),
+            delivered: Delivered::default(),
+            round: Round::default(),
             consumers: BTreeSet::new(),
+            single_active,
             exclusively_consumed: false,
             waiting_gets: VecDeque::new(),
             is_dirty: false,
@@ -114,32 +118,30 @@ impl Queue {
         let settings = QueueSettings::recovered(&recovered.record);
         let mut queue = Self::new(recovered.record.clone(), settings, None);
         queue.next_sequence = recovered.next_sequence;
-        queue.delivered_through = recovered.delivered_through;
-        queue.delivered_written = recovered.delivered_through;
-        let RecoveredQueue { waiting, next_sequence, delivered_through, .. } = *recovered;
+        queue.delivered = Delivered::recovered(recovered.delivered_through);
         match &queue.settings.stream {
             Some(settings) => {
-                let stream = Stream::recovered(**settings, waiting, next_sequence);
-                queue.stream = Some(Box::new(stream));
+                let (waiting, next) = (recovered.waiting, recovered.next_sequence);
+                queue.stream = Some(Box::new(Stream::recovered(**settings, waiting, next)));
             }
-            None => queue.backlog = Backlog::recovered(waiting, delivered_through),
+            None => queue.backlog = Lanes::recovered(&queue.settings, recovered),
         }
         queue
     }
 
-    /// Puts a new message at the end; gives its place, and whether it stays in memory. If it does
-    /// not, it must be written, also if it is not durable (see [`Backlog::push`]).
+    /// Puts a new message at the end; gives the name of its lane, its place, and whether it stays in
+    /// memory. If it does not, it must be written, also if it is not durable (see [`Lanes::push`]).
     pub(crate) fn enqueue(
         &mut self,
         message: &Message,
         durable: bool,
         resident_max: usize,
-    ) -> (Sequence, bool) {
+    ) -> (QueueId, Sequence, bool) {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let stays = self.backlog.push(sequence, message, durable, resident_max);
+        let (lane, stays) = self.backlog.push(sequence, message, durable, resident_max);
         self.has_spilled |= !stays && !durable;
-        (sequence, stays)
+        (self.record.id.lane(lane), sequence, stays)
     }
 
     /// Puts a new message at the end of a stream; gives its place.
@@ -176,8 +178,12 @@ impl Queue {
     fn note_delivered(&mut self, entry: &Entry) {
         self.unacknowledged += 1;
         self.unacknowledged_bytes += entry.resident_bytes();
-        if entry.is_durable() && entry.sequence > self.delivered_through {
-            self.delivered_through = entry.sequence;
+        match entry.lane {
+            _ if !entry.is_durable() => {}
+            0 => self.delivered.note(entry.sequence),
+            // What was delivered before is known to have been, though its lane may be a new one.
+            _ if entry.redelivered => {}
+            lane => self.backlog.note_delivered(lane, entry.sequence),
         }
     }
 
@@ -194,7 +200,7 @@ impl Queue {
             if entry.kept == Kept::InMemory {
                 entry.kept = Kept::Spilled;
                 self.has_spilled = true;
-                let queues = smallvec![(self.record.id.spilled(), entry.sequence)];
+                let queues = smallvec![(self.record.id.lane(entry.lane).spilled(), entry.sequence)];
                 effects.writes.push(Write::Enqueued { message: message.clone(), queues });
             }
             entry.message = None;
@@ -209,15 +215,16 @@ impl Queue {
         self.unacknowledged_bytes -= entry.resident_bytes();
     }
 
-    /// Gives how far the queue was delivered, if that is further than when it was last given.
-    pub(crate) fn take_delivered(&mut self) -> Option<Sequence> {
-        let is_new = self.delivered_through > self.delivered_written
-            && !planted::is(Bug::DeliveredNotWritten);
-        self.delivered_written = self.delivered_through;
-        is_new.then_some(self.delivered_through)
+    /// Writes how far the queue was delivered, if that is further than when it was last written.
+    pub(crate) fn tell_delivered(&mut self, effects: &mut Effects) {
+        let id = self.record.id;
+        if let Some(through) = self.delivered.take() {
+            effects.delivered(id, through);
+        }
+        self.backlog.tell_delivered(|lane, through| effects.delivered(id.lane(lane), through));
     }
 
-    /// Takes everything that is ready out (see [`Backlog::purge`]).
+    /// Takes everything that is ready out (see [`Lanes::purge`]).
     pub(crate) fn purge(&mut self) -> Purged {
         if planted::is(Bug::PurgeForgetsHeld) {
             self.unacknowledged = 0;
@@ -225,7 +232,7 @@ impl Queue {
         self.backlog.purge()
     }
 
-    /// Takes an answer from disk (see [`Backlog::loaded`]).
+    /// Takes an answer from disk (see [`Lanes::loaded`]).
     pub(crate) fn loaded(&mut self, answer: Answer) -> Missing {
         let durable = self.is_durable();
         self.backlog.loaded(answer, durable)
@@ -237,7 +244,7 @@ impl Queue {
         self.backlog.resident_bytes() + self.unacknowledged_bytes + stream
     }
 
-    /// Puts messages back to their places (see [`Backlog::requeue`]).
+    /// Puts messages back to their places (see [`Lanes::requeue`]).
     pub(crate) fn requeue(&mut self, entries: Vec<Entry>, resident_max: usize) {
         entries.iter().for_each(|entry| self.note_returned(entry));
         if self.stream.is_none() {
@@ -245,10 +252,29 @@ impl Queue {
         }
     }
 
-    /// Takes a consumer away. Its turn stays in the round, where whoever meets it passes over it,
+    /// Adds a consumer. False if it is not served for now, as another one is alone.
+    pub(crate) fn add_consumer(&mut self, key: ConsumerKey, priority: i64) -> bool {
+        self.consumers.insert(key);
+        let is_served = match &mut self.single_active {
+            Some(single_active) => single_active.join(key, priority),
+            None => true,
+        };
+        if is_served {
+            self.round.push_back(priority, key);
+        }
+        is_served
+    }
+
+    /// True if messages may go to a consumer, as far as the queue is concerned.
+    pub(crate) fn serves(&self, key: ConsumerKey) -> bool {
+        let single_active = self.single_active.as_ref();
+        single_active.is_none_or(|single_active| single_active.active() == Some(key))
+    }
+
+    /// Takes a consumer away; gives the one that is served in its place, if it was alone. Its turn stays in the round, where whoever meets it passes over it,
     /// until such turns are the greater part: looking for each one would take too long when
     /// thousands of consumers leave.
-    pub(crate) fn remove_consumer(&mut self, consumer: ConsumerKey) {
+    pub(crate) fn remove_consumer(&mut self, consumer: ConsumerKey) -> Option<ConsumerKey> {
         self.consumers.remove(&consumer);
         if let Some(stream) = &mut self.stream {
             stream.remove_reader(consumer);
@@ -256,6 +282,7 @@ impl Queue {
         if self.round.len() > TURNS_LEFT_BEHIND + 2 * self.consumers.len() {
             self.round.retain(|key| self.consumers.contains(key));
         }
+        self.single_active.as_mut()?.leave(consumer)
     }
 
     /// Survives a restart. An exclusive queue goes with its connection, whatever it was declared.

@@ -53,6 +53,26 @@ impl QueueId {
     pub fn is_spilled(self) -> bool {
         self.0 & SPILLED != 0
     }
+
+    /// The name under which the store keeps the messages of this queue that have a priority of
+    /// their own; lane 0 is the queue itself. All lanes share the places of the queue. They are
+    /// never declared, and what ends the queue ends them.
+    #[must_use]
+    pub fn lane(self, lane: u8) -> Self {
+        Self(self.0 & !LANES | u64::from(lane) << LANE_SHIFT)
+    }
+
+    /// Which lane of its queue this is.
+    #[must_use]
+    pub fn lane_number(self) -> u8 {
+        ((self.0 & LANES) >> LANE_SHIFT) as u8
+    }
+
+    /// The queue that was declared, whatever part of it this names.
+    #[must_use]
+    pub fn declared(self) -> Self {
+        Self(self.0 & !(LANES | SPILLED))
+    }
 }
 
 /// The bits of a virtual host's number.
@@ -61,6 +81,10 @@ const VIRTUAL_HOST_MAX: u32 = (1 << 23) - 1;
 /// Marks the names for messages that need not survive a restart: the highest bit, which no number
 /// of a virtual host reaches.
 const SPILLED: u64 = 1 << 63;
+
+/// The bits of a lane's number, right below that mark.
+const LANES: u64 = 0xff << LANE_SHIFT;
+const LANE_SHIFT: u32 = 55;
 
 /// The place of a message in its queue, counted from 1 and never used twice.
 pub type Sequence = u64;
@@ -76,26 +100,49 @@ pub enum ExchangeType {
     Topic,
     /// Routes by the message's headers.
     Headers,
+    /// Routes to one of what is bound, by a hash that moves few messages when bindings change.
+    ConsistentHash,
+    /// Routes to one of what is bound, by the remainder of a hash.
+    ModulusHash,
+    /// Routes to one of what is bound, by chance.
+    Random,
+    /// The same on one node.
+    LocalRandom,
+    /// Routes to everything bound, and gives the last messages to what is newly bound.
+    RecentHistory,
+    /// Routes as another type; messages may ask for a delay.
+    Delayed,
+    /// Routes by patterns of words, to each group of consumers once.
+    VirtualTopic,
 }
+
+/// All types with their names on the wire.
+const EXCHANGE_TYPES: [(ExchangeType, &str); 11] = [
+    (ExchangeType::Direct, "direct"),
+    (ExchangeType::Fanout, "fanout"),
+    (ExchangeType::Topic, "topic"),
+    (ExchangeType::Headers, "headers"),
+    (ExchangeType::ConsistentHash, "x-consistent-hash"),
+    (ExchangeType::ModulusHash, "x-modulus-hash"),
+    (ExchangeType::Random, "x-random"),
+    (ExchangeType::LocalRandom, "x-local-random"),
+    (ExchangeType::RecentHistory, "x-recent-history"),
+    (ExchangeType::Delayed, "x-delayed-message"),
+    (ExchangeType::VirtualTopic, "x-virtual-topic"),
+];
 
 impl ExchangeType {
     /// The name on the wire.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Fanout => "fanout",
-            Self::Topic => "topic",
-            Self::Headers => "headers",
-        }
+        let known = EXCHANGE_TYPES.iter().find(|(kind, _)| *kind == self);
+        known.map_or("", |(_, name)| name)
     }
 
     /// The type with this name on the wire.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Direct, Self::Fanout, Self::Topic, Self::Headers]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        EXCHANGE_TYPES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
     }
 }
 
@@ -195,6 +242,9 @@ pub enum Write {
         /// The highest place that was delivered.
         through: Sequence,
     },
+    /// Writes of which after a crash all are there or none, as those of a transaction. None of them
+    /// is of this kind.
+    Together(Vec<Self>),
 }
 
 /// The durable state of a node, as found when its folder is opened.
@@ -220,6 +270,19 @@ pub struct RecoveredQueue {
     pub delivered_through: Sequence,
     /// The messages that wait. They stay on disk until the engine asks for them (see
     /// [`crate::Load`]).
+    pub waiting: Waiting,
+    /// The lanes of the queue beside itself, in the order of their numbers.
+    pub lanes: Vec<RecoveredLane>,
+}
+
+/// What a restart found of a lane (see [`QueueId::lane`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecoveredLane {
+    /// Its number; never 0.
+    pub lane: u8,
+    /// As [`RecoveredQueue::delivered_through`].
+    pub delivered_through: Sequence,
+    /// As [`RecoveredQueue::waiting`].
     pub waiting: Waiting,
 }
 

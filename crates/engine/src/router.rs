@@ -1,17 +1,25 @@
 //! From an exchange's bindings and a message to targets, a file for each kind that needs one.
 
+mod hash;
 mod headers;
 mod topic;
+mod virtual_topic;
 
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 use warren_amqp::FieldTable;
 
-use crate::record::ExchangeType;
+use crate::exchange::ExchangeSettings;
+use crate::record::{BindingRecord, ExchangeType};
 use crate::{Error, QueueId};
+use hash::{Choice, ChoiceRouter};
 use headers::HeadersRouter;
 use topic::TopicRouter;
+use virtual_topic::VirtualTopicRouter;
+
+pub(crate) use hash::mix;
+pub(crate) use virtual_topic::group_arguments;
 
 /// An exchange inside its virtual host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,15 +35,21 @@ pub(crate) enum Target {
 /// Targets, each with the number of bindings that lead to it: two bindings with different
 /// arguments may do so. Ordered, so that routing has the same result each time, and quick to take
 /// from however many there are.
-#[derive(Debug, Default)]
-pub(crate) struct Targets(BTreeMap<Target, u32>);
+#[derive(Debug)]
+pub(crate) struct Targets<T = Target>(BTreeMap<T, u32>);
 
-impl Targets {
-    fn insert(&mut self, target: Target) {
+impl<T> Default for Targets<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T: Ord + Copy> Targets<T> {
+    fn insert(&mut self, target: T) {
         *self.0.entry(target).or_default() += 1;
     }
 
-    fn remove(&mut self, target: Target) {
+    fn remove(&mut self, target: T) {
         if let Some(count) = self.0.get_mut(&target) {
             *count -= 1;
             if *count == 0 {
@@ -48,9 +62,26 @@ impl Targets {
         self.0.is_empty()
     }
 
-    fn iter(&self) -> impl Iterator<Item = Target> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = T> {
         self.0.keys().copied()
     }
+}
+
+/// What a message is routed by.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    /// The routing keys; at least one.
+    pub(crate) keys: &'a [&'a str],
+    /// The raw field table of the headers, empty if there are none.
+    pub(crate) headers: &'a [u8],
+    /// Property flags and property list of the content header.
+    pub(crate) properties: &'a [u8],
+    /// A number that is another one each time.
+    pub(crate) random: u64,
 }
 
 /// The bindings of one exchange, arranged for routing.
@@ -60,38 +91,56 @@ pub(crate) enum Router {
     Fanout(Targets),
     Topic(TopicRouter),
     Headers(HeadersRouter),
+    Choice(ChoiceRouter),
+    VirtualTopic(VirtualTopicRouter),
 }
 
 impl Router {
-    pub(crate) fn new(kind: ExchangeType) -> Self {
-        match kind {
+    pub(crate) fn new(settings: &ExchangeSettings) -> Self {
+        let choice = |choice| Self::Choice(ChoiceRouter::new(choice));
+        match settings.routes_as {
             ExchangeType::Direct => Self::Direct(FxHashMap::default()),
-            ExchangeType::Fanout => Self::Fanout(Targets::default()),
             ExchangeType::Topic => Self::Topic(TopicRouter::default()),
             ExchangeType::Headers => Self::Headers(HeadersRouter::default()),
+            ExchangeType::ConsistentHash => choice(Choice::Consistent(settings.hash_on.clone())),
+            ExchangeType::ModulusHash => choice(Choice::Modulus),
+            ExchangeType::Random | ExchangeType::LocalRandom => choice(Choice::Random),
+            ExchangeType::VirtualTopic => {
+                let names = settings.groups.clone().unwrap_or_default();
+                Self::VirtualTopic(VirtualTopicRouter::new(names))
+            }
+            ExchangeType::Fanout | ExchangeType::RecentHistory | ExchangeType::Delayed => {
+                Self::Fanout(Targets::default())
+            }
         }
     }
 
-    /// Whether bindings with these arguments can be made on this kind of exchange.
-    pub(crate) fn check(&self, arguments: &FieldTable) -> Result<(), Error> {
+    /// Whether bindings with this key and these arguments can be made on this kind of exchange.
+    pub(crate) fn check(&self, key: &str, arguments: &FieldTable) -> Result<(), Error> {
         match self {
             Self::Headers(_) => headers::Pattern::parse(arguments).map(|_| ()),
+            Self::Choice(router) => router.check(key),
+            Self::VirtualTopic(_) => virtual_topic::group(arguments).map(|_| ()),
             Self::Direct(_) | Self::Fanout(_) | Self::Topic(_) => Ok(()),
         }
     }
 
-    /// Adds a binding whose arguments were checked.
-    pub(crate) fn insert(&mut self, key: &str, arguments: &FieldTable, target: Target) {
+    /// Adds a binding that was checked.
+    pub(crate) fn insert(&mut self, binding: &BindingRecord, target: Target) {
+        let key = &binding.routing_key;
         match self {
-            Self::Direct(keys) => keys.entry(key.to_owned()).or_default().insert(target),
+            Self::Direct(keys) => keys.entry(key.clone()).or_default().insert(target),
             Self::Fanout(targets) => targets.insert(target),
             Self::Topic(router) => router.insert(key, target),
-            Self::Headers(router) => router.insert(arguments, target),
+            Self::Headers(router) => router.insert(&binding.arguments, target),
+            Self::Choice(router) => router.insert(binding, target),
+            Self::VirtualTopic(router) => router.insert(binding, target),
         }
     }
 
-    /// Takes a binding away that was added with the same key, arguments and target.
-    pub(crate) fn remove(&mut self, key: &str, arguments: &FieldTable, target: Target) {
+    /// Takes a binding away that was added with the same target.
+    pub(crate) fn remove(&mut self, binding: &BindingRecord, target: Target) {
+        let key = &binding.routing_key;
         match self {
             Self::Direct(keys) => {
                 if let Some(targets) = keys.get_mut(key) {
@@ -103,27 +152,25 @@ impl Router {
             }
             Self::Fanout(targets) => targets.remove(target),
             Self::Topic(router) => router.remove(key, target),
-            Self::Headers(router) => router.remove(arguments, target),
+            Self::Headers(router) => router.remove(&binding.arguments, target),
+            Self::Choice(router) => router.remove(key, target),
+            Self::VirtualTopic(router) => router.remove(binding, target),
         }
     }
 
     /// Appends the targets of a message to `found`, perhaps one of them more than once.
-    /// `headers` is the raw field table of the message's headers, empty if it has none.
-    pub(crate) fn route(&mut self, key: &str, headers: &[u8], found: &mut Vec<Target>) {
+    pub(crate) fn route(&mut self, asked: &Asked<'_>, found: &mut Vec<Target>) {
         match self {
             Self::Direct(keys) => {
-                if let Some(targets) = keys.get(key) {
+                for targets in asked.keys.iter().filter_map(|key| keys.get(*key)) {
                     found.extend(targets.iter());
                 }
             }
             Self::Fanout(targets) => found.extend(targets.iter()),
-            Self::Topic(router) => router.route(key, found),
-            Self::Headers(router) => router.route(headers, found),
+            Self::Topic(router) => asked.keys.iter().for_each(|key| router.route(key, found)),
+            Self::Headers(router) => router.route(asked.headers, found),
+            Self::Choice(router) => router.route(asked, found),
+            Self::VirtualTopic(router) => router.route(asked.keys, found),
         }
-    }
-
-    /// True if routes hang on more than the routing key.
-    pub(crate) fn reads_headers(&self) -> bool {
-        matches!(self, Self::Headers(_))
     }
 }

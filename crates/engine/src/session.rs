@@ -12,6 +12,7 @@ use crate::backlog::Entry;
 use crate::held::Held;
 use crate::planted::{self, Bug};
 use crate::queue::WaitingGet;
+use crate::transaction::Transaction;
 use crate::{Error, QueueId, limits};
 
 /// A client's connection.
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) is_getting: bool,
     /// Queues that belong to this connection.
     pub(crate) exclusive_queues: FxHashSet<QueueId>,
+    /// What the transactions of all its channels hold, in bytes.
+    pub(crate) transaction_bytes: usize,
 }
 
 impl Session {
@@ -49,6 +52,10 @@ pub(crate) struct Channel {
     pub(crate) prefetch_consumer: u16,
     /// The number of the last message published since `confirm.select`.
     pub(crate) confirms: Option<u64>,
+    /// What waits for `tx.commit`, since `tx.select`.
+    pub(crate) transaction: Option<Transaction>,
+    /// The consumer of `amq.rabbitmq.reply-to`.
+    pub(crate) replies: Option<Box<ReplyConsumer>>,
     /// The queue that an empty name stands for.
     pub(crate) last_queue: Option<String>,
     /// A durable message was settled here, so that closing must wait for the disk.
@@ -59,6 +66,15 @@ pub(crate) struct Channel {
     pub(crate) incarnation: u64,
 }
 
+/// A consumer of direct replies.
+#[derive(Debug)]
+pub(crate) struct ReplyConsumer {
+    pub(crate) number: u32,
+    pub(crate) tag: String,
+    /// Where replies are published to.
+    pub(crate) name: String,
+}
+
 /// A subscription.
 #[derive(Debug)]
 pub(crate) struct Consumer {
@@ -67,9 +83,11 @@ pub(crate) struct Consumer {
     pub(crate) no_ack: bool,
     /// 0 is no limit.
     pub(crate) prefetch: u16,
+    /// Consumers with a higher one are served first.
+    pub(crate) priority: i64,
     pub(crate) in_flight: u32,
     /// The consumer had no credit when a message was there for it, and is not in its queue's
-    /// round until it has.
+    /// round until it has; or the queue serves another one alone.
     pub(crate) is_parked: bool,
 }
 
@@ -83,6 +101,28 @@ impl Channel {
             self.last_delivery_tag += 1;
         }
         self.last_delivery_tag
+    }
+
+    /// All deliveries that are not settled, also those whose settlement waits for a commit.
+    pub(crate) fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
+        let held = self.transaction.iter().flat_map(Transaction::deliveries);
+        self.unacknowledged.iter().chain(held)
+    }
+
+    /// How many these are.
+    pub(crate) fn unsettled(&self) -> usize {
+        let held = self.transaction.as_ref().map_or(0, |held| held.deliveries().count());
+        self.unacknowledged.len() + held
+    }
+
+    /// Ends the transaction without a trace; gives how many bytes it held.
+    pub(crate) fn end_transaction(&mut self) -> usize {
+        let Some(transaction) = self.transaction.take() else { return 0 };
+        let bytes = transaction.bytes();
+        for (_, deliveries) in transaction.into_parts().1 {
+            self.unacknowledged.restore(deliveries);
+        }
+        bytes
     }
 
     pub(crate) fn has_consumer_tag(&self, tag: &str) -> bool {
@@ -193,6 +233,14 @@ impl Unacknowledged {
         self.live -= 1;
         self.close_gaps();
         Ok(delivery)
+    }
+
+    /// Puts back what was taken and is not settled after all.
+    pub(crate) fn restore(&mut self, deliveries: Vec<Delivery>) {
+        let mut all = self.take_all();
+        all.extend(deliveries);
+        all.sort_unstable_by_key(|delivery| delivery.tag);
+        all.into_iter().for_each(|delivery| self.push(delivery));
     }
 
     pub(crate) fn take_all(&mut self) -> Vec<Delivery> {

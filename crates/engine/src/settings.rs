@@ -1,9 +1,12 @@
 //! What the arguments of a queue's declaration ask for: checked when it is declared, with the texts
 //! of RabbitMQ, and kept beside the queue in a form that costs nothing to look at.
 
+use std::borrow::Cow;
+
 use warren_amqp::{FieldTable, FieldValue};
 
 use crate::arguments::{integer, type_name};
+use crate::compatibility;
 use crate::record::QueueRecord;
 use crate::stream::arguments::{StreamSettings, interval};
 use crate::{Error, limits};
@@ -50,12 +53,19 @@ impl QueueType {
         match self {
             Self::Classic => &[
                 "x-delivery-limit",
+                "x-dead-letter-strategy",
+                "x-max-in-memory-length",
+                "x-max-in-memory-bytes",
+                "x-quorum-initial-group-size",
                 "x-max-age",
                 "x-stream-max-segment-size-bytes",
                 "x-initial-cluster-size",
             ],
             Self::Quorum => &[
                 "x-max-priority",
+                "x-queue-mode",
+                "x-queue-version",
+                "x-queue-master-locator",
                 "x-max-age",
                 "x-stream-max-segment-size-bytes",
                 "x-initial-cluster-size",
@@ -128,32 +138,42 @@ pub(crate) struct QueueSettings {
 }
 
 /// The argument that is wrong, and what is wrong with it as RabbitMQ writes it.
-type Problem = (&'static str, String);
+pub(crate) type Problem = (&'static str, String);
+
+const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 
 impl QueueSettings {
-    /// Reads the arguments of a declaration, and refuses those that RabbitMQ refuses.
+    /// Reads the arguments of a declaration, and refuses those that RabbitMQ refuses: first values
+    /// that are wrong, then arguments that the type does not have, whatever their values, and last
+    /// what is not an argument.
     pub(crate) fn declared(record: &QueueRecord, vhost: &str) -> Result<Self, Error> {
         let named = || (record.name.clone(), vhost.to_owned());
+        let exchange = record.arguments.inner().get(DEAD_LETTER_EXCHANGE);
+        if let Some(value) = exchange.filter(|value| !is_string(value)) {
+            let (name, vhost) = named();
+            let (argument, received) = (DEAD_LETTER_EXCHANGE, type_name(value));
+            return Err(Error::InvalidArgumentType { received, argument, name, vhost });
+        }
         let settings = Self::read(&record.arguments).map_err(|(argument, problem)| {
             let (name, vhost) = named();
             Error::InvalidArgument { argument, kind: "queue", name, vhost, problem }
         })?;
-        if settings.kind != QueueType::Classic {
-            let wrong = [
-                (!record.durable, "non-durable"),
-                (record.exclusive, "exclusive-owner"),
-                (record.auto_delete, "auto-delete"),
-            ];
-            if let Some((_, property)) = wrong.into_iter().find(|(is_so, _)| *is_so) {
-                let (name, vhost) = named();
-                return Err(Error::InvalidProperty { property, name, vhost });
-            }
-        }
         let refused = settings.kind.refused().iter();
         if let Some(argument) = refused.copied().find(|name| record.arguments.contains_key(name)) {
             let (name, vhost) = named();
             let queue_type = settings.kind.internal_name();
             return Err(Error::UnsupportedArgument { argument, name, vhost, queue_type });
+        }
+        if settings.kind != QueueType::Classic {
+            let wrong = [
+                (record.auto_delete, "auto-delete"),
+                (record.exclusive, "exclusive-owner"),
+                (!record.durable, "non-durable"),
+            ];
+            if let Some((_, property)) = wrong.into_iter().find(|(is_so, _)| *is_so) {
+                let (name, vhost) = named();
+                return Err(Error::InvalidProperty { property, name, vhost });
+            }
         }
         let segment_bytes = settings.stream.as_ref().map_or(0, |stream| stream.segment_bytes);
         if segment_bytes > limits::STREAM_SEGMENT_BYTES_MAX {
@@ -174,21 +194,31 @@ impl QueueSettings {
 
     fn read(arguments: &FieldTable) -> Result<Self, Problem> {
         let kind = queue_type(arguments)?;
+        let supported = supported(arguments, kind);
+        let arguments = supported.as_ref();
+        let expires = duration(arguments, "x-expires", 1)?;
+        let message_ttl = duration(arguments, "x-message-ttl", 0)?;
         let dead_letter = dead_letter(arguments)?;
+        one_of(
+            arguments,
+            "x-dead-letter-strategy",
+            &["at-most-once", "at-least-once"],
+            "invalid_dlx_strategy",
+        )?;
         let default_limit = match kind {
             QueueType::Quorum => Some(limits::QUORUM_DELIVERY_LIMIT),
             _ => None,
         };
         let settings = Self {
             kind,
-            message_ttl: duration(arguments, "x-message-ttl", 0)?,
-            expires: duration(arguments, "x-expires", 1)?,
+            message_ttl,
+            expires,
             dead_letter,
             max_length: not_negative(arguments, "x-max-length")?,
             max_length_bytes: not_negative(arguments, "x-max-length-bytes")?
                 .filter(|_| kind != QueueType::Stream),
-            overflow: overflow(arguments)?,
             max_priority: max_priority(arguments)?,
+            overflow: overflow(arguments)?,
             single_active_consumer: boolean(arguments, "x-single-active-consumer")?,
             delivery_limit: match number(arguments, "x-delivery-limit")? {
                 None => default_limit,
@@ -198,20 +228,7 @@ impl QueueSettings {
             consumer_timeout: duration(arguments, "x-consumer-timeout", 1)?,
             stream: stream(arguments, kind)?,
         };
-        duration(arguments, "x-initial-cluster-size", 1)?;
-        one_of(
-            arguments,
-            "x-queue-leader-locator",
-            &["client-local", "balanced", "random", "least-leaders"],
-            "invalid_queue_locator_arg",
-        )?;
-        one_of(arguments, "x-queue-mode", &["default", "lazy"], "invalid_queue_mode")?;
-        one_of(
-            arguments,
-            "x-dead-letter-strategy",
-            &["at-most-once", "at-least-once"],
-            "invalid_dlx_strategy",
-        )?;
+        compatibility::check(arguments)?;
         Ok(settings)
     }
 }
@@ -237,13 +254,35 @@ fn stream(
     Ok((kind == QueueType::Stream).then(|| Box::new(settings)))
 }
 
-fn number(arguments: &FieldTable, name: &'static str) -> Result<Option<i64>, Problem> {
+/// The arguments without those that a type does not have: their values do not matter.
+fn supported(arguments: &FieldTable, kind: QueueType) -> Cow<'_, FieldTable> {
+    let refused = kind.refused();
+    if !refused.iter().any(|name| arguments.contains_key(name)) {
+        return Cow::Borrowed(arguments);
+    }
+    let mut left = FieldTable::default();
+    for (name, value) in arguments.inner() {
+        if !refused.contains(&name.as_str()) {
+            left.insert(name.clone(), value.clone());
+        }
+    }
+    Cow::Owned(left)
+}
+
+fn is_string(value: &FieldValue) -> bool {
+    matches!(value, FieldValue::LongString(_) | FieldValue::ShortString(_))
+}
+
+pub(crate) fn number(arguments: &FieldTable, name: &'static str) -> Result<Option<i64>, Problem> {
     let Some(value) = arguments.inner().get(name) else { return Ok(None) };
     let wrong = || (name, format!("\"expected integer, got {}\"", type_name(value)));
     integer(value).map(Some).ok_or_else(wrong)
 }
 
-fn not_negative(arguments: &FieldTable, name: &'static str) -> Result<Option<u64>, Problem> {
+pub(crate) fn not_negative(
+    arguments: &FieldTable,
+    name: &'static str,
+) -> Result<Option<u64>, Problem> {
     let Some(value) = number(arguments, name)? else { return Ok(None) };
     u64::try_from(value).map(Some).map_err(|_| (name, format!("{{value_negative,{value}}}")))
 }
@@ -256,7 +295,7 @@ fn duration(
     match not_negative(arguments, name)? {
         Some(value) if value < least => Err((name, format!("{{value_zero,{value}}}"))),
         Some(value) if value > limits::DURATION_MS_MAX => {
-            Err((name, format!("{{value_too_big,{value}}}")))
+            Err((name, format!("{{value_too_large,{value}}}")))
         }
         value => Ok(value),
     }
@@ -272,11 +311,14 @@ fn boolean(arguments: &FieldTable, name: &'static str) -> Result<bool, Problem> 
     match arguments.inner().get(name) {
         None => Ok(false),
         Some(FieldValue::Boolean(value)) => Ok(*value),
-        Some(other) => Err((name, format!("\"expected boolean, got {}\"", type_name(other)))),
+        Some(other) => Err((name, format!("{{unacceptable_type,{}}}", type_name(other)))),
     }
 }
 
-fn string<'a>(arguments: &'a FieldTable, name: &'static str) -> Result<Option<&'a [u8]>, Problem> {
+pub(crate) fn string<'a>(
+    arguments: &'a FieldTable,
+    name: &'static str,
+) -> Result<Option<&'a [u8]>, Problem> {
     match arguments.inner().get(name) {
         None => Ok(None),
         Some(FieldValue::LongString(value)) => Ok(Some(value.as_bytes())),
@@ -285,7 +327,7 @@ fn string<'a>(arguments: &'a FieldTable, name: &'static str) -> Result<Option<&'
     }
 }
 
-fn one_of(
+pub(crate) fn one_of(
     arguments: &FieldTable,
     name: &'static str,
     values: &[&str],
@@ -320,7 +362,7 @@ fn overflow(arguments: &FieldTable) -> Result<Overflow, Problem> {
 
 fn dead_letter(arguments: &FieldTable) -> Result<Option<DeadLetter>, Problem> {
     const KEY: &str = "x-dead-letter-routing-key";
-    let exchange = text(arguments, "x-dead-letter-exchange")?;
+    let exchange = text(arguments, DEAD_LETTER_EXCHANGE)?;
     let routing_key = text(arguments, KEY)?;
     match (exchange, routing_key) {
         (None, Some(_)) => Err((KEY, "routing_key_but_no_dlx_defined".to_owned())),

@@ -1,25 +1,37 @@
-//! Exchanges, bindings and the names of queues, and routing through them.
+//! Exchanges, bindings and the names of queues. Routing through them is in `route`.
 //!
 //! Routes are remembered for each exchange by routing key until the topology changes next.
+
+mod history;
+mod route;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use warren_amqp::{FieldTable, table};
 
+use crate::QueueId;
+use crate::exchange::{ExchangeSettings, GroupNames};
 use crate::record::{BindingRecord, Destination, ExchangeRecord, ExchangeType};
 use crate::router::{ExchangeKey, Router, Target};
-use crate::{Message, QueueId, limits};
+use history::History;
+use route::Random;
+
+pub(crate) use route::{Scope, queue_of_topic};
+
+/// The virtual topic that every virtual host has.
+pub(crate) const VIRTUAL_TOPIC: &str = "amq.virtual-topic";
 
 /// The exchanges that every virtual host has from the start.
-const PREDECLARED: [(&str, ExchangeType, bool); 6] = [
+const PREDECLARED: [(&str, ExchangeType, bool); 7] = [
     ("amq.direct", ExchangeType::Direct, false),
     ("amq.fanout", ExchangeType::Fanout, false),
     ("amq.topic", ExchangeType::Topic, false),
     ("amq.headers", ExchangeType::Headers, false),
     ("amq.match", ExchangeType::Headers, false),
     ("amq.rabbitmq.trace", ExchangeType::Topic, true),
+    (VIRTUAL_TOPIC, ExchangeType::VirtualTopic, false),
 ];
 
 /// The queues that a message goes to, in a fixed order, each once. A pointer, not a copy: a
@@ -29,7 +41,12 @@ pub(crate) type Route = Arc<[QueueId]>;
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) record: ExchangeRecord,
+    settings: ExchangeSettings,
+    /// See [`ExchangeSettings::varies`].
+    varies: bool,
     router: Router,
+    /// The last messages, if the exchange keeps them.
+    history: Option<History>,
     /// Bindings that begin here.
     bindings: BTreeSet<u64>,
     routes: FxHashMap<Box<str>, Route>,
@@ -72,6 +89,9 @@ pub(crate) struct Topology {
     binding_keys: FxHashMap<BindingKey, u64>,
     next_binding: u64,
     by_target: FxHashMap<Target, BTreeSet<u64>>,
+    /// The virtual topics, in the order in which they were declared.
+    virtual_topics: Vec<ExchangeKey>,
+    random: Random,
     /// Counts changes, so that remembered routes know that they are old.
     epoch: u64,
     no_route: Route,
@@ -89,6 +109,8 @@ impl Topology {
             binding_keys: FxHashMap::default(),
             next_binding: 1,
             by_target: FxHashMap::default(),
+            virtual_topics: vec![],
+            random: Random::default(),
             epoch: 1,
             no_route: Arc::from([]),
         };
@@ -103,6 +125,11 @@ impl Topology {
             });
         }
         topology
+    }
+
+    /// Sets where the numbers begin that choose among random targets.
+    pub(crate) fn set_seed(&mut self, seed: u64) {
+        self.random.seed = seed;
     }
 
     pub(crate) fn queue(&self, name: &str) -> Option<QueueId> {
@@ -161,8 +188,15 @@ impl Topology {
         let key = ExchangeKey(self.next_exchange);
         self.next_exchange += 1;
         self.exchange_names.insert(record.name.clone(), key);
+        let settings = ExchangeSettings::recovered(&record);
+        if settings.groups.is_some() {
+            self.virtual_topics.push(key);
+        }
         let exchange = Exchange {
-            router: Router::new(record.kind),
+            router: Router::new(&settings),
+            varies: settings.varies(),
+            history: settings.history.map(History::new),
+            settings,
             record,
             bindings: BTreeSet::new(),
             routes: FxHashMap::default(),
@@ -194,11 +228,13 @@ impl Topology {
         // Where bindings form a circle, it can be gone already.
         let Some(exchange) = self.exchanges.remove(&key) else { return };
         self.exchange_names.remove(&exchange.record.name);
+        self.virtual_topics.retain(|other| *other != key);
         for id in exchange.bindings {
             if let Some(binding) = self.bindings.remove(&id) {
                 self.binding_keys.remove(&binding.key);
                 self.forget_target(binding.key.target, id);
-                self.note_binding(&exchange.record, &binding, removed);
+                let record = self.binding_record(&exchange.record.name, &binding);
+                self.note_binding(exchange.record.durable, &binding, record, removed);
             }
         }
         if exchange.record.durable {
@@ -235,8 +271,23 @@ impl Topology {
 
     /// Whether an exchange takes bindings with these arguments.
     pub(crate) fn check_binding(&self, binding: &BindingRecord) -> Result<(), crate::Error> {
-        self.exchange(&binding.source)
-            .map_or(Ok(()), |exchange| exchange.router.check(&binding.arguments))
+        self.exchange(&binding.source).map_or(Ok(()), |exchange| {
+            exchange.router.check(&binding.routing_key, &binding.arguments)
+        })
+    }
+
+    /// The virtual topics that a queue of this name subscribes to by itself: the name of each, how
+    /// it reads names, the pattern, and whether that is subscribed already.
+    pub(crate) fn subscriptions<'a>(
+        &'a self,
+        queue: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a GroupNames, &'a str)> {
+        let exchanges = self.virtual_topics.iter().filter_map(|key| self.exchanges.get(key));
+        exchanges.filter_map(move |exchange| {
+            let names = exchange.settings.groups.as_ref()?;
+            let (_, pattern) = names.parse(queue)?;
+            Some((exchange.record.name.as_str(), names, pattern))
+        })
     }
 
     fn binding_key(&self, binding: &BindingRecord) -> Option<BindingKey> {
@@ -261,7 +312,7 @@ impl Topology {
         self.epoch += 1;
         let id = self.next_binding;
         self.next_binding += 1;
-        exchange.router.insert(&key.routing_key, &record.arguments, key.target);
+        exchange.router.insert(record, key.target);
         exchange.bindings.insert(id);
         self.by_target.entry(key.target).or_default().insert(id);
         self.binding_keys.insert(key.clone(), id);
@@ -293,12 +344,16 @@ impl Topology {
         self.binding_keys.remove(&binding.key);
         self.forget_target(binding.key.target, id);
         let source = binding.key.source;
+        let name = self.exchanges.get(&source).map(|exchange| exchange.record.name.as_str());
+        let record = name.and_then(|name| self.binding_record(name, &binding));
         let Some(exchange) = self.exchanges.get_mut(&source) else { return };
-        exchange.router.remove(&binding.key.routing_key, &binding.arguments, binding.key.target);
+        if let Some(record) = &record {
+            exchange.router.remove(record, binding.key.target);
+        }
         exchange.bindings.remove(&id);
         let last = exchange.bindings.is_empty() && exchange.record.auto_delete;
-        let record = exchange.record.clone();
-        self.note_binding(&record, &binding, removed);
+        let durable = exchange.record.durable;
+        self.note_binding(durable, &binding, record, removed);
         if last {
             unused.push(source);
         }
@@ -313,88 +368,32 @@ impl Topology {
         }
     }
 
-    /// Notes a binding that is gone, if it was durable. Both its ends are still there.
-    fn note_binding(&self, source: &ExchangeRecord, binding: &Binding, removed: &mut Vec<Removed>) {
-        if !source.durable || !self.is_durable(binding.key.target) {
-            return;
-        }
+    /// A binding as its record. Both its ends are still there, or there is none.
+    fn binding_record(&self, source: &str, binding: &Binding) -> Option<BindingRecord> {
         let destination = match binding.key.target {
-            Target::Queue(id) => {
-                self.queues.get(&id).map(|(name, _)| Destination::Queue(name.clone()))
+            Target::Queue(id) => Destination::Queue(self.queues.get(&id)?.0.clone()),
+            Target::Exchange(key) => {
+                Destination::Exchange(self.exchanges.get(&key)?.record.name.clone())
             }
-            Target::Exchange(key) => self
-                .exchanges
-                .get(&key)
-                .map(|exchange| Destination::Exchange(exchange.record.name.clone())),
         };
-        if let Some(destination) = destination {
-            removed.push(Removed::Binding(BindingRecord {
-                source: source.name.clone(),
-                destination,
-                routing_key: binding.key.routing_key.clone(),
-                arguments: binding.arguments.clone(),
-            }));
-        }
+        Some(BindingRecord {
+            source: source.to_owned(),
+            destination,
+            routing_key: binding.key.routing_key.clone(),
+            arguments: binding.arguments.clone(),
+        })
     }
 
-    /// The queues that a message goes to, and whether all messages with the same exchange and
-    /// routing key go there. The exchange exists, or the message goes nowhere.
-    pub(crate) fn route(&mut self, message: &Message) -> (Route, bool) {
-        let key = message.routing_key();
-        if message.exchange().is_empty() {
-            let route = self.queue(key).map(|id| Arc::from([id]));
-            return (route.unwrap_or_else(|| Arc::clone(&self.no_route)), true);
+    /// Notes a binding that is gone, if it was durable.
+    fn note_binding(
+        &self,
+        durable_source: bool,
+        binding: &Binding,
+        record: Option<BindingRecord>,
+        removed: &mut Vec<Removed>,
+    ) {
+        if durable_source && self.is_durable(binding.key.target) {
+            removed.extend(record.map(Removed::Binding));
         }
-        let Some(start) = self.exchange_names.get(message.exchange()).copied() else {
-            return (Arc::clone(&self.no_route), true);
-        };
-        let epoch = self.epoch;
-        if let Some(exchange) = self.exchanges.get_mut(&start) {
-            if exchange.routes_epoch != epoch {
-                exchange.routes.clear();
-                exchange.routes_epoch = epoch;
-            }
-            if let Some(route) = exchange.routes.get(key) {
-                return (Arc::clone(route), true);
-            }
-        }
-        let (queues, by_headers) = self.search(start, key, message);
-        let route: Route = Arc::from(queues);
-        if !by_headers && let Some(exchange) = self.exchanges.get_mut(&start) {
-            if exchange.routes.len() >= limits::CACHED_ROUTES_PER_EXCHANGE {
-                exchange.routes.clear();
-            }
-            exchange.routes.insert(key.into(), Arc::clone(&route));
-        }
-        (route, !by_headers)
-    }
-
-    /// Follows bindings from exchange to exchange, each exchange once. Also tells whether headers
-    /// had a part in it, so that the route is not that of every message with this key.
-    fn search(&mut self, start: ExchangeKey, key: &str, message: &Message) -> (Vec<QueueId>, bool) {
-        let headers = warren_amqp::properties::headers(message.properties()).unwrap_or_default();
-        let mut by_headers = false;
-        let mut seen = FxHashSet::from_iter([start]);
-        let mut pending = vec![start];
-        let mut queues = vec![];
-        let mut found = vec![];
-        while let Some(at) = pending.pop() {
-            let Some(exchange) = self.exchanges.get_mut(&at) else { continue };
-            by_headers |= exchange.router.reads_headers();
-            exchange.router.route(key, headers, &mut found);
-            for target in found.drain(..) {
-                match target {
-                    Target::Queue(id) => queues.push(id),
-                    Target::Exchange(next) => {
-                        if seen.insert(next) {
-                            pending.push(next);
-                        }
-                    }
-                }
-            }
-        }
-        queues.sort_unstable();
-        queues.dedup();
-        (queues, by_headers)
     }
 }

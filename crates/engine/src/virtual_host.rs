@@ -3,27 +3,34 @@
 //! This file holds the state, the one `match` over commands, and sessions and channels coming and
 //! going. The rest is in files by subject: `declare` (exchanges, queues, bindings), `publish`,
 //! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
-//! consumers), `order` (what waits for a `basic.get`), `invariants` (what tests check after every command).
+//! consumers), `groups` (queues that subscribe themselves), `order` (what waits for a `basic.get`),
+//! `transactions`, `replies` (direct reply-to), `invariants` (what tests check after every command).
 
+mod bounds;
 mod dead_letter;
 mod declare;
 mod dispatch;
+mod groups;
 mod invariants;
 mod memory;
 mod order;
 mod publish;
+mod replies;
 mod settle;
 mod streams;
 mod subscribe;
+mod transactions;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::planted::{self, Bug};
+pub use bounds::Bounds;
 use memory::Memory;
 use streams::Streams;
 pub use memory::MemoryLimits;
 
 use crate::backlog::Answer;
+use crate::compatibility::Compatibility;
 use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
@@ -55,6 +62,7 @@ pub struct VirtualHost {
     topology: Topology,
     queues: FxHashMap<QueueId, Queue>,
     memory: Memory,
+    bounds: Bounds,
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
     streams: Streams,
@@ -68,9 +76,12 @@ pub struct VirtualHost {
     getters: Vec<SessionId>,
     /// Channels with a `basic.get` that is not answered.
     holding: FxHashSet<(SessionId, u16)>,
+    /// Channels that take direct replies, with the consumer's number, by routing key.
+    reply_consumers: FxHashMap<String, ((SessionId, u16), u32)>,
     /// Gives each consumer a number of its own, so that a turn left behind in a round is nobody's.
     consumers_made: u32,
     channels_opened: u64,
+    compatibility: Compatibility,
 }
 
 /// Counts over a virtual host.
@@ -106,6 +117,7 @@ impl VirtualHost {
             topology: Topology::new(),
             queues: FxHashMap::default(),
             memory: Memory::default(),
+            bounds: Bounds::default(),
             now: 0,
             streams: Streams::default(),
             is_pressed: false,
@@ -114,8 +126,10 @@ impl VirtualHost {
             dirty: Vec::new(),
             getters: Vec::new(),
             holding: FxHashSet::default(),
+            reply_consumers: FxHashMap::default(),
             consumers_made: 0,
             channels_opened: 0,
+            compatibility: Compatibility::default(),
         }
     }
 
@@ -149,10 +163,27 @@ impl VirtualHost {
         self.memory.limits = limits;
     }
 
+    /// Sets where chance begins: exchanges that choose at random do so in an order that follows
+    /// from this number.
+    pub fn set_seed(&mut self, seed: u64) {
+        self.topology.set_seed(seed);
+    }
+
+    /// Sets how much there may be; what is there already stays.
+    pub fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
     /// The name that clients open.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Arguments that were accepted and have no effect, each with how often it was sent since the
+    /// start.
+    pub fn arguments_without_effect(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.compatibility.counts()
     }
 
     /// Counts what there is.
@@ -168,7 +199,7 @@ impl VirtualHost {
             consumers: channels().map(|channel| channel.consumers.len()).sum(),
             messages_ready: self.queues.values().map(|queue| queue.len() as usize).sum(),
             message_bytes_ready: self.queues.values().map(Queue::body_bytes).sum(),
-            messages_unacknowledged: channels().map(|channel| channel.unacknowledged.len()).sum(),
+            messages_unacknowledged: channels().map(Channel::unsettled).sum(),
         }
     }
 
@@ -267,6 +298,10 @@ impl VirtualHost {
             Request::ChannelOpen => {}
             Request::ChannelClose => self.client_closes_channel(at, effects),
             Request::ChannelFail(reason) => return Err(Error::MessageRefused { reason }.into()),
+            Request::PublishFail { exchange, reason } => {
+                self.check_published_to(&exchange)?;
+                return Err(Error::MessageRefused { reason }.into());
+            }
             Request::ExchangeDeclare { name, kind, declaration, arguments } => {
                 self.declare_exchange(at, name, &kind, declaration, arguments, effects)?;
             }
@@ -294,6 +329,9 @@ impl VirtualHost {
                 self.qos(at, prefetch_count, global, effects);
             }
             Request::Consume(consume) => self.consume(at, consume, effects)?,
+            Request::ConsumeReplies { consumer_tag, no_ack, no_wait, name } => {
+                self.consume_replies(at, consumer_tag, no_ack, no_wait, name, effects)?;
+            }
             Request::Cancel { consumer_tag, no_wait } => {
                 self.cancel(at, consumer_tag, no_wait, effects);
             }
@@ -304,7 +342,10 @@ impl VirtualHost {
             Request::Recover { requeue, no_wait } => {
                 self.recover_channel(at, requeue, no_wait, effects)?;
             }
-            Request::ConfirmSelect { no_wait } => self.confirm_select(at, no_wait, effects),
+            Request::ConfirmSelect { no_wait } => self.confirm_select(at, no_wait, effects)?,
+            Request::TxSelect => self.tx_select(at, effects)?,
+            Request::TxCommit => self.tx_commit(at, effects)?,
+            Request::TxRollback => self.tx_rollback(at, effects)?,
         }
         Ok(())
     }
@@ -382,6 +423,10 @@ impl VirtualHost {
         let Some(session) = self.sessions.get_mut(&at.0) else { return false };
         let Some(mut channel) = session.channels.remove(&at.1) else { return false };
         self.holding.remove(&at);
+        session.transaction_bytes -= channel.end_transaction();
+        if let Some(replies) = &channel.replies {
+            self.reply_consumers.remove(&replies.name);
+        }
         // Requeue before consumers go: an auto-delete queue takes its messages with it.
         self.requeue(channel.unacknowledged.take_all());
         for (number, consumer) in std::mem::take(&mut channel.consumers) {
@@ -398,13 +443,22 @@ impl VirtualHost {
         effects.send_after(durable, at.0, Event::Reply { channel: at.1, reply });
     }
 
-    fn confirm_select(&mut self, at: (SessionId, u16), no_wait: bool, effects: &mut Effects) {
+    fn confirm_select(
+        &mut self,
+        at: (SessionId, u16),
+        no_wait: bool,
+        effects: &mut Effects,
+    ) -> Result<(), Error> {
         if let Some(channel) = self.channel_mut(at) {
+            if channel.transaction.is_some() {
+                return Err(Error::ChannelMode { from: "tx", to: "confirm" });
+            }
             channel.confirms.get_or_insert(0);
         }
         if !no_wait {
             self.reply(at, Reply::ConfirmSelectOk, false, effects);
         }
+        Ok(())
     }
 
     fn flushed(&mut self, id: SessionId, bytes: usize) {
@@ -422,7 +476,8 @@ impl VirtualHost {
     }
 
     fn loaded(&mut self, answer: Answer, effects: &mut Effects) {
-        let id = answer.load.queue;
+        let lane = answer.load.queue;
+        let id = lane.declared();
         let Some(queue) = self.queues.get_mut(&id) else { return };
         if queue.is_stream() {
             return self.stream_loaded(answer, effects);
@@ -433,10 +488,10 @@ impl VirtualHost {
         for sequence in missing.lost {
             effects.lost.push((id, sequence));
             if queue.is_durable() {
-                effects.settled(id, sequence);
+                effects.settled(lane, sequence);
             }
             if queue.has_spilled {
-                effects.settled(id.spilled(), sequence);
+                effects.settled(lane.spilled(), sequence);
             }
         }
         if missing.unknown > 0 {

@@ -11,13 +11,14 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 use warren_amqp::{FieldTable, FieldValue, Millis, ReplyCode, Settings};
-use warren_engine::{SessionId, Summary, VirtualHost, VirtualHostId};
+use warren_engine::{Bounds, SessionId, Summary, VirtualHost, VirtualHostId};
 use warren_storage::{Opened, Options as StorageOptions, Report};
 
 use crate::alarm::{Alarm, Alarms};
+use crate::census::{Census, ConnectionInfo};
 use crate::checkpoints::Checkpoints;
 use crate::committer::{Committer, Group, Others, ToCommitter};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::error::Error;
 use crate::health::Health;
 use crate::listener::{Listener, listen};
@@ -49,6 +50,7 @@ pub(crate) struct News {
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) census: Arc<Census>,
     started: Instant,
     last_session: AtomicU64,
     virtual_hosts: FxHashMap<String, (VirtualHostId, mpsc::Sender<ToShard>)>,
@@ -61,6 +63,7 @@ impl Shared {
     ) -> Self {
         Self {
             settings: Arc::new(settings(&config)),
+            census: Census::new(config.limits),
             config,
             started: Instant::now(),
             last_session: AtomicU64::new(0),
@@ -130,7 +133,9 @@ impl Broker {
         let (checkpoints, checkpoint_orders) = threads::channel();
         let (loads, wishes) = threads::channel();
         let (id, name) = FIRST_VIRTUAL_HOST;
-        let host = VirtualHost::recover(id, name, &recovered);
+        let mut host = VirtualHost::recover(id, name, &recovered);
+        host.set_seed(names::random_number().map_err(Error::Random)?);
+        host.set_bounds(bounds(&config));
         drop(recovered);
         let (shard, shard_inbox) = mpsc::channel(limits::SHARD_INBOX);
         let work = Shard::new(vec![(id, host)], shard_inbox, groups.clone()).run();
@@ -266,8 +271,14 @@ impl Status {
         self.news.borrow().alarm
     }
 
+    /// All open connections, in the order in which they came.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Arc<ConnectionInfo>> {
+        self.shared.census.connections()
+    }
+
     /// Counts for each virtual host, by name.
-    pub async fn summary(&self) -> Vec<(String, Summary)> {
+    pub async fn summary(&self) -> Vec<HostCounts> {
         let mut all = vec![];
         for shard in &self.shards {
             let (reply, wait) = oneshot::channel();
@@ -276,6 +287,24 @@ impl Status {
             }
         }
         all
+    }
+}
+
+/// What is counted of a virtual host.
+#[derive(Debug)]
+pub struct HostCounts {
+    /// Its name.
+    pub name: String,
+    /// What there is.
+    pub summary: Summary,
+    /// Arguments that were accepted and have no effect, each with how often it was sent.
+    pub without_effect: Vec<(&'static str, u64)>,
+}
+
+impl HostCounts {
+    pub(crate) fn of(host: &VirtualHost) -> Self {
+        let without_effect = host.arguments_without_effect().collect();
+        Self { name: host.name().to_owned(), summary: host.summary(), without_effect }
     }
 }
 
@@ -333,6 +362,15 @@ fn tell(report: &Report) {
     );
 }
 
+fn bounds(config: &Config) -> Bounds {
+    let config::Limits { queues_per_virtual_host, consumers_per_channel, .. } = config.limits;
+    let by_default = Bounds::default().consumers_per_channel;
+    Bounds {
+        queues: queues_per_virtual_host,
+        consumers_per_channel: consumers_per_channel.unwrap_or(by_default),
+    }
+}
+
 /// What the broker tells its clients about itself. Clients choose by product and version how they
 /// behave (Celery its prefetch rule, Spring its features), so the two are those of the RabbitMQ
 /// whose behaviour this is; who it really is stands beside them.
@@ -343,8 +381,8 @@ fn settings(config: &Config) -> Settings {
         ("basic.nack", true),
         ("connection.blocked", true),
         ("consumer_cancel_notify", true),
-        ("consumer_priorities", false),
-        ("direct_reply_to", false),
+        ("consumer_priorities", true),
+        ("direct_reply_to", true),
         ("exchange_exchange_bindings", true),
         ("per_consumer_qos", true),
         ("publisher_confirms", true),
@@ -356,19 +394,20 @@ fn settings(config: &Config) -> Settings {
     let mut properties = FieldTable::default();
     properties.insert("capabilities".into(), FieldValue::FieldTable(table));
     let version = env!("CARGO_PKG_VERSION");
+    let mechanisms: Vec<_> = config.auth_mechanisms.iter().map(|one| one.name()).collect();
     for (name, value) in [
-        ("product", "RabbitMQ"),
-        ("version", "4.1.0"),
+        ("product", config.identity.product.as_str()),
+        ("version", &config.identity.version),
         ("platform", &format!("Warren {version}")),
-        ("information", "Warren, licensed under MIT or Apache-2.0"),
-        ("cluster_name", "warren"),
+        ("information", &format!("Warren {version}, licensed under MIT or Apache-2.0")),
+        ("cluster_name", &config.identity.cluster_name),
         ("copyright", "The Warren authors"),
     ] {
         properties.insert(name.into(), text(value));
     }
     Settings {
         server_properties: properties,
-        mechanisms: "PLAIN AMQPLAIN".to_owned(),
+        mechanisms: mechanisms.join(" "),
         channel_max: config.channel_max,
         frame_max: config.frame_max,
         heartbeat_seconds: config.heartbeat_seconds,

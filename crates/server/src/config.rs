@@ -27,6 +27,14 @@ pub struct Config {
     pub channel_max: u16,
     /// Largest message body, in bytes.
     pub message_bytes_max: u64,
+    /// How much there may be of other things.
+    pub limits: Limits,
+    /// What clients are told about the broker.
+    pub identity: Identity,
+    /// The login mechanisms that are offered, in this order.
+    pub auth_mechanisms: Vec<Mechanism>,
+    /// The user that a client becomes by `ANONYMOUS`.
+    pub anonymous_login_user: String,
     /// Free space of the data folder's disk below which publishers are blocked, in bytes; 0: never.
     pub disk_free_limit: u64,
     /// Resident memory above which publishers are blocked, in bytes; 0: never. None is a part of
@@ -36,6 +44,66 @@ pub struct Config {
     pub checkpoint_interval: Duration,
     /// The store's own options.
     pub storage: warren_storage::Options,
+}
+
+/// How much there may be; none is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections.
+    pub connections: Option<usize>,
+    /// Connections to one virtual host.
+    pub connections_per_virtual_host: Option<usize>,
+    /// Channels of all connections.
+    pub channels: Option<usize>,
+    /// Queues of one virtual host.
+    pub queues_per_virtual_host: Option<usize>,
+    /// Consumers on one channel; none is the engine's own limit.
+    pub consumers_per_channel: Option<usize>,
+}
+
+/// What `connection.start` says about the broker. Clients choose by product and version how they
+/// behave (docs/decisions/0008-announced-product.md).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The product.
+    pub product: String,
+    /// Its version.
+    pub version: String,
+    /// The cluster's name.
+    pub cluster_name: String,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            product: "RabbitMQ".to_owned(),
+            version: "4.0.5".to_owned(),
+            cluster_name: "warren".to_owned(),
+        }
+    }
+}
+
+/// A way to log in. `EXTERNAL` needs certificates of clients, and so TLS, which there is not yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    /// User and password, with zeros between them.
+    Plain,
+    /// User and password in a table.
+    AmqPlain,
+    /// Neither.
+    Anonymous,
+}
+
+impl Mechanism {
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::AmqPlain => "AMQPLAIN",
+            Self::Anonymous => "ANONYMOUS",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -52,6 +120,10 @@ impl Config {
             frame_max: 131_072,
             channel_max: 2047,
             message_bytes_max: 1,
+            limits: Limits::default(),
+            identity: Identity::default(),
+            auth_mechanisms: vec![Mechanism::Plain, Mechanism::AmqPlain],
+            anonymous_login_user: "guest".to_owned(),
             disk_free_limit: 0,
             memory_limit: None,
             checkpoint_interval: Duration::from_secs(1),

@@ -5,6 +5,7 @@
 //! keeps publishers waiting during an alarm. This file moves the bytes and keeps the time.
 
 mod block;
+mod checks;
 mod handing;
 mod input;
 mod output;
@@ -30,6 +31,7 @@ use warren_engine::{Command, Event, SessionId};
 
 use crate::alarm::Alarm;
 use crate::broker::{News, Shared, Stage};
+use crate::census::{self, ChannelPlace};
 use crate::confirms::Confirms;
 use crate::half_open::Place;
 use crate::limits;
@@ -64,6 +66,8 @@ struct Session {
     on_the_way: Arc<Semaphore>,
     /// The engine knows that the session is over.
     closed: bool,
+    /// Counts the connection as open.
+    _place: census::Place,
 }
 
 impl Drop for Session {
@@ -95,6 +99,10 @@ struct ChannelState {
     confirms: Confirms,
     /// Consumer tags by the engine's numbers.
     consumers: FxHashMap<u32, Arc<str>>,
+    /// The consumer of direct replies: its tag, and the name that replies are published to.
+    replies: Option<(String, String)>,
+    /// Counts the channel as open.
+    _place: Option<ChannelPlace>,
 }
 
 pub(crate) struct Connection {
@@ -104,6 +112,8 @@ pub(crate) struct Connection {
     amqp: warren_amqp::Connection,
     /// Counts the connection as half open until it has logged in.
     half_open: Option<Place>,
+    /// Who has logged in.
+    user: Box<str>,
     session: Option<Session>,
     channels: FxHashMap<u16, ChannelState>,
     /// The beginning of a frame whose end has not come yet.
@@ -140,6 +150,8 @@ pub(crate) struct Connection {
     told: bool,
     /// A message came during the alarm: nothing more is read until it is over.
     blocked: bool,
+    /// The peer sends nothing more, though not all that it sent is read.
+    hung_up: bool,
     /// What the shard's inbox had no room for yet; until it has, nothing more is read.
     handing: Option<Handing>,
     /// When that began.
@@ -162,6 +174,7 @@ impl Connection {
             peer,
             shared,
             half_open: Some(half_open),
+            user: Box::default(),
             session: None,
             channels: FxHashMap::default(),
             unread: Vec::new(),
@@ -183,6 +196,7 @@ impl Connection {
             publishes: false,
             told: false,
             blocked: false,
+            hung_up: false,
             handing: None,
             handing_since: 0,
         }
@@ -220,6 +234,10 @@ impl Connection {
         let mut stopping = false;
         loop {
             self.follow_alarm();
+            if self.hung_up && self.blocked {
+                // What it sent would not be looked at for a while, and nobody is there to wait.
+                return Err(Ended::Socket(None));
+            }
             self.send_output()?;
             self.hand_on();
             if self.amqp.is_finished() {
@@ -232,9 +250,12 @@ impl Connection {
             self.arm(&mut timer, &mut armed);
             let may_read = self.may_read();
             let may_write = self.unsent() > 0;
-            let interest = match (may_read, may_write) {
-                (true, false) => Interest::READABLE,
-                (true, true) => Interest::READABLE | Interest::WRITABLE,
+            // Also when it is not read from, the peer may hang up. `PRIORITY` asks for that: nothing
+            // else of it ever comes, as the socket is not registered for urgent data.
+            let reading = if may_read { Interest::READABLE } else { Interest::PRIORITY };
+            let interest = match (may_read || !self.hung_up, may_write) {
+                (true, false) => reading,
+                (true, true) => reading | Interest::WRITABLE,
                 (false, _) => Interest::WRITABLE,
             };
             tokio::select! {
@@ -242,10 +263,12 @@ impl Connection {
                 Some(batch) = self.outbox.recv(), if self.handing.is_none() => {
                     self.take_events(batch);
                 }
-                ready = self.stream.ready(interest), if may_read || may_write => {
+                ready = self.stream.ready(interest), if may_read || may_write || !self.hung_up => {
                     let ready = ready.map_err(|error| Ended::Socket(Some(error)))?;
                     if ready.is_readable() && may_read {
                         self.read()?;
+                    } else if ready.is_read_closed() && !may_read {
+                        self.hung_up = true;
                     }
                 }
                 () = &mut timer, if armed.is_some() => {

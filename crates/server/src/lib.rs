@@ -12,6 +12,7 @@
 
 mod alarm;
 mod broker;
+mod census;
 mod checkpoints;
 mod clock;
 mod committer;
@@ -31,7 +32,8 @@ mod reply_code;
 mod shard;
 
 pub use alarm::Alarm;
-pub use broker::{Broker, Status};
+pub use broker::{Broker, HostCounts, Status};
+pub use census::ConnectionInfo;
 pub use config::Config;
 pub use error::Error;
 pub use health::Health;

@@ -7,6 +7,9 @@ use std::time::Duration;
 /// checkpoints, and a few segments more are what acknowledgements need while consumers drain.
 pub const DISK_FREE_BYTES: u64 = 200 * 1024 * 1024;
 
+/// Consumers on one channel, if nothing else is configured.
+pub const CONSUMERS_PER_CHANNEL: usize = warren_engine::limits::CONSUMERS_PER_CHANNEL;
+
 /// Bytes read from a socket in one go: thousands of small messages, so that every later step
 /// works on a batch; and as much as a core's second-level cache takes without trouble.
 pub(crate) const READ_BYTES: usize = 256 * 1024;

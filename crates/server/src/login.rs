@@ -11,8 +11,18 @@ use crate::Config;
 pub(crate) fn is_accepted(config: &Config, username: &str, password: &str, peer: IpAddr) -> bool {
     let known = username.as_bytes().ct_eq(config.default_user.as_bytes());
     let matches = password.as_bytes().ct_eq(config.default_pass.0.as_bytes());
-    let local_only = config.loopback_users.iter().any(|user| user == username);
-    bool::from(known & matches) && (!local_only || peer.to_canonical().is_loopback())
+    bool::from(known & matches) && may_come_from(config, username, peer)
+}
+
+/// Whether clients that say nothing of themselves may come in from there.
+pub(crate) fn is_anonymous_accepted(config: &Config, peer: IpAddr) -> bool {
+    let user = &config.anonymous_login_user;
+    *user == config.default_user && may_come_from(config, user, peer)
+}
+
+fn may_come_from(config: &Config, user: &str, peer: IpAddr) -> bool {
+    let local_only = config.loopback_users.iter().any(|other| other == user);
+    !local_only || peer.to_canonical().is_loopback()
 }
 
 #[cfg(test)]

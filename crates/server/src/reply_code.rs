@@ -19,6 +19,7 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         Error::UnknownExchangeType { .. }
         | Error::Inequivalent(_)
         | Error::InvalidArgument { .. }
+        | Error::InvalidArgumentType { .. }
         | Error::UnsupportedArgument { .. }
         | Error::InvalidProperty { .. }
         | Error::SegmentTooLarge
@@ -26,7 +27,14 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         | Error::InUse { .. }
         | Error::NotEmpty { .. }
         | Error::InvalidMatch { .. }
+        | Error::Unacceptable { .. }
         | Error::MessageRefused { .. }
+        | Error::ChannelMode { .. }
+        | Error::NotTransactional
+        | Error::TransactionTooLarge { .. }
+        | Error::RepliesAcknowledged
+        | Error::RepliesConsumed
+        | Error::TooManyQueues { .. }
         | Error::UnknownDeliveryTag { .. } => ReplyCode::PreconditionFailed,
         Error::ConsumerTagInUse { .. } | Error::TooManyConsumers { .. } => ReplyCode::NotAllowed,
         Error::TooMuchBehindGet { .. } | Error::TooManyGets { .. } => ReplyCode::ResourceError,

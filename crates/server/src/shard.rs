@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tracing::error;
+use tracing::{error, info};
 use warren_engine::{
-    Command, Effects, Event, Milliseconds, Outgoing, SessionId, Summary, VirtualHost, VirtualHostId,
+    Command, Effects, Event, Milliseconds, Outgoing, SessionId, VirtualHost, VirtualHostId,
 };
 
+use crate::broker::HostCounts;
 use crate::committer::Group;
 use crate::{clock, limits};
 
@@ -32,7 +33,7 @@ pub(crate) enum ToShard {
     /// Contents that came from disk, for a virtual host.
     Loaded(VirtualHostId, Command),
     /// Counts, for each virtual host.
-    Summary(oneshot::Sender<Vec<(String, Summary)>>),
+    Summary(oneshot::Sender<Vec<HostCounts>>),
     /// Hand on everything and end.
     Stop(oneshot::Sender<()>),
 }
@@ -131,10 +132,8 @@ impl Shard {
                     }
                     ToShard::Loaded(host, command) => self.apply_to(host, command),
                     ToShard::Summary(reply) => {
-                        let counts = self.hosts.values();
-                        let counts = counts.map(|host| (host.name().to_owned(), host.summary()));
                         // Whoever asked may be gone.
-                        let _ = reply.send(counts.collect());
+                        let _ = reply.send(self.hosts.values().map(HostCounts::of).collect());
                     }
                     ToShard::Stop(done) => {
                         self.hand_on().await;
@@ -234,6 +233,9 @@ impl Shard {
         }
         for (queue, messages) in self.effects.vanished.drain(..) {
             error!(queue.id = queue.0, messages, "messages are missing from the store's index");
+        }
+        for argument in self.effects.without_effect.drain(..) {
+            info!(argument, "a client sends an argument that has no effect here");
         }
         let group = self.last_group + 1;
         self.sort_events(group);

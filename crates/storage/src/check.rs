@@ -21,7 +21,7 @@ use warren_engine::QueueId;
 use self::files::Files;
 use self::findings::Findings;
 use self::overlay::OverlayDisk;
-use crate::delta::{Places, QueueDelta};
+use crate::delta::QueueDelta;
 use crate::index::{self, BadCounts, Counts, Index, Meta};
 use crate::recovery::{Damage, LOCK_FILE};
 use crate::replay::Replay;
@@ -215,14 +215,9 @@ fn read_known(overlay: &OverlayDisk, index: &Index, findings: &mut Findings) -> 
 /// A state as a start has it before it reads the log.
 fn state_before(files: &Files, known: &Known) -> State {
     let segments = files.segments.iter().map(|(number, bytes)| (*number, Segment::new(*bytes)));
-    let places = |queue| {
-        known.counts.standings.get(queue).map_or_else(Places::default, |standing| standing.places)
-    };
-    State {
-        segments: segments.collect(),
-        queues: known.topology.queues.keys().map(|queue| (*queue, places(queue))).collect(),
-        ..State::default()
-    }
+    let mut state = State { segments: segments.collect(), ..State::default() };
+    state.adopt_standings(&known.topology, &known.counts);
+    state
 }
 
 fn replay(

@@ -35,6 +35,7 @@ mod flip;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod index;
+mod lanes;
 mod limits;
 mod log;
 #[cfg(feature = "planted")]

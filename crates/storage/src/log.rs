@@ -162,6 +162,15 @@ impl Log {
                 put_delivered(&mut self.pending, *queue, *through);
                 self.changes.push(Change::Delivered { queue: *queue, through: *through });
             }
+            // One after the other into the pending record, which is written whole or not at all.
+            Write::Together(parts) => {
+                for part in parts {
+                    self.append_one(part)?;
+                    if planted::is(Bug::TogetherTorn) {
+                        self.write_pending()?;
+                    }
+                }
+            }
             Write::ExchangeDeclared(..)
             | Write::ExchangeDeleted(..)
             | Write::QueueDeclared(..)

@@ -35,6 +35,8 @@ pub enum Bug {
     ReplayCountsSettled,
     /// A recovery counts what it replayed twice.
     StandingCountedTwice,
+    /// Writes that belong together get a record each.
+    TogetherTorn,
 }
 
 #[cfg(feature = "planted")]

@@ -157,7 +157,10 @@ pub(crate) fn put_topology(out: &mut Vec<u8>, write: &Write) {
             put_host(out, UNBOUND, *virtual_host);
             topology::put_binding(out, record);
         }
-        Write::Enqueued { .. } | Write::Settled { .. } | Write::Delivered { .. } => {}
+        Write::Enqueued { .. }
+        | Write::Settled { .. }
+        | Write::Delivered { .. }
+        | Write::Together(_) => {}
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use warren_engine::{QueueId, Recovered, RecoveredQueue, Waiting};
+use warren_engine::{QueueId, Recovered, RecoveredLane, RecoveredQueue, Waiting};
 
 use crate::checkpoint::NEW_SPARE;
 use crate::delta::{Entry, Places};
@@ -94,11 +94,7 @@ pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, Error> {
     let mut topology = index.topology(&mut damaged)?;
     let mut state = files.state(covered, &counts);
     damaged.extend(missing_segments(disk.as_ref(), &state, &counts));
-    state.queues = topology
-        .queues
-        .keys()
-        .map(|queue| (*queue, counts.standings.get(queue).copied().unwrap_or_default().places))
-        .collect();
+    state.adopt_standings(&topology, &counts);
     let mut replay = Replay::new(disk.as_ref(), log_key, &index, &mut state, &mut topology);
     let end = replay.run(covered)?;
     let mut report = replay.into_report();
@@ -244,16 +240,18 @@ fn recovered(
     let touched: BTreeMap<QueueId, Ranges> =
         state.live.queues.iter().map(|(queue, delta)| (*queue, delta.touched())).collect();
     let touched = if planted::is(Bug::ReplayCountsSettled) { BTreeMap::new() } else { touched };
-    let with_rows = topology.queues.keys().filter_map(|queue| {
+    let mut names: Vec<QueueId> = state.queues.keys().copied().collect();
+    names.sort_unstable();
+    let with_rows = names.iter().filter_map(|queue| {
         let standing = counts.standings.get(queue).filter(|one| one.tally.messages > 0)?;
         let deleted = state.live.queues.get(queue).is_some_and(|delta| delta.deleted);
         (!deleted).then(|| (*queue, *standing, touched.get(queue).unwrap_or(&none)))
     });
     let left: BTreeMap<QueueId, Waiting> = index.left(with_rows, damaged)?.into_iter().collect();
-    let queues = topology.queues.into_iter().map(|(queue, record)| {
-        let mut waiting = left.get(&queue).copied().unwrap_or_default();
-        let mut places = state.queues.get(&queue).copied().unwrap_or_default();
-        if let Some(delta) = state.live.queues.get(&queue) {
+    let found = |name: QueueId| {
+        let mut waiting = left.get(&name).copied().unwrap_or_default();
+        let mut places = state.queues.get(&name).copied().unwrap_or_default();
+        if let Some(delta) = state.live.queues.get(&name) {
             // It began with what was before, and went on from there.
             places = delta.places;
             delta.entries.iter().for_each(|entry| add(&mut waiting, entry));
@@ -261,8 +259,19 @@ fn recovered(
                 waiting.messages += delta.entries.iter().count() as u64;
             }
         }
-        let Places { next_sequence, delivered_through } = places;
-        RecoveredQueue { record, next_sequence, delivered_through, waiting }
+        (places, waiting)
+    };
+    let queues = topology.queues.into_iter().map(|(queue, record)| {
+        let (Places { mut next_sequence, delivered_through }, waiting) = found(queue);
+        let mut lanes = Vec::new();
+        for lane in state.lanes.get(&queue).copied().unwrap_or_default().iter() {
+            let (places, waiting) = found(queue.lane(lane));
+            // All lanes of a queue share its places.
+            next_sequence = next_sequence.max(places.next_sequence);
+            let delivered_through = places.delivered_through;
+            lanes.push(RecoveredLane { lane, delivered_through, waiting });
+        }
+        RecoveredQueue { record, next_sequence, delivered_through, waiting, lanes }
     });
     Ok(Recovered {
         queues: queues.collect(),

@@ -268,6 +268,7 @@ impl<'a> Replay<'a> {
 
     fn adopt(&mut self, queue: QueueId) {
         let Some(adopting) = &self.adopting else { return };
+        let queue = queue.declared();
         if !self.state.queues.contains_key(&queue) && !adopting.deleted.contains(&queue) {
             let write = Write::QueueDeclared((adopting.record)(queue));
             self.topology.apply(&write);

@@ -12,8 +12,11 @@ use rustc_hash::FxHashMap;
 use warren_engine::{QueueId, Sequence, Write};
 
 use crate::delta::{Entry, Freed, Layer, Places, QueueDelta, Share};
+use crate::index::Counts;
+use crate::lanes::LaneSet;
 use crate::planted::{self, Bug};
 use crate::slot::Slot;
+use crate::topology::Topology;
 use crate::{Disk, DiskLock, Error, Options, segment};
 
 /// The open store behind its three handles.
@@ -82,6 +85,9 @@ pub(crate) struct State {
     pub(crate) queues: FxHashMap<QueueId, Places>,
     /// The same for names of spilled messages that were used; they are never declared.
     pub(crate) spilled: FxHashMap<QueueId, Places>,
+    /// The lanes of queues that have some beside themselves, and those of names for spilled
+    /// messages. They are in `queues` and `spilled` with them.
+    pub(crate) lanes: FxHashMap<QueueId, LaneSet>,
     pub(crate) segments: BTreeMap<u32, Segment>,
     /// What redb covers.
     pub(crate) covered: Position,
@@ -121,6 +127,9 @@ impl State {
         if queue.is_spilled() {
             self.spilled.entry(queue).or_default();
         }
+        if queue.lane_number() != 0 {
+            self.know_lane(queue);
+        }
         let mut replaced = None;
         let mut is_known = false;
         self.change(queue, |delta| {
@@ -157,11 +166,17 @@ impl State {
             Write::QueueDeclared(record) if !self.queues.contains_key(&record.id) => {
                 self.queues.insert(record.id, Places::default());
                 // Rows under its number may be left of a queue whose record was damaged.
-                let delta = QueueDelta { deleted: true, ..QueueDelta::new(Places::default()) };
-                self.live.queues.entry(record.id).or_insert(delta);
+                let deleted = || QueueDelta { deleted: true, ..QueueDelta::new(Places::default()) };
+                self.live.queues.entry(record.id).or_insert_with(deleted);
+                for lane in self.lanes.remove(&record.id).unwrap_or_default().iter() {
+                    self.live.queues.entry(record.id.lane(lane)).or_insert_with(deleted);
+                }
             }
             Write::QueueDeclared(record) => self.change(record.id, |_| {}),
             Write::QueueDeleted(queue) => {
+                for lane in self.lanes.remove(queue).unwrap_or_default().iter() {
+                    self.delete_queue(queue.lane(lane));
+                }
                 self.delete_queue(*queue);
                 if queue.is_spilled() {
                     return;
@@ -173,9 +188,37 @@ impl State {
             | Write::Unbound(..)
             | Write::Enqueued { .. }
             | Write::Settled { .. }
-            | Write::Delivered { .. } => {}
+            | Write::Delivered { .. }
+            | Write::Together(_) => {}
         }
         self.live.topology.push(write);
+    }
+
+    /// Begins with the queues that the database has, and how far each has come.
+    pub(crate) fn adopt_standings(&mut self, topology: &Topology, counts: &Counts) {
+        let places = |queue| counts.standings.get(queue).copied().unwrap_or_default().places;
+        self.queues = topology.queues.keys().map(|queue| (*queue, places(queue))).collect();
+        for (lane, standing) in &counts.standings {
+            if lane.lane_number() != 0 {
+                // Of queues that are gone, too: what is left of them must not come back.
+                self.lanes.entry(lane.declared()).or_default().insert(lane.lane_number());
+                if self.queues.contains_key(&lane.declared()) {
+                    self.queues.insert(*lane, standing.places);
+                }
+            }
+        }
+    }
+
+    /// A lane of a queue is in use, unless the queue is gone.
+    pub(crate) fn know_lane(&mut self, lane: QueueId) {
+        let queue = lane.lane(0);
+        if !lane.is_spilled() {
+            if self.queues.contains_key(&lane) || !self.queues.contains_key(&queue) {
+                return;
+            }
+            self.queues.insert(lane, Places::default());
+        }
+        self.lanes.entry(queue).or_default().insert(lane.lane_number());
     }
 
     fn delete_queue(&mut self, queue: QueueId) {

@@ -59,7 +59,10 @@ impl Topology {
             Write::Unbound(virtual_host, record) => {
                 self.bindings.remove(&(*virtual_host, binding_bytes(record)));
             }
-            Write::Enqueued { .. } | Write::Settled { .. } | Write::Delivered { .. } => {}
+            Write::Enqueued { .. }
+            | Write::Settled { .. }
+            | Write::Delivered { .. }
+            | Write::Together(_) => {}
         }
     }
 }

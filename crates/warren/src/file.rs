@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use warren_server::StorageOptions;
-use warren_server::config::{Config, Password};
-use warren_server::limits::DISK_FREE_BYTES;
+use warren_server::config::{self, Config, Identity, Limits, Password};
+use warren_server::limits::{CONSUMERS_PER_CHANNEL, DISK_FREE_BYTES};
 
 use crate::cli::Server;
 use crate::logs::{Format, Level};
@@ -44,6 +44,16 @@ struct File {
     frame_max: u32,
     channel_max: u16,
     message_bytes_max: u64,
+    connection_max: usize,
+    vhost_connection_max: usize,
+    channel_max_per_node: usize,
+    vhost_queue_max: usize,
+    consumer_max_per_channel: usize,
+    product: String,
+    product_version: String,
+    cluster_name: String,
+    auth_mechanisms: Vec<Mechanism>,
+    anonymous_login_user: String,
     disk_free_limit: u64,
     memory_limit: Option<u64>,
     storage: Storage,
@@ -58,8 +68,18 @@ struct Storage {
     checkpoint_seconds: u64,
 }
 
+/// A login mechanism, by its name on the wire.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Mechanism {
+    Plain,
+    Amqplain,
+    Anonymous,
+}
+
 impl Default for File {
     fn default() -> Self {
+        let identity = Identity::default();
         Self {
             data_dir: "data".into(),
             amqp_listen: (Ipv6Addr::UNSPECIFIED, 5672).into(),
@@ -74,6 +94,16 @@ impl Default for File {
             frame_max: 131_072,
             channel_max: 2047,
             message_bytes_max: 16 * 1024 * 1024,
+            connection_max: 0,
+            vhost_connection_max: 0,
+            channel_max_per_node: 0,
+            vhost_queue_max: 0,
+            consumer_max_per_channel: CONSUMERS_PER_CHANNEL,
+            product: identity.product,
+            product_version: identity.version,
+            cluster_name: identity.cluster_name,
+            auth_mechanisms: vec![Mechanism::Plain, Mechanism::Amqplain],
+            anonymous_login_user: "guest".to_owned(),
             disk_free_limit: DISK_FREE_BYTES,
             memory_limit: None,
             storage: Storage::default(),
@@ -116,6 +146,7 @@ impl Settings {
     }
 
     fn from_file(file: File, flags: &Server) -> Self {
+        let limits = limits(&file);
         let Storage { segment_bytes, spare_segments, checkpoint_seconds } = file.storage;
         Self {
             log_level: file.log_level,
@@ -132,6 +163,14 @@ impl Settings {
                 frame_max: file.frame_max,
                 channel_max: file.channel_max,
                 message_bytes_max: file.message_bytes_max,
+                limits,
+                identity: Identity {
+                    product: file.product,
+                    version: file.product_version,
+                    cluster_name: file.cluster_name,
+                },
+                auth_mechanisms: file.auth_mechanisms.into_iter().map(Mechanism::known).collect(),
+                anonymous_login_user: file.anonymous_login_user,
                 disk_free_limit: file.disk_free_limit,
                 memory_limit: file.memory_limit,
                 checkpoint_interval: Duration::from_secs(checkpoint_seconds),
@@ -142,6 +181,28 @@ impl Settings {
                 },
             },
         }
+    }
+}
+
+impl Mechanism {
+    fn known(self) -> config::Mechanism {
+        match self {
+            Self::Plain => config::Mechanism::Plain,
+            Self::Amqplain => config::Mechanism::AmqPlain,
+            Self::Anonymous => config::Mechanism::Anonymous,
+        }
+    }
+}
+
+/// The limits of which 0 is none.
+fn limits(file: &File) -> Limits {
+    let limit = |number: usize| (number > 0).then_some(number);
+    Limits {
+        connections: limit(file.connection_max),
+        connections_per_virtual_host: limit(file.vhost_connection_max),
+        channels: limit(file.channel_max_per_node),
+        queues_per_virtual_host: limit(file.vhost_queue_max),
+        consumers_per_channel: Some(limit(file.consumer_max_per_channel).unwrap_or(usize::MAX)),
     }
 }
 
@@ -159,6 +220,9 @@ fn check(file: &File, path: &Path) -> Result<(), Error> {
     }
     if file.message_bytes_max > 512 * 1024 * 1024 {
         return wrong("message_bytes_max", "at most 536870912 bytes");
+    }
+    if file.auth_mechanisms.is_empty() {
+        return wrong("auth_mechanisms", "at least one of PLAIN, AMQPLAIN and ANONYMOUS");
     }
     if file.storage.checkpoint_seconds == 0 {
         return wrong("storage.checkpoint_seconds", "at least 1");

@@ -12,6 +12,7 @@ use super::{
     At, Change, Channel, Consumer, Copy, Delivery, Expected, Get, Model, Queue, QueueNumber, Told,
     Topology,
 };
+use super::routing::group_and_pattern;
 use crate::Violation;
 use crate::generate::wants_reply;
 use crate::messages::id_of;
@@ -246,8 +247,8 @@ impl Model {
         let mut changes = vec![];
         let promise = match request {
             Request::ChannelClose => self.close_channel(at),
-            Request::ExchangeDeclare { name, kind, declaration, .. } => {
-                self.declare_exchange(name, kind, *declaration)
+            Request::ExchangeDeclare { name, kind, declaration, arguments } => {
+                self.declare_exchange(name, kind, *declaration, arguments)
             }
             Request::ExchangeDelete { name, .. } => {
                 self.topology.remove_exchange(name, durable_queue, &mut changes);
@@ -266,10 +267,7 @@ impl Model {
                 self.topology.unbind(&record, durable_queue, &mut changes);
                 if changes.is_empty() { 0 } else { self.op }
             }
-            Request::Consume(consume) => {
-                self.consume(at, consume);
-                0
-            }
+            Request::Consume(consume) => self.consume(at, consume)?,
             Request::Cancel { consumer_tag, .. } => {
                 self.cancel(at, consumer_tag);
                 0
@@ -310,14 +308,20 @@ impl Model {
         if durable { made } else { 0 }
     }
 
-    fn declare_exchange(&mut self, name: &str, kind: &str, declaration: Declaration) -> u64 {
+    fn declare_exchange(
+        &mut self,
+        name: &str,
+        kind: &str,
+        declaration: Declaration,
+        arguments: &FieldTable,
+    ) -> u64 {
         if let Some((exchange, made)) = self.topology.exchanges.get(name) {
             return if exchange.durable { *made } else { 0 };
         }
         let Some(kind) = ExchangeType::from_name(kind) else { return 0 };
         let Declaration { durable, auto_delete, internal, .. } = declaration;
         let name = name.to_owned();
-        let arguments = FieldTable::default();
+        let arguments = arguments.clone();
         let record = ExchangeRecord { name, kind, durable, auto_delete, internal, arguments };
         if durable && !Topology::is_predeclared(&record.name) {
             self.change(Change::ExchangeDeclared(record.clone()));
@@ -356,7 +360,26 @@ impl Model {
         };
         // A passive one tells what is there now, not that it will be.
         let promises = queue.durable && !declaration.passive;
-        Ok(if promises { queue.declared_op } else { 0 })
+        let declared = if promises { queue.declared_op } else { 0 };
+        Ok(if declaration.passive { 0 } else { declared.max(self.subscribe(name)) })
+    }
+
+    /// A queue subscribes itself to every virtual topic, if its name says so. Gives the command
+    /// that the reply promises.
+    fn subscribe(&mut self, queue: &str) -> u64 {
+        let Some((_, pattern)) = group_and_pattern(queue) else { return 0 };
+        let destination = Destination::Queue(queue.to_owned());
+        let exchanges = self.topology.exchanges.values().map(|(exchange, _)| exchange);
+        let topics = exchanges.filter(|exchange| exchange.kind == ExchangeType::VirtualTopic);
+        let records = topics.map(|topic| {
+            binding(&topic.name, &destination, pattern, &FieldTable::default())
+        });
+        let records: Vec<_> = records.collect();
+        let mut changes = vec![];
+        let promises = records.into_iter().map(|record| self.bind(record, &mut changes));
+        let promise = promises.max().unwrap_or_default();
+        self.change_all(changes);
+        promise
     }
 
     fn delete_queue(&mut self, name: &str) -> u64 {
@@ -380,9 +403,20 @@ impl Model {
         promise
     }
 
-    fn consume(&mut self, at: At, request: &ConsumeRequest) {
+    /// Gives the command that the reply promises: one that made the queue, or subscribed it.
+    fn consume(&mut self, at: At, request: &ConsumeRequest) -> Result<u64, Violation> {
         self.consumers_made += 1;
-        let Some(queue) = self.names.get(&request.queue).copied() else { return };
+        let name = &request.queue;
+        let promise = match self.names.contains_key(name) {
+            true => self.subscribe(name),
+            false if group_and_pattern(name).is_some() => {
+                let durable = Declaration { durable: true, ..Declaration::default() };
+                self.declare_queue(at, name, durable)?
+            }
+            false => 0,
+        };
+        let promise = if promise == self.op { promise } else { 0 };
+        let Some(queue) = self.names.get(name).copied() else { return Ok(promise) };
         let mut reading = None;
         if let Some(queue) = self.queues.get_mut(&queue) {
             queue.consumers.insert((at, self.consumers_made));
@@ -393,6 +427,7 @@ impl Model {
             let consumer = Consumer { tag, queue, no_ack, reading };
             channel.consumers.insert(self.consumers_made, consumer);
         }
+        Ok(promise)
     }
 
     fn cancel(&mut self, at: At, tag: &str) {

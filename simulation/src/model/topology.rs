@@ -1,12 +1,12 @@
-//! Exchanges and bindings, kept and followed as plainly as can be.
+//! Exchanges and bindings, kept as plainly as can be; `routing` follows them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{BindingRecord, Destination, ExchangeRecord, ExchangeType};
 
 use super::Change;
-use crate::messages::Publication;
+use super::routing::VIRTUAL_TOPIC;
 
 /// Exchanges and bindings, each with the number of the command that made it.
 #[derive(Debug, Clone)]
@@ -23,13 +23,14 @@ pub(crate) fn header_arguments(value: &str) -> FieldTable {
     table
 }
 
-const PREDECLARED: [(&str, ExchangeType, bool); 6] = [
+const PREDECLARED: [(&str, ExchangeType, bool); 7] = [
     ("amq.direct", ExchangeType::Direct, false),
     ("amq.fanout", ExchangeType::Fanout, false),
     ("amq.topic", ExchangeType::Topic, false),
     ("amq.headers", ExchangeType::Headers, false),
     ("amq.match", ExchangeType::Headers, false),
     ("amq.rabbitmq.trace", ExchangeType::Topic, true),
+    (VIRTUAL_TOPIC, ExchangeType::VirtualTopic, false),
 ];
 
 impl Topology {
@@ -50,42 +51,6 @@ impl Topology {
 
     pub(crate) fn is_predeclared(name: &str) -> bool {
         PREDECLARED.iter().any(|(known, ..)| *known == name)
-    }
-
-    /// The names of the queues that a message goes to; None if it is refused.
-    pub(crate) fn route(
-        &self,
-        message: &Publication,
-        is_queue: impl Fn(&str) -> bool,
-    ) -> Option<BTreeSet<String>> {
-        let mut found = BTreeSet::new();
-        if message.exchange.is_empty() {
-            found.extend(Some(message.routing_key.clone()).filter(|name| is_queue(name)));
-            return Some(found);
-        }
-        if self.exchanges.get(&message.exchange).is_none_or(|(exchange, _)| exchange.internal) {
-            return None;
-        }
-        let mut seen = BTreeSet::new();
-        let mut pending = vec![message.exchange.clone()];
-        while let Some(name) = pending.pop() {
-            let Some((exchange, _)) = self.exchanges.get(&name) else { continue };
-            if !seen.insert(name.clone()) {
-                continue;
-            }
-            for (binding, _) in self.bindings.iter().filter(|(binding, _)| binding.source == name) {
-                if !matches(exchange.kind, binding, message) {
-                    continue;
-                }
-                match &binding.destination {
-                    Destination::Queue(name) => {
-                        found.insert(name.clone());
-                    }
-                    Destination::Exchange(name) => pending.push(name.clone()),
-                }
-            }
-        }
-        Some(found)
     }
 
     /// Takes away the bindings to a destination.
@@ -153,31 +118,5 @@ impl Topology {
                 Destination::Exchange(name) => durable(name),
                 Destination::Queue(name) => durable_queue(name),
             }
-    }
-}
-
-fn matches(kind: ExchangeType, binding: &BindingRecord, message: &Publication) -> bool {
-    match kind {
-        ExchangeType::Fanout => true,
-        ExchangeType::Direct => binding.routing_key == message.routing_key,
-        ExchangeType::Topic => {
-            let words = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
-            topic_matches(&words(&binding.routing_key), &words(&message.routing_key))
-        }
-        ExchangeType::Headers => {
-            message.header.is_some_and(|value| binding.arguments == header_arguments(value))
-        }
-    }
-}
-
-fn topic_matches(pattern: &[String], words: &[String]) -> bool {
-    match pattern.split_first() {
-        None => words.is_empty(),
-        Some((first, rest)) if first == "#" => {
-            (0..=words.len()).any(|skip| topic_matches(rest, &words[skip..]))
-        }
-        Some((first, rest)) => words.split_first().is_some_and(|(word, left)| {
-            (first == "*" || first == word) && topic_matches(rest, left)
-        }),
     }
 }

@@ -13,7 +13,7 @@ enum Bug {
     Store(InStore),
 }
 
-const BUGS: [Bug; 40] = [
+const BUGS: [Bug; 44] = [
     Bug::Engine(InEngine::ConfirmBeforeSync),
     Bug::Engine(InEngine::CloseBeforeSync),
     Bug::Engine(InEngine::DeclareBeforeSync),
@@ -39,6 +39,9 @@ const BUGS: [Bug; 40] = [
     Bug::Engine(InEngine::RequeueOvertakes),
     Bug::Engine(InEngine::GetPassed),
     Bug::Engine(InEngine::PurgeLeavesRange),
+    Bug::Engine(InEngine::CommitBeforeSync),
+    Bug::Engine(InEngine::CommitForgetsSettled),
+    Bug::Engine(InEngine::RollbackSettles),
     Bug::Store(InStore::SyncSkipped),
     Bug::Store(InStore::CoveredTooFar),
     Bug::Store(InStore::SegmentDeletedAlive),
@@ -54,6 +57,7 @@ const BUGS: [Bug; 40] = [
     Bug::Store(InStore::SpilledComeBack),
     Bug::Store(InStore::ReplayCountsSettled),
     Bug::Store(InStore::StandingCountedTwice),
+    Bug::Store(InStore::TogetherTorn),
 ];
 
 fn plant(bug: Option<Bug>) {

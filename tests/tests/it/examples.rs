@@ -68,6 +68,46 @@ fn publish_and_subscribe() {
 }
 
 #[test]
+fn a_virtual_topic_for_two_groups() {
+    let broker = Broker::own();
+    let printed = run(&broker, "virtual_topic", &[]);
+    let expected = [
+        "billing 1 received eu.1",
+        "billing 1 received eu.3",
+        "billing 2 received us.2",
+        "billing 2 received us.4",
+        "audit received eu.1",
+        "audit received us.2",
+        "audit received eu.3",
+        "audit received us.4",
+    ];
+    assert_eq!(printed.lines().collect::<Vec<_>>(), expected);
+}
+
+/// Runs one of the programs in Python, and gives what it printed.
+fn run_python(name: &str) -> String {
+    let broker = Broker::own();
+    let mut command = Command::new(places::installed("WARREN_PYTHON"));
+    command.arg(places::workspace().join("examples/python").join(name));
+    command.env("PYTHONDONTWRITEBYTECODE", "1").env("AMQP_URL", broker.uri());
+    Program::start(&mut command).finish(LIMIT)
+}
+
+#[test]
+fn a_virtual_topic_by_the_names_of_activemq() {
+    assert_eq!(run_python("virtual_topic.py"), "mail received book\nmail received lamp");
+}
+
+#[test]
+fn exchanges_of_every_kind() {
+    let expected = "red: ['a rose'] rest: ['a leaf']\n\
+                    red: ['to all'] blue: ['to all'] rest: ['to all']\n\
+                    together: [[], ['0', '1', '2', '3']]\n\
+                    news: ['recent', 'newest']";
+    assert_eq!(run_python("exchanges.py"), expected);
+}
+
+#[test]
 fn routing() {
     let broker = Broker::own();
     let errors = listen(&broker, "receive_logs_direct", &["1", "error"]);

@@ -67,6 +67,10 @@ pub(super) enum Found<'i> {
 impl Connection {
     /// A frame on a channel of an open connection.
     pub(super) fn channel_frame<'i>(&mut self, frame: Frame<'i>) -> Result<Found<'i>, Failure> {
+        if frame.kind == frame::HEARTBEAT {
+            let text = format!("type 8, all octets = {}", frame::octets(frame.payload));
+            return Err(Failure::new(ReplyCode::UnexpectedFrame, text));
+        }
         if !matches!(frame.kind, frame::METHOD | frame::HEADER | frame::BODY) {
             return Err(frame.unknown());
         }
@@ -82,7 +86,7 @@ impl Connection {
                 let text = "expected method frame, got non method frame instead";
                 Err(Failure::new(ReplyCode::UnexpectedFrame, text))
             }
-            Channel::Content(_) => self.content_frame(frame, ids),
+            Channel::Content(_) => self.content_frame(frame),
             Channel::Crossed if frame.kind == frame::METHOD && ids == (20, 10) => self.open(frame),
             Channel::Closing | Channel::Crossed => {
                 self.closing_channel_frame(frame.channel, ids);
@@ -173,8 +177,7 @@ impl Connection {
             }
             // Methods of the connection belong to channel 0, and nothing waits for a close-ok.
             Method::Connection(_) | Method::Channel(_) => {
-                let text = format!("unexpected method with class {} and method {}", ids.0, ids.1);
-                return Err(Failure::new(ReplyCode::CommandInvalid, text).by(ids));
+                return Err(Failure::new(ReplyCode::CommandInvalid, "unimplemented method").by(ids));
             }
             Method::Basic(basic::AMQPMethod::Qos(_)) => {
                 Self::check_prefetch_size(frame, ids)?;

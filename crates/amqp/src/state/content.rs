@@ -81,11 +81,7 @@ impl Connection {
     }
 
     /// A frame on a channel that waits for a content header or for more of a body.
-    pub(super) fn content_frame<'i>(
-        &mut self,
-        frame: Frame<'i>,
-        ids: (u16, u16),
-    ) -> Result<Found<'i>, Failure> {
+    pub(super) fn content_frame<'i>(&mut self, frame: Frame<'i>) -> Result<Found<'i>, Failure> {
         let Some(Channel::Content(assembly)) = self.channels.get_mut(frame.channel) else {
             return Ok(Found::Nothing);
         };
@@ -95,11 +91,11 @@ impl Connection {
             (None, _) => {
                 let text = "expected content header for class 60, got non content header frame \
                             instead";
-                Err(Failure::new(ReplyCode::UnexpectedFrame, text).by(method_or(ids, PUBLISH)))
+                Err(Failure::new(ReplyCode::UnexpectedFrame, text).by(PUBLISH))
             }
             (Some(_), _) => {
                 let text = "expected content body, got non content body frame instead";
-                Err(Failure::new(ReplyCode::UnexpectedFrame, text).by(method_or(ids, PUBLISH)))
+                Err(Failure::new(ReplyCode::UnexpectedFrame, text).by(PUBLISH))
             }
         }
     }
@@ -218,9 +214,4 @@ impl Connection {
         self.set_channel(channel, Channel::Failed);
         Event::ChannelFailed { channel, code, text }
     }
-}
-
-/// The method that came where content was due or, for other frames, the one that is unfinished.
-fn method_or(ids: (u16, u16), unfinished: (u16, u16)) -> (u16, u16) {
-    if ids == (0, 0) { unfinished } else { ids }
 }

@@ -13,8 +13,8 @@ use super::{Target, Targets};
 const ROOT: u32 = 0;
 
 #[derive(Debug)]
-pub(crate) struct TopicRouter {
-    nodes: Vec<Node>,
+pub(crate) struct TopicRouter<T = Target> {
+    nodes: Vec<Node<T>>,
     free: Vec<u32>,
     /// Positions before and after the word at hand; kept for their memory.
     positions: Vec<u32>,
@@ -23,18 +23,31 @@ pub(crate) struct TopicRouter {
     step: u64,
 }
 
-#[derive(Debug, Default)]
-struct Node {
+#[derive(Debug)]
+struct Node<T> {
     words: FxHashMap<Box<str>, u32>,
     star: Option<u32>,
     hash: Option<u32>,
     /// The node is the end of a `#`, which takes further words without moving on.
     is_hash: bool,
-    targets: Targets,
+    targets: Targets<T>,
     entered: u64,
 }
 
-impl Node {
+impl<T> Default for Node<T> {
+    fn default() -> Self {
+        Self {
+            words: FxHashMap::default(),
+            star: None,
+            hash: None,
+            is_hash: false,
+            targets: Targets::default(),
+            entered: 0,
+        }
+    }
+}
+
+impl<T: Ord + Copy> Node<T> {
     fn is_unused(&self) -> bool {
         self.targets.is_empty()
             && self.words.is_empty()
@@ -43,7 +56,7 @@ impl Node {
     }
 }
 
-impl Default for TopicRouter {
+impl<T> Default for TopicRouter<T> {
     fn default() -> Self {
         Self {
             nodes: vec![Node::default()],
@@ -70,8 +83,8 @@ fn pattern_words(pattern: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-impl TopicRouter {
-    pub(crate) fn insert(&mut self, pattern: &str, target: Target) {
+impl<T: Ord + Copy> TopicRouter<T> {
+    pub(crate) fn insert(&mut self, pattern: &str, target: T) {
         let mut at = ROOT;
         for word in pattern_words(pattern) {
             at = self.child(at, word).unwrap_or_else(|| self.add_child(at, word));
@@ -79,7 +92,7 @@ impl TopicRouter {
         self.nodes[at as usize].targets.insert(target);
     }
 
-    pub(crate) fn remove(&mut self, pattern: &str, target: Target) {
+    pub(crate) fn remove(&mut self, pattern: &str, target: T) {
         let mut path = vec![];
         let mut at = ROOT;
         for word in pattern_words(pattern) {
@@ -133,7 +146,7 @@ impl TopicRouter {
         child
     }
 
-    pub(crate) fn route(&mut self, key: &str, found: &mut Vec<Target>) {
+    pub(crate) fn route(&mut self, key: &str, found: &mut Vec<T>) {
         let mut positions = std::mem::take(&mut self.positions);
         let mut next = std::mem::take(&mut self.next);
         positions.clear();

@@ -28,7 +28,7 @@ impl VirtualHost {
         _reason: Reason,
         effects: &mut Effects,
     ) {
-        if let Some(name) = entry.kept.under(queue) {
+        if let Some(name) = entry.stored_under(queue) {
             effects.settled(name, entry.sequence);
         }
     }

@@ -5,13 +5,14 @@ use warren_amqp::FieldTable;
 use super::{Refusal, VirtualHost};
 use crate::command::Declaration;
 use crate::error::Inequivalence;
+use crate::exchange::ExchangeSettings;
 use crate::planted::{self, Bug};
 use crate::queue::{ConsumerKey, Queue};
 use crate::record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueRecord, Waiting, Write,
 };
 use crate::settings::QueueSettings;
-use crate::topology::{Removed, Topology};
+use crate::topology::{Removed, Topology, queue_of_topic};
 use crate::{Effects, Error, Event, QueueId, Reply, SessionId, arguments};
 
 type At = (SessionId, u16);
@@ -58,6 +59,7 @@ impl VirtualHost {
             if record.name.starts_with("amq.") {
                 return Err(Error::ReservedName { kind: "exchange", name: record.name }.into());
             }
+            ExchangeSettings::declared(&record, &self.name)?;
             self.topology.add_exchange(record.clone());
             if record.durable {
                 effects.writes.push(Write::ExchangeDeclared(self.id, record));
@@ -103,8 +105,11 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
+        if self.declare_replies(at, &name, declaration.no_wait, effects)? {
+            return Ok(());
+        }
         if declaration.passive {
-            let id = self.accessible_queue(at.0, &name)?;
+            let id = self.accessible_queue_or_part(at.0, &name)?;
             return self.declared(at, id, false, declaration.no_wait, effects);
         }
         if name.starts_with("amq.") && !generated {
@@ -118,11 +123,18 @@ impl VirtualHost {
             auto_delete: declaration.auto_delete,
             arguments,
         };
-        let settings = QueueSettings::declared(&record, &self.name)?;
         if let Some(id) = self.topology.queue(&record.name) {
             self.check_redeclared(at.0, id, &record)?;
+            effects.without_effect.extend(self.compatibility.count(&record.arguments));
+            self.subscribe_by_name(&record.name, effects);
             return self.declared(at, id, declaration.durable, declaration.no_wait, effects);
         }
+        let settings = QueueSettings::declared(&record, &self.name)?;
+        if let Some(limit) = self.bounds.queues.filter(|limit| self.queues.len() >= *limit) {
+            let (name, vhost) = (record.name, self.name.clone());
+            return Err(Error::TooManyQueues { name, vhost, limit }.into());
+        }
+        effects.without_effect.extend(self.compatibility.count(&record.arguments));
         let id = record.id;
         self.next_queue += 1;
         // An exclusive queue goes with its connection, so there is nothing to keep.
@@ -135,7 +147,9 @@ impl VirtualHost {
         if let Some(owner) = owner.and_then(|owner| self.sessions.get_mut(&owner)) {
             owner.exclusive_queues.insert(id);
         }
+        let name = record.name.clone();
         self.queues.insert(id, Queue::new(record, settings, owner));
+        self.subscribe_by_name(&name, effects);
         let waits = durable && !planted::is(Bug::DeclareBeforeSync);
         self.declared(at, id, waits, declaration.no_wait, effects)
     }
@@ -264,13 +278,14 @@ impl VirtualHost {
         let forgotten = usize::from(planted::is(Bug::PurgeNotWritten));
         let written = purged.head.len().saturating_sub(forgotten);
         for entry in purged.head.iter().take(written) {
-            if let Some(id) = entry.kept.under(id) {
+            if let Some(id) = entry.stored_under(id) {
                 effects.settled(id, entry.sequence);
             }
         }
-        let on_disk = purged.on_disk.filter(|_| !planted::is(Bug::PurgeLeavesRange));
-        if let Some(Waiting { first, last, .. }) = on_disk {
-            let names = [durable.then_some(id), queue.has_spilled.then_some(id.spilled())];
+        let on_disk = purged.on_disk.iter().filter(|_| !planted::is(Bug::PurgeLeavesRange));
+        for (lane, Waiting { first, last, .. }) in on_disk.copied() {
+            let lane = id.lane(lane);
+            let names = [durable.then_some(lane), queue.has_spilled.then_some(lane.spilled())];
             for queue in names.into_iter().flatten() {
                 effects.writes.push(Write::Settled { queue, first, last });
             }
@@ -328,7 +343,10 @@ impl VirtualHost {
         };
         let (new, durable) = self.topology.bind(&binding);
         if new && durable {
-            effects.writes.push(Write::Bound(self.id, binding));
+            effects.writes.push(Write::Bound(self.id, binding.clone()));
+        }
+        if new {
+            self.give_history(&binding, effects);
         }
         self.reply_unless(no_wait, at, reply, durable, effects);
         Ok(())
@@ -391,6 +409,22 @@ impl VirtualHost {
             return Err(self.locked(name));
         }
         Ok(queue.record.id)
+    }
+
+    /// The queue with this name, or that `topic::queue` names, if the session may use it.
+    pub(super) fn accessible_queue_or_part(
+        &self,
+        session: SessionId,
+        name: &str,
+    ) -> Result<QueueId, Error> {
+        match queue_of_topic(name) {
+            Some((_, queue))
+                if self.topology.queue(name).is_none() && self.topology.queue(queue).is_some() =>
+            {
+                self.accessible_queue(session, queue)
+            }
+            _ => self.accessible_queue(session, name),
+        }
     }
 
     pub(super) fn last_queue(&self, at: At) -> Result<String, Error> {

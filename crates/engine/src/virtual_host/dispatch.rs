@@ -48,9 +48,7 @@ impl VirtualHost {
             effects.loads.extend(queue.backlog.load(id, shares.stored));
         }
         self.memory.changed(before, queue.resident_bytes());
-        if let Some(through) = queue.take_delivered() {
-            effects.delivered(id, through);
-        }
+        queue.tell_delivered(effects);
     }
 
     /// Delivers from a queue until it is empty, nobody has credit, or a content is on disk. True if
@@ -78,11 +76,11 @@ impl VirtualHost {
             if credit == 0 {
                 continue;
             }
-            // Alone in the round, a consumer takes all it may; otherwise each takes one in turn.
-            let mut turn = if queue.round.is_empty() { credit } else { 1 };
+            // Alone among its equals, a consumer takes all it may; otherwise each takes one in turn.
+            let (no_ack, priority) = (consumer.no_ack, consumer.priority);
+            let mut turn = if queue.round.is_empty_at(priority) { credit } else { 1 };
             let whole_turn = turn;
-            let no_ack = consumer.no_ack;
-            queue.round.push_back(key);
+            queue.round.push_back(priority, key);
             while turn > 0 && session.outbox_bytes < crate::limits::OUTBOX_BYTES {
                 let popped = match no_ack {
                     true => queue.backlog.pop_for_good(),
@@ -92,7 +90,7 @@ impl VirtualHost {
                     // The queue is empty, or the next content is on disk. Then a consumer that got
                     // nothing keeps its turn: it would be passed over at every load otherwise.
                     if turn == whole_turn {
-                        queue.round.rotate_right(1);
+                        queue.round.keep_turn(priority);
                     }
                     return true;
                 };
@@ -112,7 +110,7 @@ impl VirtualHost {
                     let consumer = Some(key.number);
                     let delivery = Delivery { tag: delivery_tag, consumer, queue: id, entry };
                     channel.unacknowledged.push(delivery);
-                } else if let Some(name) = entry.kept.under(id) {
+                } else if let Some(name) = entry.stored_under(id) {
                     channel.has_settled |= entry.is_durable();
                     effects.settled(name, entry.sequence);
                 }
@@ -136,12 +134,19 @@ impl VirtualHost {
         if !consumer.is_parked {
             return;
         }
+        let (id, priority) = (consumer.queue, consumer.priority);
+        let key = ConsumerKey { session: at.0, channel: at.1, number };
         consumer.is_parked = false;
-        let id = consumer.queue;
-        if let Some(queue) = self.queues.get_mut(&id) {
-            queue.round.push_back(ConsumerKey { session: at.0, channel: at.1, number });
+        if let Some(queue) = self.queues.get_mut(&id)
+            && queue.serves(key)
+        {
+            queue.round.push_back(priority, key);
+            return self.mark_dirty(id);
         }
-        self.mark_dirty(id);
+        let consumers = self.channel_mut(at).map(|channel| &mut channel.consumers);
+        if let Some(consumer) = consumers.and_then(|consumers| consumers.get_mut(&number)) {
+            consumer.is_parked = true;
+        }
     }
 
     /// All consumers of a channel may have credit again.

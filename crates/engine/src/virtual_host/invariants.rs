@@ -6,6 +6,7 @@ use super::VirtualHost;
 use crate::QueueId;
 use crate::queue::{ConsumerKey, WaitingGet};
 use crate::stream::Stream;
+use crate::transaction::Transaction;
 
 impl VirtualHost {
     /// Checks that the state agrees with itself.
@@ -22,7 +23,7 @@ impl VirtualHost {
         let mut unacknowledged: FxHashMap<QueueId, (usize, usize)> = FxHashMap::default();
         for session in self.sessions.values() {
             for channel in session.channels.values() {
-                for delivery in channel.unacknowledged.iter() {
+                for delivery in channel.deliveries() {
                     let (count, bytes) = unacknowledged.entry(delivery.queue).or_default();
                     *count += 1;
                     *bytes += delivery.entry.resident_bytes();
@@ -79,7 +80,10 @@ impl VirtualHost {
             }
             let full = session.is_some_and(crate::session::Session::outbox_is_full);
             let waits = queue.backlog.has_next();
-            if waits && !full && channel.credit(consumer) > 0 {
+            if !queue.serves(*key) && !consumer.is_parked {
+                return Err(format!("queue {name}: {key:?} is served beside the active one"));
+            }
+            if waits && !full && channel.credit(consumer) > 0 && queue.serves(*key) {
                 return Err(format!("queue {name}: a message waits, {key:?} has credit"));
             }
         }
@@ -103,7 +107,7 @@ impl VirtualHost {
         let turns = |key: &ConsumerKey| queue.round.iter().filter(|other| *other == key).count();
         stream.check(turns, parked).map_err(|fault| format!("stream {name}: {fault}"))?;
         let is_due = stream.due.is_some_and(|due| due <= self.now);
-        if !queue.round.is_empty() && !is_due {
+        if queue.round.len() > 0 && !is_due {
             return Err(format!("stream {name}: turns are left and nobody will see to them"));
         }
         if stream.readers() != queue.consumers.len() || !queue.backlog.is_empty() {
@@ -141,12 +145,38 @@ impl VirtualHost {
         Ok(())
     }
 
+    /// What transactions hold is counted, and channels that take replies are found by their names.
+    fn check_transactions(&self) -> Result<(), String> {
+        let mut replies = 0;
+        for (id, session) in &self.sessions {
+            let held = session.channels.values().filter_map(|channel| channel.transaction.as_ref());
+            let bytes: usize = held.map(Transaction::bytes).sum();
+            if bytes != session.transaction_bytes {
+                let counted = session.transaction_bytes;
+                return Err(format!("session {}: {counted} bytes held, {bytes} found", id.0));
+            }
+            for (number, channel) in &session.channels {
+                let Some(consumer) = &channel.replies else { continue };
+                replies += 1;
+                let known = self.reply_consumers.get(&consumer.name);
+                if known != Some(&((*id, *number), consumer.number)) {
+                    return Err(format!("session {} channel {number}: replies are lost", id.0));
+                }
+            }
+        }
+        if replies != self.reply_consumers.len() {
+            return Err(format!("{} take replies, not {replies}", self.reply_consumers.len()));
+        }
+        Ok(())
+    }
+
     fn check_sessions(&self) -> Result<(), String> {
         self.check_held()?;
+        self.check_transactions()?;
         for (id, session) in &self.sessions {
             for (number, channel) in &session.channels {
                 let at = format!("session {} channel {number}", id.0);
-                let delivered = channel.unacknowledged.iter();
+                let delivered = channel.deliveries();
                 let in_flight = delivered.filter(|delivery| delivery.consumer.is_some()).count();
                 if in_flight != channel.in_flight as usize {
                     return Err(format!(
@@ -155,7 +185,7 @@ impl VirtualHost {
                     ));
                 }
                 for (key, consumer) in &channel.consumers {
-                    let own = channel.unacknowledged.iter();
+                    let own = channel.deliveries();
                     let own = own.filter(|delivery| delivery.consumer == Some(*key)).count();
                     if own != consumer.in_flight as usize {
                         return Err(format!("{at}: consumer {key}: in flight is off"));

@@ -2,13 +2,13 @@
 
 use smallvec::SmallVec;
 
-use super::VirtualHost;
+use super::{Refusal, VirtualHost};
 use crate::command::PublishBatch;
 use crate::effect::Unfinished;
 use crate::planted::{self, Bug};
-use crate::record::Write;
-use crate::topology::Route;
-use crate::{Effects, Error, Event, Message, Origin, SessionId, limits};
+use crate::record::{BindingRecord, Destination, Write};
+use crate::topology::{Route, Scope};
+use crate::{Effects, Error, Event, Message, Origin, SessionId, copies, limits};
 
 const BASIC_PUBLISH: Origin = Origin { class_id: 60, method_id: 40 };
 
@@ -65,28 +65,43 @@ impl VirtualHost {
                 effects.unfinished = Some(Unfinished { batch, first: index });
                 return;
             }
-            let Some(message) = Message::new(&batch.messages, index as u32) else { break };
-            let Some(confirm) = self.count_publish(session, channel) else { continue };
-            if known.as_ref().is_some_and(|(before, _)| before.address() != message.address()) {
+            let Some(mut message) = Message::new(&batch.messages, index as u32) else { break };
+            let Some((confirm, is_held)) = self.count_publish(session, channel) else { continue };
+            if message.has_more_keys()
+                || known.as_ref().is_some_and(|(before, _)| before.address() != message.address())
+            {
                 known = None;
             }
             let route = match &known {
                 Some((_, route)) => Route::clone(route),
-                None => match self.find_route(&message) {
-                    Ok((route, true)) => Route::clone(&known.insert((message.clone(), route)).1),
-                    Ok((route, false)) => route,
-                    Err(error) => {
+                None => match self.find_route(&mut message) {
+                    Ok((route, Scope::Address)) => {
+                        Route::clone(&known.insert((message.clone(), route)).1)
+                    }
+                    Ok((route, _)) => route,
+                    Err(refusal) => {
                         // Nothing may follow on a channel once it is told that it is closed.
                         std::mem::take(&mut confirms).finish(session, effects);
-                        self.refuse(session, channel, error.into(), BASIC_PUBLISH, effects);
+                        self.refuse(session, channel, refusal, BASIC_PUBLISH, effects);
                         continue;
                     }
                 },
             };
+            if is_held {
+                let at = (session, channel);
+                if let Err(error) = self.hold_publish(at, message, route, mandatory) {
+                    std::mem::take(&mut confirms).finish(session, effects);
+                    self.refuse(session, channel, error.into(), BASIC_PUBLISH, effects);
+                }
+                continue;
+            }
             copies_left = copies_left.saturating_sub(route.iter().len());
             let durable = self.enqueue(&message, &route, effects);
-            if route.is_empty() && mandatory && !planted::is(Bug::ReturnForgotten) {
-                effects.send(session, Event::Return { channel, message });
+            if route.is_empty() {
+                self.deliver_reply(&message, effects);
+                if mandatory && !planted::is(Bug::ReturnForgotten) {
+                    effects.send(session, Event::Return { channel, message });
+                }
             }
             if let Some(number) = confirm {
                 confirms.add(channel, number, durable);
@@ -96,36 +111,70 @@ impl VirtualHost {
     }
 
     /// Counts a message on its channel: `None` if the channel is closed, otherwise the message's
-    /// number if the channel confirms.
-    fn count_publish(&mut self, session: SessionId, channel: u16) -> Option<Option<u64>> {
+    /// number if the channel confirms, and whether a transaction is to hold the message.
+    fn count_publish(&mut self, session: SessionId, channel: u16) -> Option<(Option<u64>, bool)> {
         let channel = self.channel_mut((session, channel))?;
-        Some(channel.confirms.as_mut().map(|last| {
+        let number = channel.confirms.as_mut().map(|last| {
             *last += 1;
             *last
-        }))
+        });
+        Some((number, channel.transaction.is_some()))
     }
 
-    fn find_route(&mut self, message: &Message) -> Result<(Route, bool), Error> {
-        let exchange = message.exchange();
-        if !exchange.is_empty() {
-            let named = || (exchange.to_owned(), self.name.clone());
-            match self.topology.exchange(exchange) {
-                None => {
-                    let (name, vhost) = named();
-                    return Err(Error::ExchangeNotFound { name, vhost });
-                }
-                Some(found) if found.record.internal => {
-                    let (name, vhost) = named();
-                    return Err(Error::InternalExchange { name, vhost });
-                }
-                Some(_) => {}
-            }
+    /// Where a message goes that was published now. It may become another one, without what is
+    /// for the broker alone.
+    fn find_route(&mut self, message: &mut Message) -> Result<(Route, Scope), Refusal> {
+        self.check_published_to(message.exchange())?;
+        if message.has_more_keys()
+            && let Some(changed) = copies::accept(message)?
+        {
+            *message = changed;
         }
-        Ok(self.topology.route(message))
+        let (route, scope) = self.topology.route(message);
+        if scope == Scope::Delayed {
+            let what = "delayed messages (header x-delay) are not supported yet".to_owned();
+            return Err(Refusal::Session(Error::NotImplemented { what }));
+        }
+        Ok((route, scope))
+    }
+
+    /// Gives the last messages of an exchange that keeps them to what is newly bound to it.
+    pub(super) fn give_history(&mut self, binding: &BindingRecord, effects: &mut Effects) {
+        for message in self.topology.history(&binding.source) {
+            let route = match &binding.destination {
+                Destination::Queue(name) => self.topology.queue(name).into_iter().collect(),
+                Destination::Exchange(name) => self.topology.route_at(name, &message),
+            };
+            self.enqueue(&message, &route, effects);
+        }
+    }
+
+    /// Whether clients may publish to an exchange.
+    pub(super) fn check_published_to(&self, exchange: &str) -> Result<(), Error> {
+        if exchange.is_empty() {
+            return Ok(());
+        }
+        let named = || (exchange.to_owned(), self.name.clone());
+        match self.topology.exchange(exchange) {
+            None => {
+                let (name, vhost) = named();
+                Err(Error::ExchangeNotFound { name, vhost })
+            }
+            Some(found) if found.record.internal => {
+                let (name, vhost) = named();
+                Err(Error::InternalExchange { name, vhost })
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     /// Puts a message into its queues. True if it must survive a restart in one of them.
-    fn enqueue(&mut self, message: &Message, route: &Route, effects: &mut Effects) -> bool {
+    pub(super) fn enqueue(
+        &mut self,
+        message: &Message,
+        route: &Route,
+        effects: &mut Effects,
+    ) -> bool {
         let mut written = SmallVec::new();
         let mut survives = false;
         let is_persistent = message.is_persistent();
@@ -140,16 +189,16 @@ impl VirtualHost {
             let durable = (is_persistent || is_stream) && queue.is_durable();
             let resident_max = self.memory.queue_max(durable, queues);
             let before = queue.resident_bytes();
-            let (sequence, stays) = match is_stream {
-                true => (queue.append(message, self.now, resident_max), true),
+            let (name, sequence, stays) = match is_stream {
+                true => (*id, queue.append(message, self.now, resident_max), true),
                 false => queue.enqueue(message, durable, resident_max),
             };
             self.memory.changed(before, queue.resident_bytes());
             if durable {
                 survives = true;
-                written.push((*id, sequence));
+                written.push((name, sequence));
             } else if !stays {
-                written.push((id.spilled(), sequence));
+                written.push((name.spilled(), sequence));
             } else if queue.resident_bytes() > resident_max / 2 && !queue.consumers.is_empty() {
                 self.is_pressed = true;
             }

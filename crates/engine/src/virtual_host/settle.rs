@@ -7,6 +7,7 @@ use crate::backlog::{Entry, Kept};
 use crate::command::Acknowledgement;
 use crate::planted::{self, Bug};
 use crate::session::Delivery;
+use crate::transaction::Settlement;
 use crate::{Effects, Error, Origin, QueueId, Reply, SessionId};
 
 const BASIC_ACK: Origin = Origin { class_id: 60, method_id: 80 };
@@ -35,6 +36,11 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(), Error> {
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
+        if let Some(transaction) = &mut channel.transaction {
+            let deliveries = channel.unacknowledged.take(delivery_tag, multiple)?;
+            transaction.settle(Settlement::Acknowledged, deliveries);
+            return Ok(());
+        }
         if multiple {
             for delivery in channel.unacknowledged.take(delivery_tag, true)? {
                 self.settle(at, &delivery, effects);
@@ -60,17 +66,26 @@ impl VirtualHost {
             self.requeue(deliveries);
             return Err(refusal);
         }
-        if requeue {
+        let Some(channel) = self.channel_mut(at) else { return Ok(()) };
+        if let Some(transaction) = &mut channel.transaction {
+            let settlement = if requeue { Settlement::Requeued } else { Settlement::Rejected };
+            transaction.settle(settlement, deliveries);
+        } else if requeue {
             self.put_back(at, deliveries);
         } else {
-            for mut delivery in deliveries {
-                if planted::is(Bug::RejectNotWritten) {
-                    delivery.entry.kept = Kept::InMemory;
-                }
-                self.settle(at, &delivery, effects);
-            }
+            self.reject(at, deliveries, effects);
         }
         Ok(())
+    }
+
+    /// Deliveries are refused for good.
+    pub(super) fn reject(&mut self, at: At, deliveries: Vec<Delivery>, effects: &mut Effects) {
+        for mut delivery in deliveries {
+            if planted::is(Bug::RejectNotWritten) {
+                delivery.entry.kept = Kept::InMemory;
+            }
+            self.settle(at, &delivery, effects);
+        }
     }
 
     /// `basic.recover`: everything unacknowledged goes back.
@@ -100,13 +115,13 @@ impl VirtualHost {
     }
 
     /// A delivery is done with for good.
-    fn settle(&mut self, at: At, delivery: &Delivery, effects: &mut Effects) {
+    pub(super) fn settle(&mut self, at: At, delivery: &Delivery, effects: &mut Effects) {
         self.free_credit(at, delivery.consumer);
         let entry = &delivery.entry;
         if let Some(queue) = self.queues.get_mut(&delivery.queue) {
             queue.note_returned(entry);
             self.memory.changed(entry.resident_bytes(), 0);
-            if let Some(name) = entry.kept.under(delivery.queue) {
+            if let Some(name) = entry.stored_under(delivery.queue) {
                 effects.settled(name, entry.sequence);
             }
             if entry.is_durable()
@@ -118,7 +133,7 @@ impl VirtualHost {
     }
 
     /// Deliveries go back to their places, and their consumers may have others.
-    fn put_back(&mut self, at: At, deliveries: Vec<Delivery>) {
+    pub(super) fn put_back(&mut self, at: At, deliveries: Vec<Delivery>) {
         for delivery in deliveries.iter().rev() {
             self.free_credit(at, delivery.consumer);
         }

@@ -17,11 +17,8 @@ use crate::{Effects, Error, Event, Milliseconds, QueueId, SessionId, Write, limi
 
 type At = (SessionId, u16);
 
-/// Arguments of consumers that a stream does not know.
-const REFUSED_BY_STREAMS: [&str; 2] = ["x-priority", "x-cancel-on-ha-failover"];
-/// Arguments of consumers that only a stream knows.
-const KNOWN_TO_STREAMS: [&str; 3] =
-    ["x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered"];
+/// The one that all consumers of streams have.
+const PRIORITY: i64 = 0;
 
 /// When streams want a turn.
 #[derive(Debug, Default)]
@@ -55,25 +52,13 @@ impl VirtualHost {
     pub(super) fn stream_subscription(
         &self,
         at: At,
-        id: QueueId,
+        id: Option<QueueId>,
         no_ack: bool,
         arguments: &FieldTable,
     ) -> Result<Option<(Start, Option<Filter>)>, Refusal> {
-        let Some(queue) = self.queues.get(&id) else { return Ok(None) };
+        let queue = id.and_then(|id| self.queues.get(&id));
+        let Some(queue) = queue.filter(|queue| queue.is_stream()) else { return Ok(None) };
         let named = || (queue.record.name.clone(), self.name.clone());
-        let refused: &[&'static str] = match queue.is_stream() {
-            true => &REFUSED_BY_STREAMS,
-            false => &KNOWN_TO_STREAMS,
-        };
-        let given = |argument: &&&'static str| arguments.contains_key(argument);
-        if let Some(argument) = refused.iter().find(given) {
-            let (name, vhost) = named();
-            let queue_type = queue.settings.kind.internal_name();
-            return Err(Error::UnsupportedArgument { argument, name, vhost, queue_type }.into());
-        }
-        if !queue.is_stream() {
-            return Ok(None);
-        }
         let (name, vhost) = named();
         if no_ack {
             return Err(not_supported("automatic acknowledgement", &name, &vhost));
@@ -102,7 +87,7 @@ impl VirtualHost {
         {
             serve(queue, &mut self.sessions, key, &mut looks, effects);
         }
-        let is_unfinished = !queue.round.is_empty();
+        let is_unfinished = queue.round.len() > 0;
         let Some(stream) = &mut queue.stream else { return };
         let has_grown = stream.has_grown;
         effects.loads.extend(stream.tidy(id, share));
@@ -144,7 +129,7 @@ impl VirtualHost {
         let before = queue.resident_bytes();
         let Some(stream) = &mut queue.stream else { return };
         let answered = stream.loaded(answer, now);
-        queue.round.extend(answered.awake);
+        answered.awake.into_iter().for_each(|key| queue.round.push_back(PRIORITY, key));
         for sequence in answered.lost {
             effects.lost.push((id, sequence));
             effects.settled(id, sequence);
@@ -263,6 +248,6 @@ fn serve(
         consumer.in_flight += given;
     }
     if served == Served::More {
-        queue.round.push_back(key);
+        queue.round.push_back(PRIORITY, key);
     }
 }

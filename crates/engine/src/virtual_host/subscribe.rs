@@ -3,11 +3,12 @@
 use super::declare::count;
 use super::{Refusal, VirtualHost};
 use crate::command::ConsumeRequest;
+use crate::consumer_settings::ConsumerSettings;
 use crate::effect::delivery_weight;
 use crate::planted::{self, Bug};
-use crate::queue::{ConsumerKey, Queue, WaitingGet};
+use crate::queue::{ConsumerKey, WaitingGet};
 use crate::session::{Consumer, Delivery};
-use crate::{Effects, Error, Event, QueueId, Reply, SessionId, limits};
+use crate::{Effects, Error, Event, QueueId, QueueType, Reply, SessionId, limits};
 
 type At = (SessionId, u16);
 
@@ -31,50 +32,59 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let name = if request.queue.is_empty() { self.last_queue(at)? } else { request.queue };
-        let id = self.accessible_queue(at.0, &name)?;
+        let wanted = self.wanted_queue(at.0, &name)?;
         let Some(channel) = self.channel(at) else { return Ok(()) };
         if channel.has_consumer_tag(&request.consumer_tag) {
             let consumer_tag = request.consumer_tag;
             return Err(Refusal::Session(Error::ConsumerTagInUse { consumer_tag }));
         }
-        if channel.consumers.len() >= limits::CONSUMERS_PER_CHANNEL {
-            let limit = limits::CONSUMERS_PER_CHANNEL;
+        let limit = self.bounds.consumers_per_channel;
+        if channel.consumers.len() >= limit {
             return Err(Refusal::Session(Error::TooManyConsumers { limit }));
         }
-        let subscription = self.stream_subscription(at, id, request.no_ack, &request.arguments)?;
-        let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
-        let is_exclusive = request.exclusive && subscription.is_none();
-        if queue.exclusively_consumed || (is_exclusive && !queue.consumers.is_empty()) {
+        let queue = self.topology.queue(&wanted.queue).and_then(|id| self.queues.get(&id));
+        // One that is made now is a classic queue.
+        let kind = queue.map_or(QueueType::Classic, |queue| queue.settings.kind);
+        let settings = ConsumerSettings::read(&request.arguments, kind, &name, &self.name)?;
+        // Quorum queues and streams know no exclusive consumers.
+        let exclusive = request.exclusive && kind == QueueType::Classic;
+        if queue.is_some_and(|queue| {
+            let is_shared = !queue.consumers.is_empty() || queue.single_active.is_some();
+            queue.exclusively_consumed || (exclusive && is_shared)
+        }) {
             return Err(Error::ExclusiveUse { name, vhost: self.name.clone() }.into());
         }
-        queue.exclusively_consumed = is_exclusive;
+        let stream = queue.map(|queue| queue.record.id);
+        let subscription = self.stream_subscription(at, stream, request.no_ack, &request.arguments)?;
+        let (id, waits) = self.take_wanted(at, wanted, effects)?;
+        let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
+        queue.exclusively_consumed = exclusive;
+        effects.without_effect.extend(self.compatibility.count(&request.arguments));
         self.consumers_made += 1;
         let number = self.consumers_made;
+        let key = ConsumerKey { session: at.0, channel: at.1, number };
+        let is_served = queue.add_consumer(key, settings.priority);
+        if let (Some(stream), Some((start, filter))) = (&mut queue.stream, subscription) {
+            stream.add_reader(key, start, filter);
+        }
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
         let consumer = Consumer {
             tag: request.consumer_tag.clone(),
             queue: id,
             no_ack: request.no_ack,
             prefetch: channel.prefetch_consumer,
+            priority: settings.priority,
             in_flight: 0,
-            is_parked: false,
+            is_parked: !is_served,
         };
         channel.add_consumer(number, consumer);
-        let key = ConsumerKey { session: at.0, channel: at.1, number };
-        if let Some(queue) = self.queues.get_mut(&id) {
-            queue.consumers.insert(key);
-            queue.round.push_back(key);
-            if let (Some(stream), Some((start, filter))) = (&mut queue.stream, subscription) {
-                stream.add_reader(key, start, filter);
-            }
-        }
         self.mark_dirty(id);
         let reply = Reply::ConsumeOk {
             consumer: number,
             consumer_tag: request.consumer_tag,
             no_wait: request.no_wait,
         };
-        self.reply(at, reply, false, effects);
+        self.reply(at, reply, waits, effects);
         Ok(())
     }
 
@@ -86,6 +96,10 @@ impl VirtualHost {
         no_wait: bool,
         effects: &mut Effects,
     ) {
+        if let Some(number) = self.cancel_replies(at, &consumer_tag) {
+            let reply = Reply::CancelOk { consumer: Some(number), consumer_tag, no_wait };
+            return self.reply(at, reply, false, effects);
+        }
         let removed = self.channel_mut(at).and_then(|channel| {
             let number = channel.consumer_number(&consumer_tag)?;
             Some((number, channel.remove_consumer(number)?.queue))
@@ -102,7 +116,7 @@ impl VirtualHost {
 
     /// A consumer is gone from its channel and leaves its queue, which may have waited for that.
     pub(super) fn leave_queue(&mut self, id: QueueId, key: ConsumerKey, effects: &mut Effects) {
-        self.with_queue(id, |queue| queue.remove_consumer(key));
+        let next = self.with_queue(id, |queue| queue.remove_consumer(key)).flatten();
         let Some(queue) = self.queues.get_mut(&id) else { return };
         if queue.consumers.is_empty() {
             queue.exclusively_consumed = false;
@@ -111,11 +125,14 @@ impl VirtualHost {
                 self.remove_queue(id, effects);
             }
         }
+        if let Some(ConsumerKey { session, channel, number }) = next {
+            self.unpark((session, channel), number);
+        }
     }
 
     pub(super) fn get(&mut self, at: At, name: String, no_ack: bool) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
-        let id = self.accessible_queue(at.0, &name)?;
+        let id = self.accessible_queue_or_part(at.0, &name)?;
         self.refuse_stream(id, "basic.get")?;
         let Some(incarnation) = self.channel(at).map(|channel| channel.incarnation) else {
             return Ok(());
@@ -174,8 +191,8 @@ impl VirtualHost {
     /// Answers those who wait with `basic.get`, until one needs a content that is on disk.
     pub(super) fn serve_waiting_gets(&mut self, id: QueueId, effects: &mut Effects) {
         self.answer_gets(id, effects);
-        if let Some(through) = self.queues.get_mut(&id).and_then(Queue::take_delivered) {
-            effects.delivered(id, through);
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.tell_delivered(effects);
         }
     }
 
@@ -216,7 +233,7 @@ impl VirtualHost {
             let delivery_tag = state.next_delivery_tag();
             let redelivered = entry.redelivered;
             if no_ack {
-                if let Some(name) = entry.kept.under(id) {
+                if let Some(name) = entry.stored_under(id) {
                     effects.settled(name, entry.sequence);
                     state.has_settled |= entry.is_durable();
                 }

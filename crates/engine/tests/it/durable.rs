@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use warren_engine::{
-    BindingRecord, ExchangeRecord, Load, Message, QueueId, QueueRecord, Recovered, RecoveredQueue,
-    Sequence, VirtualHostId, Waiting, Write,
+    BindingRecord, ExchangeRecord, Load, Message, QueueId, QueueRecord, Recovered, RecoveredLane,
+    RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
 };
 
 #[derive(Default)]
@@ -23,16 +23,35 @@ pub(crate) struct Durable {
 pub(crate) struct DurableQueue {
     pub(crate) record: QueueRecord,
     next_sequence: Sequence,
+    /// By number; 0 is the queue itself.
+    pub(crate) lanes: BTreeMap<u8, DurableLane>,
+}
+
+#[derive(Default)]
+pub(crate) struct DurableLane {
     pub(crate) delivered_through: Sequence,
     pub(crate) messages: BTreeMap<Sequence, Message>,
 }
 
+impl DurableQueue {
+    /// What is in the queue, in the order of places.
+    pub(crate) fn messages(&self) -> BTreeMap<Sequence, &Message> {
+        self.lanes.values().flat_map(|lane| &lane.messages).map(|(at, one)| (*at, one)).collect()
+    }
+}
+
 impl Durable {
     pub(crate) fn name(&self, id: QueueId) -> String {
-        if id.is_spilled() {
-            return format!("spilled-{}", id.counter());
+        let counter = id.counter();
+        let name = match self.names.get(&id.declared()) {
+            _ if id.is_spilled() => format!("spilled-{counter}"),
+            Some(name) => name.clone(),
+            None => format!("queue-{counter}"),
+        };
+        match id.lane_number() {
+            0 => name,
+            lane => format!("{name}/{lane}"),
         }
-        self.names.get(&id).cloned().unwrap_or_else(|| format!("queue-{}", id.counter()))
     }
 
     /// How many messages there are that do not survive a restart.
@@ -41,15 +60,17 @@ impl Durable {
     }
 
     fn queue(&mut self, id: QueueId) -> Option<&mut DurableQueue> {
-        self.queues.iter_mut().find(|queue| queue.record.id == id)
+        self.queues.iter_mut().find(|queue| queue.record.id == id.declared())
     }
 
     /// True if a queue has messages in a range, under either name.
     fn has_any(&self, id: QueueId, first: Sequence, last: Sequence) -> bool {
         let counter = id.counter();
         let durable = self.queues.iter().find(|queue| queue.record.id.counter() == counter);
-        let durable = durable.map(|queue| &queue.messages);
-        let spilled = self.spilled.iter().find(|(id, _)| id.counter() == counter);
+        let lane = id.lane_number();
+        let durable = durable.and_then(|queue| queue.lanes.get(&lane)).map(|lane| &lane.messages);
+        let same = |other: QueueId| (other.counter(), other.lane_number()) == (counter, lane);
+        let spilled = self.spilled.iter().find(|(id, _)| same(**id));
         let both = [durable, spilled.map(|(_, messages)| messages)];
         both.into_iter().flatten().any(|all| all.range(first..=last).next().is_some())
     }
@@ -77,12 +98,13 @@ impl Durable {
                 self.queues.push(DurableQueue {
                     record: record.clone(),
                     next_sequence: 1,
-                    delivered_through: 0,
-                    messages: BTreeMap::new(),
+                    lanes: BTreeMap::new(),
                 });
             }
             Write::QueueDeleted(id) if id.is_spilled() => {
-                if self.spilled.remove(id).is_none() {
+                let before = self.spilled.len();
+                self.spilled.retain(|other, _| other.lane(0) != *id);
+                if self.spilled.len() == before {
                     return fault();
                 }
             }
@@ -100,6 +122,14 @@ impl Durable {
             Write::Unbound(_, record) => {
                 if !take(&mut self.bindings, |other| other == record) {
                     return fault();
+                }
+            }
+            Write::Together(parts) => {
+                for part in parts {
+                    if matches!(part, Write::Together(_)) {
+                        return fault();
+                    }
+                    self.apply(part)?;
                 }
             }
             Write::Enqueued { .. } | Write::Settled { .. } | Write::Delivered { .. } => {
@@ -126,7 +156,8 @@ impl Durable {
                         return fault();
                     }
                     queue.next_sequence = sequence + 1;
-                    queue.messages.insert(*sequence, message.clone());
+                    let lane = queue.lanes.entry(id.lane_number()).or_default();
+                    lane.messages.insert(*sequence, message.clone());
                 }
             }
             Write::Settled { queue, first, last } => {
@@ -138,16 +169,23 @@ impl Durable {
                 }
                 self.settled_last = range;
                 let messages = if queue.is_spilled() {
-                    self.spilled.get_mut(queue)
+                    // Of one lane messages may have been spilled, and of another none.
+                    Some(self.spilled.entry(*queue).or_default())
                 } else {
-                    self.queue(*queue).map(|queue| &mut queue.messages)
+                    let lane = queue.lane_number();
+                    let lanes = self.queue(*queue).map(|queue| &mut queue.lanes);
+                    lanes.map(|lanes| &mut lanes.entry(lane).or_default().messages)
                 };
                 let Some(messages) = messages else { return fault() };
                 messages.retain(|place, _| !(first..=last).contains(&place));
             }
             Write::Delivered { queue, through } => {
                 // What was delivered last waits for its acknowledgement, and nothing is told twice.
-                let Some(queue) = self.queue(*queue) else { return fault() };
+                let lane = queue.lane_number();
+                let lanes = self.queue(*queue).map(|queue| &mut queue.lanes);
+                let Some(queue) = lanes.and_then(|lanes| lanes.get_mut(&lane)) else {
+                    return fault();
+                };
                 let waits = queue.messages.contains_key(through);
                 if !waits || *through <= queue.delivered_through {
                     return fault();
@@ -162,11 +200,22 @@ impl Durable {
     /// What a restart finds. Messages that need not survive it are gone.
     pub(crate) fn recovered(&mut self, id: VirtualHostId) -> Recovered {
         self.spilled.clear();
+        let none = DurableLane::default();
         let queues = self.queues.iter().map(|queue| RecoveredQueue {
             record: queue.record.clone(),
             next_sequence: queue.next_sequence,
-            delivered_through: queue.delivered_through,
-            waiting: waiting(&queue.messages),
+            delivered_through: queue.lanes.get(&0).unwrap_or(&none).delivered_through,
+            waiting: waiting(&queue.lanes.get(&0).unwrap_or(&none).messages),
+            lanes: queue
+                .lanes
+                .iter()
+                .filter(|(lane, _)| **lane != 0)
+                .map(|(lane, found)| RecoveredLane {
+                    lane: *lane,
+                    delivered_through: found.delivered_through,
+                    waiting: waiting(&found.messages),
+                })
+                .collect(),
         });
         Recovered {
             exchanges: self.exchanges.iter().map(|record| (id, record.clone())).collect(),
@@ -177,8 +226,10 @@ impl Durable {
 
     /// The contents that a load asks for.
     pub(crate) fn contents(&self, load: Load) -> Vec<(Sequence, Message)> {
-        let durable = self.queues.iter().find(|queue| queue.record.id == load.queue);
-        let durable = durable.map(|queue| &queue.messages);
+        let id = load.queue.declared();
+        let durable = self.queues.iter().find(|queue| queue.record.id == id);
+        let durable = durable.and_then(|queue| queue.lanes.get(&load.queue.lane_number()));
+        let durable = durable.map(|lane| &lane.messages);
         let spilled = self.spilled.get(&load.queue.spilled());
         let mut found = BTreeMap::new();
         for messages in [durable, spilled].into_iter().flatten() {

@@ -2,22 +2,24 @@
 //! be forgotten. It says what must follow from a command; where the engine has a choice, which is
 //! to whom a message is delivered, it watches the choice and holds it against the rules:
 //!
-//! - the message is the first one that is ready, and its redelivered flag is right;
+//! - the message is the first one that is ready and has the highest priority, and its redelivered flag is right;
 //! - the consumer has credit: its own, its channel's and its connection's;
-//! - nobody is served twice while another consumer of the queue has credit and waits;
+//! - nobody is served while one with a higher priority has credit, nor twice while an equal one
+//!   has, and where one is to be active alone it is the right one;
 //! - at the end of a command, nothing that is ready could be delivered.
 
 mod checks;
 mod requests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use warren_amqp::{FieldValue, properties, table};
 use warren_engine::{
     BindingRecord, Command, Destination, ExchangeRecord, ExchangeType, Message, PublishBatch,
     Request, SessionId,
 };
 
-use crate::naive_routing::route;
+use crate::naive_routing::{keys, route};
 use crate::render;
 use crate::script::At;
 
@@ -30,6 +32,7 @@ type Who = (At, u32);
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     place: u64,
+    level: u8,
     pub(crate) body: String,
     redelivered: bool,
     pub(crate) durable: bool,
@@ -42,14 +45,18 @@ pub(crate) struct Queue {
     auto_delete: bool,
     owner: Option<SessionId>,
     max_length: String,
+    max_priority: u8,
+    /// One consumer is served, and this is it.
+    single_active: bool,
+    active: Option<Who>,
     pub(crate) ready: Vec<Entry>,
     /// The place of the last message that came in.
     last_place: u64,
     /// Messages that came in since the start, and those of them that left for good.
     accepted: usize,
     gone: usize,
-    /// The place of the last message that was delivered for the first time.
-    newest: u64,
+    /// The place of the last message that was delivered for the first time, by level.
+    newest: BTreeMap<u8, u64>,
 }
 
 struct Channel {
@@ -77,6 +84,7 @@ struct Consumer {
     no_ack: bool,
     exclusive: bool,
     prefetch: usize,
+    priority: i64,
     /// Who was served since this one was, or since it had no credit.
     passed_by: BTreeSet<Who>,
 }
@@ -111,6 +119,7 @@ impl Model {
             ("amq.match", ExchangeType::Headers, false),
             ("amq.rabbitmq.trace", ExchangeType::Topic, true),
             ("amq.topic", ExchangeType::Topic, false),
+            ("amq.virtual-topic", ExchangeType::VirtualTopic, false),
         ];
         let exchanges = predeclared.map(|(name, kind, internal)| ExchangeRecord {
             name: name.to_owned(),
@@ -190,7 +199,9 @@ impl Model {
         self.bindings = bindings;
         for queue in &mut self.queues {
             queue.ready.retain(|entry| entry.durable);
-            (queue.accepted, queue.gone, queue.newest) = (queue.ready.len(), 0, 0);
+            (queue.accepted, queue.gone) = (queue.ready.len(), 0);
+            queue.newest.clear();
+            queue.active = None;
         }
         self.lines.clear();
     }
@@ -305,7 +316,13 @@ impl Model {
     fn end_consumer(&mut self, who: Who) {
         let at = self.consumers.iter().position(|consumer| consumer.who == who).unwrap();
         let number = self.consumers.remove(at).queue;
-        let unused = !self.consumers.iter().any(|consumer| consumer.queue == number);
+        let others = self.consumers.iter().filter(|consumer| consumer.queue == number);
+        let next = others.max_by_key(|other| (other.priority, std::cmp::Reverse(other.who.1)));
+        let next = next.map(|consumer| consumer.who);
+        if let Some(queue) = self.queue(number).filter(|queue| queue.active == Some(who)) {
+            queue.active = next;
+        }
+        let unused = next.is_none();
         if unused && self.queue(number).is_some_and(|queue| queue.auto_delete) {
             self.remove_queue(number);
         }
@@ -348,7 +365,7 @@ impl Model {
     fn put_back(&mut self, delivery: Delivery) {
         if let Some(queue) = self.queue(delivery.queue) {
             queue.ready.push(Entry { redelivered: true, ..delivery.entry });
-            queue.ready.sort_unstable_by_key(|entry| entry.place);
+            queue.sort();
         }
     }
 
@@ -397,8 +414,19 @@ impl Model {
     /// How many queues the message went to, and whether it must survive in one of them.
     fn enqueue(&mut self, message: &Message) -> Result<(usize, bool), Refusal> {
         let exchange = message.exchange();
+        let headers = properties::headers(message.properties()).unwrap_or_default();
+        let headers = table::decode(headers).expect("well-formed headers");
+        // The random commands know one wrong value, a text.
+        let is_wrong =
+            |name: &&str| matches!(headers.inner().get(*name), Some(FieldValue::LongString(_)));
+        let wrong = ["CC", "BCC"].into_iter().find(is_wrong).map(|name| {
+            Refusal::Channel(format!(
+                "invalid message: {{unacceptable_type_in_header,\"{name}\",longstr}}"
+            ))
+        });
         let names = if exchange.is_empty() {
-            vec![message.routing_key().to_owned()]
+            wrong.map_or(Ok(()), Err)?;
+            keys(message, &headers)
         } else {
             match self.exchange(exchange) {
                 None => return Err(not_found("exchange", exchange)),
@@ -407,7 +435,10 @@ impl Model {
                         "cannot publish to internal exchange '{exchange}' in vhost '/'"
                     )));
                 }
-                Some(_) => route(&self.exchanges, &self.bindings, message),
+                Some(_) => {
+                    wrong.map_or(Ok(()), Err)?;
+                    route(&self.exchanges, &self.bindings, message)
+                }
             }
         };
         let mut found = (0, false);
@@ -418,10 +449,12 @@ impl Model {
             found = (found.0 + 1, found.1 || durable);
             queue.ready.push(Entry {
                 place: queue.last_place,
+                level: message.priority().unwrap_or(0).min(queue.max_priority),
                 body: render::body(message),
                 redelivered: false,
                 durable,
             });
+            queue.sort();
         }
         Ok(found)
     }
@@ -455,6 +488,10 @@ impl Model {
 }
 
 impl Queue {
+    fn sort(&mut self) {
+        self.ready.sort_unstable_by_key(|entry| (std::cmp::Reverse(entry.level), entry.place));
+    }
+
     fn is_durable(&self) -> bool {
         self.durable && self.owner.is_none()
     }

@@ -34,6 +34,16 @@ fn flags() -> impl Strategy<Value = &'static str> {
     words(&["", "", "", "", "", "durable", "auto_delete", "exclusive", "passive", "x-max-length=5"])
 }
 
+/// The arguments of each name are the same.
+fn arguments(queue: &str) -> &'static str {
+    match queue {
+        "b" => "x-max-priority=3",
+        "c" => "x-max-priority=200",
+        "d" => "x-single-active-consumer=true",
+        _ => "",
+    }
+}
+
 fn declaration() -> impl Strategy<Value = String> {
     // The flags of each name are fixed but for the rare other one.
     let queue = (words(QUEUES), flags()).prop_map(|(queue, other)| {
@@ -43,14 +53,15 @@ fn declaration() -> impl Strategy<Value = String> {
             _ => "",
         };
         let flags = if other == usual { "" } else { other };
-        format!("declare queue {queue} {usual} {flags}")
+        let arguments = arguments(queue);
+        format!("declare queue {queue} {usual} {flags} {arguments}")
     });
     let exchange = (words(&["x", "y", "z"]), flags(), words(&["direct", "topic"])).prop_map(
         |(name, other, kind)| {
             let (kind, usual) = match name {
-                "x" => ("topic", "durable"),
+                "x" => ("topic", "durable alternate-exchange=z"),
                 "y" => ("fanout", "auto_delete"),
-                _ => (kind, "durable auto_delete"),
+                _ => (kind, "durable auto_delete alternate-exchange=y"),
             };
             let passive = if other == "passive" { "passive" } else { "" };
             format!("declare exchange {name} {kind} {usual} {passive}")
@@ -70,6 +81,8 @@ fn topology() -> impl Strategy<Value = String> {
         4 => (words(&["x", "y", "z", "amq.topic"]), words(PATTERNS))
             .prop_map(|(name, key)| format!("{name} {key}")),
         1 => words(BINDING_HEADERS).prop_map(|headers| format!("amq.match '' {headers}")),
+        2 => (words(PATTERNS), words(&["", "x-group=g", "x-group=g", "x-group=h"]))
+            .prop_map(|(key, group)| format!("amq.virtual-topic {key} {group}")),
     ];
     let binding = (words(&["bind", "bind", "unbind"]), destination, source)
         .prop_map(|(verb, to, source)| format!("{verb} {to} {source}"));
@@ -92,7 +105,7 @@ fn topology() -> impl Strategy<Value = String> {
 fn publish(session: &'static str) -> impl Strategy<Value = String> {
     let exchange = prop_oneof![
         12 => words(&["''"]),
-        12 => words(&["x", "y", "amq.topic", "amq.match"]),
+        12 => words(&["x", "y", "amq.topic", "amq.match", "amq.virtual-topic"]),
         1 => words(&["z", "nowhere", "amq.rabbitmq.trace"]),
     ];
     let exchange = exchange.prop_flat_map(|name| {
@@ -100,11 +113,22 @@ fn publish(session: &'static str) -> impl Strategy<Value = String> {
         (Just(name), select(keys))
     });
     let body = prop_oneof![5 => Just("@"), 1 => Just("*@")];
-    let headers = words(&["", "h=1", "h=2 i=1", "i=1"]);
+    let headers = words(&[
+        "",
+        "h=1",
+        "h=2 i=1",
+        "i=1",
+        "CC=[l,b]",
+        "CC=[k.l] BCC=[a]",
+        "BCC=[k,c,5] h=1",
+        "",
+        "CC=[]",
+    ]);
     let flags = words(&["", "persistent", "persistent", "mandatory", "mandatory persistent"]);
-    let part = (exchange, body, headers, flags, 1..3_u8).prop_map(
-        move |((exchange, key), body, headers, flags, channel)| {
-            format!("{exchange} {key} {body} {headers} {flags} on {session}.{channel}")
+    let priority = words(&["", "", "p0", "p1", "p2", "p3", "p4", "p255"]);
+    let part = (exchange, body, headers, flags, priority, 1..3_u8).prop_map(
+        move |((exchange, key), body, headers, flags, priority, channel)| {
+            format!("{exchange} {key} {body} {headers} {flags} {priority} on {session}.{channel}")
         },
     );
     proptest::collection::vec(part, 1..7).prop_map(|parts| format!("publish {}", parts.join(" | ")))
@@ -124,9 +148,12 @@ fn consuming() -> impl Strategy<Value = String> {
         words(&["a", "a", "b", "b", "c", "d", "''"]),
         words(&["t", "u", "v"]),
         words(&["", "", "", "", "", "no_ack", "no_ack", "exclusive"]),
+        words(&["", "", "", "x-priority=1", "x-priority=9", "x-priority=-1"]),
     );
     prop_oneof![
-        8 => consume.prop_map(|(queue, tag, how)| format!("consume {queue} {tag} {how}")),
+        8 => consume.prop_map(|(queue, tag, how, priority)| {
+            format!("consume {queue} {tag} {how} {priority}")
+        }),
         2 => words(&["t", "u", "v"]).prop_map(|tag| format!("cancel {tag}")),
         4 => (words(&["0", "1", "2", "3"]), words(&["", "global"]))
             .prop_map(|(count, global)| format!("qos {count} {global}")),
@@ -182,8 +209,10 @@ impl Pair {
         };
         // Something to begin with, so that short runs meet each other too.
         pair.play(&format!("memory {memory}")).expect("no fault");
-        let scene = "open s1.1; declare queue a durable; declare queue b durable; \
-                     declare queue d; declare exchange x topic durable; bind a x #; bind d x k";
+        let scene = "open s1.1; declare queue a durable; \
+                     declare queue b durable x-max-priority=3; \
+                     declare queue d x-single-active-consumer=true; \
+                     declare exchange x topic durable alternate-exchange=z; bind a x #; bind d x k";
         for line in scene.split(';').map(str::trim) {
             pair.play(line).expect("a scene without faults");
         }

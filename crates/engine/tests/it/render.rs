@@ -87,6 +87,9 @@ fn reply(reply: &Reply) -> String {
         Reply::GetEmpty => "get-empty".to_owned(),
         Reply::RecoverOk => "recover-ok".to_owned(),
         Reply::ConfirmSelectOk => "select-ok".to_owned(),
+        Reply::TxSelectOk => "tx select-ok".to_owned(),
+        Reply::TxCommitOk => "commit-ok".to_owned(),
+        Reply::TxRollbackOk => "rollback-ok".to_owned(),
     }
 }
 
@@ -95,8 +98,8 @@ pub(crate) fn silent(no_wait: bool) -> &'static str {
     if no_wait { " (silent)" } else { "" }
 }
 
-pub(crate) fn write(write: &Write, durable: &Durable) -> String {
-    match write {
+pub(crate) fn write(written: &Write, durable: &Durable) -> String {
+    match written {
         Write::ExchangeDeclared(_, ExchangeRecord { name, kind, .. }) => {
             format!("write exchange {name} {}", kind.name())
         }
@@ -115,6 +118,10 @@ pub(crate) fn write(write: &Write, durable: &Durable) -> String {
         }
         Write::Delivered { queue, through } => {
             format!("write delivered {}:{through}", durable.name(*queue))
+        }
+        Write::Together(parts) => {
+            let parts: Vec<_> = parts.iter().map(|part| write(part, durable)).collect();
+            format!("together: {}", parts.join(", "))
         }
     }
 }

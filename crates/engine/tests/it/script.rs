@@ -3,8 +3,8 @@
 //! A line is words apart by spaces and may end with `on s2.1`: session 2, channel 1; without it,
 //! it is about `s1.1`. `''` is an empty name. `name=value` is an entry of a table; `5` is a signed
 //! 32-bit number, `5:long` and the like are other widths, `1.5` is a double, `@9` a timestamp,
-//! `void` has no value, all else is text. A body `*1000` is a thousand bytes.
-//! `a,b` is an array of two texts.
+//! `void` has no value, `[a,b]` is an array, all else is text. A body `*1000` is a thousand bytes,
+//! and `p5` behind it the priority 5.
 
 use std::sync::Arc;
 
@@ -46,6 +46,14 @@ impl<'a> Rest<'a> {
         self.0.len() < before
     }
 
+    /// `p5` is priority 5.
+    fn priority(&mut self) -> Option<u8> {
+        let priority = |word: &str| word.strip_prefix('p')?.parse().ok();
+        let found = self.0.iter().find_map(|word| priority(word));
+        self.0.retain(|word| priority(word).is_none());
+        found
+    }
+
     fn table(&mut self) -> FieldTable {
         let mut table = FieldTable::default();
         self.0.retain(|word| {
@@ -79,6 +87,10 @@ fn value(text: &str) -> FieldValue {
             "float" => FieldValue::Float(number as f32),
             _ => FieldValue::Double(number),
         };
+    }
+    if let Some(elements) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let elements = elements.split(',').filter(|element| !element.is_empty());
+        return FieldValue::FieldArray(elements.map(value).collect::<Vec<_>>().into());
     }
     match (text, text.strip_prefix('@')) {
         ("true", _) => FieldValue::Boolean(true),
@@ -147,6 +159,9 @@ fn publish_batch(line: &str) -> PublishBatch {
         let mut properties = Builder::new();
         if headers != FieldTable::default() {
             properties = properties.set(Property::Headers, table::encode(&headers));
+        }
+        if let Some(priority) = rest.priority() {
+            properties = properties.set(Property::Priority, [priority]);
         }
         if rest.flag("persistent") {
             properties = properties.set(Property::DeliveryMode, [2]);
@@ -260,7 +275,7 @@ fn message_request(words: &[&str], line: &str) -> Option<Request> {
     let (word, behind) = words.split_first()?;
     let fixed = match *word {
         "consume" => 2,
-        "qos" | "cancel" | "get" | "nack" | "reject" => 1,
+        "qos" | "cancel" | "get" | "nack" | "reject" | "replies" => 1,
         _ => 0,
     };
     let mut rest = Rest(behind[fixed..].to_vec());
@@ -289,6 +304,15 @@ fn message_request(words: &[&str], line: &str) -> Option<Request> {
         ("recover", _) => {
             Request::Recover { requeue: !rest.flag("discard"), no_wait: rest.flag("no_wait") }
         }
+        ("replies", [tag]) => Request::ConsumeReplies {
+            consumer_tag: name(tag),
+            no_ack: !rest.flag("ack"),
+            no_wait: rest.flag("no_wait"),
+            name: format!("amq.rabbitmq.reply-to.{tag}"),
+        },
+        ("tx.select", _) => Request::TxSelect,
+        ("tx.commit", _) => Request::TxCommit,
+        ("tx.rollback", _) => Request::TxRollback,
         ("confirm", _) => Request::ConfirmSelect { no_wait: rest.flag("no_wait") },
         _ => return None,
     };

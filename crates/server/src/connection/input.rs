@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
-use warren_amqp::{Event, FieldTable, Method, ReplyCode, basic, exchange, queue};
+use warren_amqp::{Event, FieldTable, Method, ReplyCode, basic, exchange, queue, tx};
 use warren_engine::{Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request};
 
-use super::{ChannelState, Connection, Session};
+use super::{ChannelState, Connection, Session, checks};
+use crate::census::ConnectionInfo;
+use crate::config::Mechanism;
 use crate::shard::ToShard;
 use crate::{limits, login, names};
 
 /// Arguments of queues and exchanges that RabbitMQ acts on and this version only keeps.
-const KEPT_ARGUMENTS: [&str; 15] = [
-    "alternate-exchange",
+const KEPT_ARGUMENTS: [&str; 11] = [
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-exchange",
@@ -21,13 +22,10 @@ const KEPT_ARGUMENTS: [&str; 15] = [
     "x-dead-letter-strategy",
     "x-max-length",
     "x-max-length-bytes",
-    "x-max-priority",
     "x-overflow",
     "x-queue-type",
-    "x-single-active-consumer",
     "x-delivery-limit",
     "x-max-age",
-    "x-queue-mode",
 ];
 
 impl Connection {
@@ -45,7 +43,14 @@ impl Connection {
                     self.refuse(ReplyCode::NotImplemented, "immediate=true", 60, 40);
                 }
                 Event::Publish(publish) => {
-                    self.requests.publish(&publish, input.len().saturating_sub(at));
+                    let rest = input.len().saturating_sub(at);
+                    if checks::is_to_be_checked(&publish) {
+                        let state = self.channels.get(&publish.channel);
+                        let requests = &mut self.requests;
+                        checks::publish(&publish, rest, state, &self.user, requests);
+                    } else {
+                        self.requests.publish(&publish, rest);
+                    }
                     has_published = true;
                 }
                 Event::Login { mechanism, username, password } => {
@@ -53,8 +58,7 @@ impl Connection {
                 }
                 Event::Open { virtual_host } => self.open(&virtual_host),
                 Event::ChannelOpen { channel } => {
-                    self.channels.insert(channel, ChannelState::default());
-                    self.request(channel, Request::ChannelOpen);
+                    self.open_channel(channel);
                 }
                 Event::ChannelClose { channel } => self.request(channel, Request::ChannelClose),
                 Event::ChannelFailed { channel, code, text } => {
@@ -100,10 +104,17 @@ impl Connection {
 
     fn log_in(&mut self, mechanism: &str, username: &str, password: &str) {
         let config = &self.shared.config;
-        if login::is_accepted(config, username, password, self.peer.ip()) {
+        let is_anonymous = mechanism == Mechanism::Anonymous.name();
+        let user = if is_anonymous { &config.anonymous_login_user } else { username };
+        let is_accepted = match is_anonymous {
+            true => login::is_anonymous_accepted(config, self.peer.ip()),
+            false => login::is_accepted(config, username, password, self.peer.ip()),
+        };
+        if is_accepted {
+            self.user = user.into();
             self.amqp.login_accepted();
         } else {
-            warn!(peer = %self.peer, user = username, mechanism, "login refused");
+            warn!(peer = %self.peer, user, mechanism, "login refused");
             self.amqp.login_refused(mechanism);
         }
     }
@@ -114,15 +125,44 @@ impl Connection {
             self.refuse(ReplyCode::NotAllowed, &text, 10, 40);
             return;
         };
-        let Some(outbox) = self.outbox_sender.take() else { return };
         let session = self.shared.next_session();
+        let name = self.amqp.client_property("connection_name");
+        let info = ConnectionInfo {
+            peer: self.peer,
+            user: self.user.to_string(),
+            virtual_host: virtual_host.to_owned(),
+            name: name.clone(),
+        };
+        let place = match self.shared.census.enter(session, info) {
+            Ok(place) => place,
+            Err(text) => return self.refuse(ReplyCode::NotAllowed, &text, 10, 40),
+        };
+        let Some(outbox) = self.outbox_sender.take() else { return };
         self.opening = Some(ToShard::Open { session, virtual_host: id, outbox });
         let on_the_way = Arc::new(Semaphore::new(limits::READS_ON_THE_WAY));
-        self.session = Some(Session { id: session, shard, on_the_way, closed: false });
+        self.session =
+            Some(Session { id: session, shard, on_the_way, closed: false, _place: place });
         self.requests.open(session);
         self.half_open = None;
         self.amqp.open_accepted();
-        info!(peer = %self.peer, vhost = virtual_host, "connection open");
+        let user = &*self.user;
+        match name {
+            Some(name) => {
+                info!(peer = %self.peer, name, user, vhost = virtual_host, "connection open");
+            }
+            None => info!(peer = %self.peer, user, vhost = virtual_host, "connection open"),
+        }
+    }
+
+    fn open_channel(&mut self, channel: u16) {
+        match self.shared.census.enter_channel() {
+            Ok(place) => {
+                let state = ChannelState { _place: Some(place), ..ChannelState::default() };
+                self.channels.insert(channel, state);
+                self.request(channel, Request::ChannelOpen);
+            }
+            Err(text) => self.refuse(ReplyCode::NotAllowed, &text, 0, 0),
+        }
     }
 
     /// Ends the session in the engine. With `reply`, the client waits for close-ok, which it gets
@@ -147,13 +187,15 @@ impl Connection {
             Method::Confirm(warren_amqp::confirm::AMQPMethod::Select(select)) => {
                 self.request(channel, Request::ConfirmSelect { no_wait: select.nowait });
             }
-            Method::Tx(_) => {
-                let text = "transactions are not supported yet";
-                self.refuse(ReplyCode::NotImplemented, text, 90, 10);
-            }
+            Method::Tx(tx::AMQPMethod::Select(_)) => self.request(channel, Request::TxSelect),
+            Method::Tx(tx::AMQPMethod::Commit(_)) => self.request(channel, Request::TxCommit),
+            Method::Tx(tx::AMQPMethod::Rollback(_)) => self.request(channel, Request::TxRollback),
             // The protocol layer answers these itself or does not let them through.
-            Method::Confirm(_) | Method::Connection(_) | Method::Channel(_) | Method::Access(_) => {
-            }
+            Method::Confirm(_)
+            | Method::Tx(_)
+            | Method::Connection(_)
+            | Method::Channel(_)
+            | Method::Access(_) => {}
         }
     }
 
@@ -249,7 +291,7 @@ impl Connection {
         })
     }
 
-    fn generated(&mut self, prefix: &str) -> Option<String> {
+    pub(super) fn generated(&mut self, prefix: &str) -> Option<String> {
         match names::generated(prefix) {
             Ok(name) => Some(name),
             Err(error) => {
@@ -271,6 +313,10 @@ impl Connection {
                     let Some(tag) = self.generated("amq.ctag-") else { return };
                     consumer_tag = tag;
                 }
+                if consume.queue.as_str() == checks::REPLY_TO {
+                    let (no_ack, no_wait) = (consume.no_ack, consume.nowait);
+                    return self.consume_replies(channel, consumer_tag, no_ack, no_wait);
+                }
                 Request::Consume(ConsumeRequest {
                     queue: consume.queue.into(),
                     consumer_tag,
@@ -281,7 +327,11 @@ impl Connection {
                 })
             }
             basic::AMQPMethod::Cancel(cancel) => {
-                Request::Cancel { consumer_tag: cancel.consumer_tag.into(), no_wait: cancel.nowait }
+                let consumer_tag = String::from(cancel.consumer_tag);
+                if let Some(state) = self.channels.get_mut(&channel) {
+                    state.replies.take_if(|(tag, _)| *tag == consumer_tag);
+                }
+                Request::Cancel { consumer_tag, no_wait: cancel.nowait }
             }
             basic::AMQPMethod::Get(get) => {
                 Request::Get { queue: get.queue.into(), no_ack: get.no_ack }

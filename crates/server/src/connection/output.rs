@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::info;
 use warren_amqp::properties::put_with_long;
-use warren_amqp::{Content, Method, ReplyCode, ShortString, basic, confirm, exchange, queue};
+use warren_amqp::{Content, Method, ReplyCode, ShortString, basic, confirm, exchange, queue, tx};
 use warren_engine::{Event, Message, Reply};
 
 use super::{ChannelState, Connection};
@@ -185,6 +185,9 @@ impl Connection {
             Reply::ConfirmSelectOk => {
                 Method::Confirm(confirm::AMQPMethod::SelectOk(confirm::SelectOk {}))
             }
+            Reply::TxSelectOk => Method::Tx(tx::AMQPMethod::SelectOk(tx::SelectOk {})),
+            Reply::TxCommitOk => Method::Tx(tx::AMQPMethod::CommitOk(tx::CommitOk {})),
+            Reply::TxRollbackOk => Method::Tx(tx::AMQPMethod::RollbackOk(tx::RollbackOk {})),
         };
         self.amqp.method(channel, method);
     }

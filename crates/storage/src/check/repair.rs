@@ -285,6 +285,7 @@ impl Repair<'_> {
             self.state.change_topology(Write::ExchangeDeclared(*host, record.clone()));
         }
         let lost = counts.standings.keys().chain(&bad.standings).copied();
+        let lost = lost.map(QueueId::declared);
         let lost: BTreeSet<QueueId> =
             lost.filter(|queue| !topology.queues.contains_key(queue)).collect();
         for record in topology.queues.values() {
@@ -298,6 +299,9 @@ impl Repair<'_> {
         }
         flush(new, &mut self.state, meta)?;
         for (queue, standing) in &counts.standings {
+            if queue.lane_number() != 0 {
+                self.state.know_lane(*queue);
+            }
             self.state.queues.insert(*queue, standing.places);
             self.state.deliver(*queue, standing.places.delivered_through);
         }
@@ -306,8 +310,8 @@ impl Repair<'_> {
             if let Walked::Row { queue, entries: Some(entries), .. } = walked
                 && !self.found.changes.get(&queue).is_some_and(|delta| delta.deleted)
             {
-                if !self.state.queues.contains_key(&queue) {
-                    self.adopt(queue, &mut topology);
+                if !self.state.queues.contains_key(&queue.declared()) {
+                    self.adopt(queue.declared(), &mut topology);
                     flush(new, &mut self.state, meta)?;
                 }
                 self.take_row(queue, &entries, &mut messages)?;

@@ -24,9 +24,13 @@ pub(super) struct Totals {
 
 /// A queue in words: its name, or its number if the record of it is lost.
 pub(super) fn queue_in_words(topology: &Topology, queue: QueueId) -> String {
-    match topology.queues.get(&queue) {
+    let words = match topology.queues.get(&queue.declared()) {
         Some(record) => format!("queue {:?}", record.name),
-        None => format!("the queue with number {}", queue.0),
+        None => format!("the queue with number {}", queue.declared().0),
+    };
+    match queue.lane_number() {
+        0 => words,
+        lane => format!("{words} (lane {lane})"),
     }
 }
 
@@ -211,7 +215,7 @@ impl Check<'_> {
             let words = queue_in_words(topology, queue);
             let found = self.tallies.get(&queue).copied().unwrap_or_default();
             let is_deleted = changes.get(&queue).is_some_and(|delta| delta.deleted);
-            if !topology.queues.contains_key(&queue) && !is_deleted {
+            if !topology.queues.contains_key(&queue.declared()) && !is_deleted {
                 let message = format!(
                     "{} messages wait in {words}, whose record is not there: a start leaves \
                      them out",

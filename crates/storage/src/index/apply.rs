@@ -98,7 +98,7 @@ fn apply_queues(
             rows.remove_all(queue)?;
             standings.remove(queue.0)?;
         }
-        if queues.get(queue.0)?.is_none() {
+        if queues.get(queue.declared().0)?.is_none() {
             continue;
         }
         let found = match standings.get(queue.0)? {

@@ -128,7 +128,10 @@ pub(super) fn apply(transaction: &WriteTransaction, writes: &[Write]) -> Result<
                 topology::put_binding(&mut bytes, record);
                 bindings.remove((host.0, bytes.as_slice()))?;
             }
-            Write::Enqueued { .. } | Write::Settled { .. } | Write::Delivered { .. } => {}
+            Write::Enqueued { .. }
+            | Write::Settled { .. }
+            | Write::Delivered { .. }
+            | Write::Together(_) => {}
         }
     }
     Ok(())

@@ -108,6 +108,7 @@ impl Model {
                     queue.messages.retain(|sequence, _| !(first..=last).contains(&sequence));
                 }
             }
+            Write::Together(parts) => parts.iter().for_each(|part| self.apply(part)),
             Write::Delivered { queue, through } => {
                 if let Some(queue) = self.queues.get_mut(queue) {
                     queue.delivered_through = queue.delivered_through.max(*through);

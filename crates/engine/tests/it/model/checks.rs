@@ -69,16 +69,20 @@ impl Model {
     fn check_order(&mut self, queue: usize, entry: &Entry) -> Result<(), String> {
         let queue = self.queue(queue).expect("the queue of a consumer");
         if !entry.redelivered {
-            if entry.place <= queue.newest {
-                return Err(format!("{entry:?} was overtaken by {}", queue.newest));
+            let newest = queue.newest.entry(entry.level).or_default();
+            if entry.place <= *newest {
+                return Err(format!("{entry:?} was overtaken by {newest}"));
             }
-            queue.newest = entry.place;
+            *newest = entry.place;
         }
         Ok(())
     }
 
-    /// Nobody is served twice while another has credit and waits.
+    /// Nobody is served while one with a higher priority has credit and waits, nor twice while an
+    /// equal one does.
     fn take_turn(&mut self, who: Who, queue: usize) -> Result<(), String> {
+        let own = self.consumers.iter().find(|consumer| consumer.who == who);
+        let own = own.map_or(0, |consumer| consumer.priority);
         for other in 0..self.consumers.len() {
             let consumer = &self.consumers[other];
             if consumer.queue != queue {
@@ -86,6 +90,10 @@ impl Model {
             }
             if consumer.who == who || !self.has_credit(consumer) {
                 self.consumers[other].passed_by.clear();
+            } else if consumer.priority > own {
+                return Err(format!("{who:?} is served before {:?}", consumer.who));
+            } else if consumer.priority < own {
+                continue;
             } else if !self.consumers[other].passed_by.insert(who) {
                 let waits = self.consumers[other].who;
                 return Err(format!("{who:?} is served twice while {waits:?} waits"));
@@ -102,7 +110,9 @@ impl Model {
             || channel.unacknowledged.iter().filter(|delivery| delivery.consumer.is_some());
         let own = of_consumers().filter(|delivery| delivery.consumer == Some(number)).count();
         let within = |limit, used| limit == 0 || used < limit;
-        outbox < limits::OUTBOX_BYTES
+        let queue = self.queues.iter().find(|queue| queue.number == consumer.queue);
+        queue.is_some_and(|queue| !queue.single_active || queue.active == Some(consumer.who))
+            && outbox < limits::OUTBOX_BYTES
             && (consumer.no_ack
                 || (within(consumer.prefetch, own)
                     && within(channel.prefetch_channel, of_consumers().count())))
@@ -176,7 +186,8 @@ impl Model {
             .queues
             .iter()
             .map(|queue| {
-                (queue.record.name.clone(), queue.messages.values().map(render::body).collect())
+                let bodies = queue.messages().into_values().map(render::body).collect();
+                (queue.record.name.clone(), bodies)
             })
             .collect();
         let queues: BTreeMap<_, _> = self
@@ -196,8 +207,10 @@ impl Model {
         for queue in self.queues.iter().filter(|queue| queue.is_durable()) {
             let mut written = durable.queues.iter().filter(|other| other.record.name == queue.name);
             let Some(found) = written.next() else { continue };
-            let written = found.messages.range(..=found.delivered_through);
-            let written: Vec<_> = written.map(|(_, message)| render::body(message)).collect();
+            let lanes = found.lanes.values();
+            let written: BTreeMap<_, _> =
+                lanes.flat_map(|lane| lane.messages.range(..=lane.delivered_through)).collect();
+            let written: Vec<_> = written.into_values().map(render::body).collect();
             let returned = queue.ready.iter().filter(|entry| entry.redelivered);
             let delivered = bodies_in_order(self.held(queue).chain(returned));
             if written != delivered {

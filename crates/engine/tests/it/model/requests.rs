@@ -1,5 +1,6 @@
 //! What clients ask for on a channel, in the model.
 
+use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{BindingRecord, Declaration, Destination, ExchangeRecord, Request, SessionId};
 
 use super::{Consumer, Delivery, Model, Number, Outcome, Queue, Refusal, not_found};
@@ -15,8 +16,8 @@ impl Model {
                 self.say_after(waits, at, "close-ok");
             }
             Request::ChannelFail(reason) => return refused(reason.clone()),
-            Request::ExchangeDeclare { name, kind, declaration, .. } => {
-                self.declare_exchange(at, name, kind, *declaration)?;
+            Request::ExchangeDeclare { name, kind, declaration, arguments } => {
+                self.declare_exchange(at, name, kind, *declaration, arguments)?;
             }
             Request::ExchangeDelete { name, if_unused, .. } => {
                 let used = self.bindings.iter().any(|binding| binding.source == *name);
@@ -34,6 +35,15 @@ impl Model {
                 let max = arguments.inner().get("x-max-length");
                 let max = max.map_or_else(String::new, |value| format!("{value:?}"));
                 self.declare_queue(at, name, *declaration, max)?;
+                let name = self.named(at, name)?;
+                if let Some(queue) = self.queues.iter_mut().find(|queue| queue.name == name) {
+                    // What is there has them already: a name has its arguments.
+                    let inner = arguments.inner();
+                    if let Some(FieldValue::LongInt(max)) = inner.get("x-max-priority") {
+                        queue.max_priority = *max as u8;
+                    }
+                    queue.single_active |= inner.contains_key("x-single-active-consumer");
+                }
             }
             Request::QueueDelete { name, if_unused, if_empty, .. } => {
                 self.delete_queue(at, name, *if_unused, *if_empty)?;
@@ -61,6 +71,12 @@ impl Model {
             Request::Nack { delivery_tag, multiple, requeue, .. } => {
                 self.settle(at, *delivery_tag, *multiple, *requeue)?;
             }
+            // Their scenarios are by hand, and the simulation has a model of transactions.
+            Request::PublishFail { .. }
+            | Request::ConsumeReplies { .. }
+            | Request::TxSelect
+            | Request::TxCommit
+            | Request::TxRollback => panic!("not in this model: {request:?}"),
             Request::Qos { .. }
             | Request::Consume(_)
             | Request::Cancel { .. }
@@ -90,12 +106,17 @@ impl Model {
                     return Err(Refusal::Session(text));
                 }
                 let name = self.queue(number).unwrap().name.clone();
+                let alone = self.queue(number).unwrap().single_active && consume.exclusive;
                 let mut others = self.consumers.iter().filter(|other| other.queue == number);
-                if others.any(|other| other.exclusive || consume.exclusive) {
+                if alone || others.any(|other| other.exclusive || consume.exclusive) {
                     return refused(format!("queue '{name}' in vhost '/' in exclusive use"));
                 }
                 self.last_consumer += 1;
                 let last_consumer = self.last_consumer;
+                let queue = self.queue(number).unwrap();
+                if queue.single_active && queue.active.is_none() {
+                    queue.active = Some((at, last_consumer));
+                }
                 let channel = self.channel(at);
                 let consumer = Consumer {
                     who: (at, last_consumer),
@@ -104,6 +125,10 @@ impl Model {
                     no_ack: consume.no_ack,
                     exclusive: consume.exclusive,
                     prefetch: channel.prefetch_consumer,
+                    priority: match consume.arguments.inner().get("x-priority") {
+                        Some(FieldValue::LongInt(priority)) => i64::from(*priority),
+                        _ => 0,
+                    },
                     passed_by: std::collections::BTreeSet::new(),
                 };
                 self.consumers.push(consumer);
@@ -165,6 +190,7 @@ impl Model {
         name: &str,
         kind: &str,
         declaration: Declaration,
+        arguments: &FieldTable,
     ) -> Outcome {
         let current = self.exchange(name).cloned();
         if declaration.passive && current.is_none() {
@@ -181,7 +207,7 @@ impl Model {
             durable: declaration.durable,
             auto_delete: declaration.auto_delete,
             internal: declaration.internal,
-            arguments: warren_amqp::FieldTable::default(),
+            arguments: arguments.clone(),
         };
         let durable = record.durable;
         match current {
@@ -245,11 +271,14 @@ impl Model {
                     auto_delete: how.auto_delete,
                     owner: how.exclusive.then_some(at.0),
                     max_length: max,
+                    max_priority: 0,
+                    single_active: false,
+                    active: None,
                     ready: vec![],
                     last_place: 0,
                     accepted: 0,
                     gone: 0,
-                    newest: 0,
+                    newest: Default::default(),
                 });
                 self.next_queue += 1;
                 (0, 0, how.durable && !how.exclusive)

@@ -170,13 +170,13 @@ fn queues_declared_otherwise_are_refused_by_a_missing_argument() {
 }
 
 #[test]
-fn arguments_of_another_type_are_refused() {
+fn queues_declared_otherwise_are_refused_by_another_type() {
     scenario(
         "
         given declare queue pq durable x-dead-letter-exchange=dlx
         declare queue pq durable x-dead-letter-exchange=5
-          > s1.1 channel error 50.10: invalid arg 'x-dead-letter-exchange' for queue 'pq' in \
-              vhost '/': {unacceptable_type,signedint}
+          > s1.1 channel error 50.10: inequivalent arg 'x-dead-letter-exchange' for queue 'pq' in \
+              vhost '/': received '5' but current is 'dlx'
         ",
     );
 }

@@ -142,7 +142,7 @@ fn a_filter_lets_through_what_matches_and_nothing_else() {
         "
         given declare queue s durable x-queue-type=stream; qos 10
         given consume s one x-stream-filter=a
-        given consume s two x-stream-filter=a,b
+        given consume s two x-stream-filter=[a,b]
         given consume s rest x-stream-filter=c x-stream-match-unfiltered=true
         given publish '' s 1 x-stream-filter-value=a | '' s 2 | '' s 3 x-stream-filter-value=b
         loaded
