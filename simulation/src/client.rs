@@ -38,8 +38,20 @@ pub(crate) struct ClientChannel {
     pub(crate) gets: VecDeque<bool>,
     /// Messages published since `confirm.select`, in order.
     pub(crate) published: Option<Vec<MessageId>>,
+    /// What was done since the last commit or rollback, after `tx.select`.
+    pub(crate) transaction: Option<Held>,
+    /// For each commit that is not answered, the messages that it publishes.
+    pub(crate) commits: VecDeque<Vec<MessageId>>,
     confirmed: BTreeSet<MessageId>,
     returned: BTreeSet<MessageId>,
+}
+
+/// What a client did in a transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) published: Vec<MessageId>,
+    /// Deliveries that it settled; after a rollback it may do so again.
+    pub(crate) tags: Vec<u64>,
 }
 
 fn wrong(text: String) -> Violation {
@@ -93,6 +105,9 @@ impl Client {
                 model.reply_received((session, number))?;
                 channel.answered(name_of(reply))?;
                 channel.note_reply(reply);
+                if matches!(reply, Reply::TxCommitOk) {
+                    channel.committed(model)?;
+                }
                 if matches!(reply, Reply::ChannelCloseOk) {
                     self.channels.remove(&number);
                 }
@@ -167,6 +182,21 @@ impl ClientChannel {
         }
     }
 
+    /// What could not be routed has come back before.
+    fn committed(&mut self, model: &Model) -> Result<(), Violation> {
+        for id in self.commits.pop_front().unwrap_or_default() {
+            if let Some(message) = model.messages.get(id as usize)
+                && message.mandatory
+                && message.unroutable
+                && !self.returned.contains(&id)
+            {
+                let text = format!("message {id} is committed before it comes back");
+                return Err(Violation::new("P9", text));
+            }
+        }
+        Ok(())
+    }
+
     fn confirm(&mut self, number: u64, model: &mut Model) -> Result<(), Violation> {
         let published = self.published.as_ref();
         let id = published.and_then(|published| published.get(number.checked_sub(1)? as usize));
@@ -205,5 +235,8 @@ fn name_of(reply: &Reply) -> &'static str {
         Reply::GetEmpty => "get",
         Reply::RecoverOk => "recover",
         Reply::ConfirmSelectOk => "confirm.select",
+        Reply::TxSelectOk => "tx.select",
+        Reply::TxCommitOk => "tx.commit",
+        Reply::TxRollbackOk => "tx.rollback",
     }
 }

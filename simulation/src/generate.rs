@@ -32,6 +32,9 @@ pub(crate) enum Wish {
     Cancel,
     Get,
     ConfirmSelect,
+    TxSelect,
+    TxCommit,
+    TxRollback,
     Publish,
     Acknowledge,
     Nack,
@@ -157,6 +160,15 @@ impl Asking<'_> {
         if channel.tags.is_empty() {
             return None;
         }
+        let before = channel.tags.clone();
+        let taken = self.any_tag(channel);
+        if let Some(held) = &mut channel.transaction {
+            held.tags.extend(before.into_iter().filter(|tag| !channel.tags.contains(tag)));
+        }
+        taken
+    }
+
+    fn any_tag(&mut self, channel: &mut ClientChannel) -> Option<(u64, bool)> {
         match self.random.below(10) {
             // Mostly in order, one by one or some together; sometimes any.
             0..5 => Some((channel.tags.remove(0), false)),
@@ -180,10 +192,11 @@ impl Asking<'_> {
             let publication = self.publication(first_id + at as u64);
             let channel = second.filter(|_| self.random.percent(50)).unwrap_or(number);
             let mandatory = self.random.percent(20);
-            if let Some(state) = client.channels.get_mut(&channel)
-                && let Some(published) = &mut state.published
-            {
-                published.push(publication.id);
+            if let Some(state) = client.channels.get_mut(&channel) {
+                let held = state.transaction.as_mut().map(|held| &mut held.published);
+                if let Some(published) = state.published.as_mut().or(held) {
+                    published.push(publication.id);
+                }
             }
             publishes.push((channel, mandatory));
             publications.push(publication);
@@ -284,9 +297,24 @@ impl Asking<'_> {
                 channel.gets.push_back(no_ack);
                 ("get", Request::Get { queue, no_ack })
             }
-            Wish::ConfirmSelect => {
+            Wish::ConfirmSelect if channel.transaction.is_none() => {
                 channel.published.get_or_insert_default();
                 ("confirm.select", Request::ConfirmSelect { no_wait })
+            }
+            Wish::TxSelect if channel.published.is_none() => {
+                channel.transaction.get_or_insert_default();
+                ("tx.select", Request::TxSelect)
+            }
+            Wish::TxCommit => {
+                let committed = std::mem::take(channel.transaction.as_mut()?);
+                channel.commits.push_back(committed.published);
+                ("tx.commit", Request::TxCommit)
+            }
+            Wish::TxRollback => {
+                let forgotten = std::mem::take(channel.transaction.as_mut()?);
+                channel.tags.extend(forgotten.tags);
+                channel.tags.sort_unstable();
+                ("tx.rollback", Request::TxRollback)
             }
             Wish::Nack | Wish::Recover if channel.has_streams => return None,
             Wish::Nack => return self.nack(channel),
@@ -298,6 +326,8 @@ impl Asking<'_> {
             | Wish::CloseSession
             | Wish::Publish
             | Wish::Acknowledge
+            | Wish::ConfirmSelect
+            | Wish::TxSelect
             | Wish::WrongTag => return None,
         };
         if wants_reply(&request) {
@@ -459,8 +489,15 @@ pub(crate) fn wants_reply(request: &Request) -> bool {
         | Request::ConfirmSelect { no_wait } => !no_wait,
         Request::ExchangeDeclare { declaration, .. }
         | Request::QueueDeclare { declaration, .. } => !declaration.no_wait,
-        Request::ChannelOpen | Request::ChannelFail(_) | Request::Nack { .. } => false,
+        Request::ChannelOpen
+        | Request::ChannelFail(_)
+        | Request::PublishFail { .. }
+        | Request::Nack { .. } => false,
+        Request::ConsumeReplies { no_wait, .. } => !no_wait,
         Request::ChannelClose
+        | Request::TxSelect
+        | Request::TxCommit
+        | Request::TxRollback
         | Request::Qos { .. }
         | Request::Consume(_)
         | Request::Cancel { .. }

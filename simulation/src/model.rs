@@ -4,7 +4,7 @@
 //! restart it knows what must be there, what may be there, and what must not.
 //!
 //! The properties have the names of docs/testing.md. Length limits, time to live and dead letters
-//! (P11), transactions (P9) and deduplication (P7) get their place in `requests.rs` when the
+//! (P11) and deduplication (P7) get their place in `requests.rs` when the
 //! broker has them: each a reason for which a copy leaves its queue, or does not enter it.
 
 mod durable;
@@ -14,6 +14,7 @@ mod restart;
 mod routing;
 mod streams;
 mod topology;
+mod transactions;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -24,6 +25,7 @@ use crate::messages::{MessageId, Publication};
 use streams::{LastBatch, Reading};
 pub(crate) use durable::{Change, Durable, Found};
 pub(crate) use topology::{Topology, header_arguments};
+use transactions::Transaction;
 
 /// A queue's number in the model; a queue of the same name made later has another one.
 pub(crate) type QueueNumber = u32;
@@ -86,8 +88,18 @@ struct Channel {
     /// Gets that are not answered.
     gets: VecDeque<Get>,
     confirms: Option<u64>,
+    /// What waits for a commit.
+    transaction: Option<Transaction>,
     /// The last command that settled a durable message here.
     settled_op: u64,
+}
+
+impl Channel {
+    /// Deliveries that are not settled, also those whose settlement waits for a commit.
+    fn unsettled(&self) -> usize {
+        let held = self.transaction.as_ref().map_or(0, |held| held.deliveries().count());
+        self.unacknowledged.len() + held
+    }
 }
 
 #[derive(Debug)]
@@ -230,7 +242,7 @@ impl Model {
     /// The sums of the engine and of the model are the same: no message is in two places or none.
     pub(crate) fn check_summary(&self, summary: &Summary) -> Result<(), Violation> {
         let ready: usize = self.queues.values().map(|queue| queue.ready.len()).sum();
-        let held: usize = self.channels.values().map(|channel| channel.unacknowledged.len()).sum();
+        let held: usize = self.channels.values().map(Channel::unsettled).sum();
         let consumers: usize = self.channels.values().map(|channel| channel.consumers.len()).sum();
         for (what, found, expected) in [
             ("ready messages", summary.messages_ready, ready + self.damaged),

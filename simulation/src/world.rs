@@ -64,6 +64,9 @@ impl Profile {
             (2, Wish::Cancel),
             (5, Wish::Get),
             (4, Wish::ConfirmSelect),
+            (2, Wish::TxSelect),
+            (8, Wish::TxCommit),
+            (2, Wish::TxRollback),
             (60, Wish::Publish),
             (40, Wish::Acknowledge),
             (8, Wish::Nack),
@@ -74,6 +77,10 @@ impl Profile {
             *weight *= random.pick(&[1, 2, 2, 4, 8]).unwrap_or(2);
         }
         wishes.push((1, Wish::WrongTag));
+        if random.percent(60) {
+            // What waits for a commit keeps other things from happening.
+            wishes.retain(|(_, wish)| *wish != Wish::TxSelect);
+        }
         let factor = |random: &mut Random| random.pick(&[1, 2, 4, 8]).unwrap_or(2);
         let faults = random.pick(&[0, 1, 2, 6]).unwrap_or_default();
         let steps_weights = [

@@ -1,12 +1,12 @@
 //! The project's chores, as `cargo xtask NAME`: what the CI runs, and what is run by hand.
 
 mod fuzz;
+mod interop;
 mod run;
 mod setup;
 
 use run::{Failure, Step};
 use std::env;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -18,6 +18,7 @@ cargo xtask verify [OPTIONS]   kill the broker under load (--rounds 50) and look
 cargo xtask simulate [OPTIONS] runs of the simulation: --seeds N, --from S, --minutes M, --trace;
                                with --enumerate every power cut of a script of 10,000 operations
 cargo xtask soak [OPTIONS]     hours of mixed load with restarts (--minutes 60), checked
+cargo xtask interop [NAMES]    clients in eight languages against a fresh broker (--against rabbitmq)
 cargo xtask bench              compare with RabbitMQ, then grow, and write docs/benchmarks.md
 cargo xtask bench compare|growth|document [OPTIONS]    one part of that
 cargo xtask fuzz [OPTIONS]     fuzz all targets, or the named ones (--minutes 5, --keep, --stable)
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         ["verify", options @ ..] => verify(options),
         ["soak", options @ ..] => soak(options),
         ["bench", options @ ..] => bench(options),
+        ["interop", words @ ..] => interop::interop(words),
         ["fuzz", words @ ..] => fuzz::fuzz(words),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
@@ -113,7 +115,7 @@ fn simulate(options: &[&str]) -> Result<(), Failure> {
 /// Rounds of load, SIGKILL, restart and comparison, with the optimised programs.
 fn verify(options: &[&str]) -> Result<(), Failure> {
     let folder = build_release()?;
-    let port = free_port()?.to_string();
+    let port = interop::free_port()?.to_string();
     let data_dir = target_dir().join(format!("verify-{}", std::process::id()));
     let mut command = Command::new(folder.join("perf"));
     command.args(["verify", "--port", &port]).args(options).arg("--");
@@ -159,12 +161,6 @@ fn build_release() -> Result<PathBuf, Failure> {
     let arguments = ["build", "--release", "-p", "warren", "-p", "warren-perf"];
     Step::new("build").run(cargo(&arguments))?;
     Ok(target_dir().join("release"))
-}
-
-/// A port that is free now; the broker takes it again after each kill.
-fn free_port() -> Result<u16, Failure> {
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    address.map(|it| it.port()).map_err(|error| Failure(format!("no free port: {error}")))
 }
 
 fn cargo(arguments: &[&str]) -> Command {

@@ -16,8 +16,11 @@ const PROGRAMS: [(&str, &[&str], &str); 5] = [
     ("mount", &["--version"], "mount"),
 ];
 
+/// Maven's plugin that fetches jars, with its version.
+const MAVEN_COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
+
 /// Debian's start script of RabbitMQ.
-const RABBITMQ: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+pub(crate) const RABBITMQ: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 /// While this script forbids it, a newly installed package does not start its service.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
@@ -48,8 +51,15 @@ impl Clients {
 
 /// Installs the Debian packages that are missing.
 pub(crate) fn packages_for_tests() -> Result<(), Failure> {
-    let missing: Vec<&str> = PROGRAMS
-        .iter()
+    packages(&PROGRAMS)
+}
+
+/// Installs the Debian packages of those programs that do not work.
+pub(crate) fn packages<'a>(
+    programs: impl IntoIterator<Item = &'a (&'static str, &'static [&'static str], &'static str)>,
+) -> Result<(), Failure> {
+    let missing: Vec<&str> = programs
+        .into_iter()
         .filter(|(program, arguments, _)| !works(program, arguments))
         .map(|(_, _, package)| *package)
         .collect();
@@ -77,20 +87,40 @@ pub(crate) fn rabbitmq() -> Result<(), Failure> {
 /// pin their versions.
 pub(crate) fn clients() -> Result<Clients, Failure> {
     let sources = workspace().join("tests/clients");
-    let python = once(&[sources.join("python/requirements.txt")], |folder| {
+    let (python, node_path) = (python(&sources.join("python"))?, node(&sources.join("node"))?);
+    Ok(Clients { python, node_path })
+}
+
+/// The interpreter of an environment with what `requirements.txt` in `sources` names.
+pub(crate) fn python(sources: &Path) -> Result<PathBuf, Failure> {
+    let folder = once(&[sources.join("requirements.txt")], |folder| {
         let environment = folder.join("venv");
         run("python3", &["-m", "venv", text(&environment)])?;
         let pip = environment.join("bin/pip");
         let file = folder.join("requirements.txt");
         run(text(&pip), &["install", "--quiet", "--disable-pip-version-check", "-r", text(&file)])
     })?;
+    Ok(folder.join("venv/bin/python"))
+}
+
+/// A folder of the modules that `package-lock.json` in `sources` names.
+pub(crate) fn node(sources: &Path) -> Result<PathBuf, Failure> {
     let names = ["package.json", "package-lock.json", ".npmrc"];
-    let files = names.map(|name| sources.join("node").join(name));
-    let node = once(&files, |folder| {
+    let folder = once(&names.map(|name| sources.join(name)), |folder| {
         let prefix = text(folder);
         run("npm", &["ci", "--prefix", prefix, "--ignore-scripts", "--no-audit", "--no-fund"])
     })?;
-    Ok(Clients { python: python.join("venv/bin/python"), node_path: node.join("node_modules") })
+    Ok(folder.join("node_modules"))
+}
+
+/// A folder of the jars that `pom.xml` in `sources` names.
+pub(crate) fn java(sources: &Path) -> Result<PathBuf, Failure> {
+    let folder = once(&[sources.join("pom.xml")], |folder| {
+        let file = folder.join("pom.xml");
+        let output = format!("-DoutputDirectory={}", text(&folder.join("jars")));
+        run("mvn", &["--quiet", "--batch-mode", "-f", text(&file), MAVEN_COPY, &output])
+    })?;
+    Ok(folder.join("jars"))
 }
 
 /// A folder in the cache, named by the content of `files`, which are copied into it. `fill` does

@@ -8,6 +8,7 @@ use warren_engine::{
     Message, Outgoing, PublishBatch, Request, SessionId,
 };
 
+use super::transactions::Transaction;
 use super::{
     At, Change, Channel, Consumer, Copy, Delivery, Expected, Get, Model, Queue, QueueNumber, Told,
     Topology,
@@ -37,7 +38,8 @@ impl Model {
     /// Ends a channel; gives the last command that settled a durable message on it.
     fn close_channel(&mut self, at: At) -> u64 {
         let Some(channel) = self.channels.remove(&at) else { return 0 };
-        for delivery in channel.unacknowledged.values() {
+        let held = channel.transaction.iter().flat_map(Transaction::deliveries);
+        for delivery in channel.unacknowledged.values().chain(held) {
             self.put_back(delivery);
         }
         // What waited for the answer of a get is not told any more.
@@ -56,7 +58,7 @@ impl Model {
         }
     }
 
-    fn put_back(&mut self, delivery: &Delivery) {
+    pub(super) fn put_back(&mut self, delivery: &Delivery) {
         let queue = self.queues.get_mut(&delivery.queue);
         let Some(queue) = queue.filter(|queue| !queue.is_stream()) else { return };
         if let Some(copy) = queue.copies.get_mut(&delivery.place) {
@@ -97,7 +99,12 @@ impl Model {
             let Some(published) = self.messages.get(id as usize) else { continue };
             let is_queue = |name: &str| self.names.contains_key(name);
             match self.topology.route(&published.publication, is_queue) {
-                Some(names) => self.enqueue(id, names.into_iter().collect()),
+                Some(names) => {
+                    let names: Vec<String> = names.into_iter().collect();
+                    if !self.hold_publish(at, id, &names) {
+                        self.enqueue(id, names);
+                    }
+                }
                 None => {
                     self.close_channel(at);
                     self.errors.push(at);
@@ -106,7 +113,7 @@ impl Model {
         }
     }
 
-    fn enqueue(&mut self, id: u64, names: Vec<String>) {
+    pub(super) fn enqueue(&mut self, id: u64, names: Vec<String>) {
         let Some(published) = self.messages.get_mut(id as usize) else { return };
         published.unroutable = names.is_empty();
         let mut places = vec![];
@@ -146,9 +153,13 @@ impl Model {
                 channel.unacknowledged.range(..=last).map(|(tag, _)| *tag).collect()
             }
         };
-        let taken: Vec<Delivery> =
-            tags.iter().filter_map(|tag| channel.unacknowledged.remove(tag)).collect();
-        for delivery in taken {
+        let taken = tags.into_iter();
+        let taken: Vec<(u64, Delivery)> =
+            taken.filter_map(|tag| Some((tag, channel.unacknowledged.remove(&tag)?))).collect();
+        if let Some(held) = &mut channel.transaction {
+            return held.settle(requeue, taken);
+        }
+        for (_, delivery) in taken {
             if requeue {
                 self.put_back(&delivery);
             } else {
@@ -284,8 +295,19 @@ impl Model {
                 }
                 0
             }
+            Request::TxSelect => {
+                self.tx_select(at);
+                0
+            }
+            Request::TxCommit => self.tx_commit(at),
+            Request::TxRollback => {
+                self.tx_rollback(at);
+                0
+            }
             Request::Qos { .. }
             | Request::Get { .. }
+            | Request::PublishFail { .. }
+            | Request::ConsumeReplies { .. }
             | Request::ChannelOpen
             | Request::ChannelFail(_)
             | Request::Nack { .. } => 0,

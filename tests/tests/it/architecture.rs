@@ -13,7 +13,8 @@ const LINE: [&str; 6] =
     ["warren-amqp", "warren-engine", "warren-storage", "warren-server", "warren-admin", "warren"];
 
 /// Beside the line: clients and tools, which know nothing of the broker's insides.
-const BESIDE: [&str; 4] = ["warren-perf", "warren-tests", "warren-examples", "xtask"];
+const BESIDE: [&str; 5] =
+    ["warren-perf", "warren-tests", "warren-interop", "warren-examples", "xtask"];
 
 /// Tests that drive the pure crates from inside: they know these alone, and nobody knows them.
 const DRIVERS: [&str; 2] = ["warren-fuzz-targets", "warren-simulation"];

@@ -170,6 +170,29 @@ fn the_readmes_example_works_as_it_stands() {
     assert_eq!(printed, "the message is on disk\nreceived Hello World!");
 }
 
+/// Runs the first Python block of a document against a fresh broker.
+fn printed_by(document: &str) -> String {
+    let broker = Broker::own();
+    let (host, port) = broker.amqp_address().rsplit_once(':').unwrap();
+    let example = first_block(document, "python");
+    let address = format!("\"{host}\", {port}");
+    assert!(example.contains("\"127.0.0.1\", 5672"), "{document}");
+    let mut command = Command::new(places::installed("WARREN_PYTHON"));
+    command.arg("-c").arg(example.replace("\"127.0.0.1\", 5672", &address));
+    Program::start(&mut command).finish(Duration::from_secs(30))
+}
+
+#[test]
+fn the_example_of_transactions_works_as_it_stands() {
+    let expected = "all of it is on disk\ntasks None\nresults b'42'\nnotes b'calculated 6 * 7'";
+    assert_eq!(printed_by("docs/transactions.md"), expected);
+}
+
+#[test]
+fn the_example_of_direct_replies_works_as_it_stands() {
+    assert_eq!(printed_by("docs/direct-reply-to.md"), "1 you said hello");
+}
+
 #[test]
 fn the_example_configuration_starts_the_broker() {
     let folder = tempfile::tempdir().unwrap();

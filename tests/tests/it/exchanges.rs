@@ -63,7 +63,7 @@ fn hidden_keys_are_seen_by_nobody_also_after_a_restart() {
         let (_connection, channel) = client::open(&broker).await;
         for queue in ["a", "b", "c"] {
             let names = vec!["CC".to_owned(), "h".to_owned()];
-            assert_eq!(names_of_headers(&channel, queue).await, (true, names), "restarted");
+            assert_eq!(names_of_headers(&channel, queue).await.1, names, "restarted");
             assert_eq!(client::drain(&channel, queue).await, ["hello"], "one copy");
         }
     });

@@ -105,6 +105,11 @@ fn text_property(bit: u8, text: &str) -> Vec<u8> {
     [&(1_u16 << bit).to_be_bytes()[..], &short_string(text)].concat()
 }
 
+/// Headers, alone.
+fn headers(entries: &[u8]) -> Vec<u8> {
+    [&(1_u16 << 13).to_be_bytes()[..], &long_string(entries)].concat()
+}
+
 fn settle(wire: &mut Wire, method: Ids) {
     send(wire, method, &[&99_u64.to_be_bytes(), &[0]]);
 }
@@ -505,6 +510,22 @@ fn messages() -> Vec<Row> {
             "PRECONDITION_FAILED - user_id property set to 'joe' but authenticated user was 'guest'",
             PUBLISH,
             |wire| publish(wire, "", 0, &text_property(4, "joe")),
+        ),
+        channel(
+            "more keys that are a text",
+            406,
+            "PRECONDITION_FAILED - invalid message: \
+             {unacceptable_type_in_header,\"CC\",longstr}",
+            PUBLISH,
+            |wire| publish(wire, "", 0, &headers(&text_argument("CC", "key"))),
+        ),
+        channel(
+            "hidden keys that are a number",
+            406,
+            "PRECONDITION_FAILED - invalid message: \
+             {unacceptable_type_in_header,\"BCC\",signedint}",
+            PUBLISH,
+            |wire| publish(wire, "", 0, &headers(&number_argument("BCC", 5))),
         ),
         channel(
             "a missing exchange comes before another's name",
