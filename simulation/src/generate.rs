@@ -442,8 +442,7 @@ impl Asking<'_> {
         }
         let exclusive = self.random.percent(5);
         let no_wait = false;
-        let consume =
-            ConsumeRequest { queue, consumer_tag, no_ack, exclusive, no_wait, arguments };
+        let consume = ConsumeRequest { queue, consumer_tag, no_ack, exclusive, no_wait, arguments };
         Some(("consume", Request::Consume(consume)))
     }
 

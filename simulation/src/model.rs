@@ -22,8 +22,8 @@ use warren_engine::{Command, Outgoing, SessionId, Summary};
 
 use crate::Violation;
 use crate::messages::{MessageId, Publication};
-use streams::{LastBatch, Reading};
 pub(crate) use durable::{Change, Durable, Found};
+use streams::{LastBatch, Reading};
 pub(crate) use topology::{Topology, header_arguments};
 use transactions::Transaction;
 

@@ -238,10 +238,7 @@ impl Event {
     /// True for messages from queues, by `basic.deliver` or `basic.get-ok`: the outbox counts them.
     #[must_use]
     pub fn is_delivery(&self) -> bool {
-        matches!(
-            self,
-            Self::Deliver { .. } | Self::DeliverFromStream { .. } | Self::GetOk { .. }
-        )
+        matches!(self, Self::Deliver { .. } | Self::DeliverFromStream { .. } | Self::GetOk { .. })
     }
 
     /// The channel that the event is about, if it is about one.

@@ -233,10 +233,7 @@ impl QueueSettings {
     }
 }
 
-fn stream(
-    arguments: &FieldTable,
-    kind: QueueType,
-) -> Result<Option<Box<StreamSettings>>, Problem> {
+fn stream(arguments: &FieldTable, kind: QueueType) -> Result<Option<Box<StreamSettings>>, Problem> {
     const AGE: &str = "x-max-age";
     let segment_bytes = not_negative(arguments, "x-stream-max-segment-size-bytes")?;
     let max_age = match string(arguments, AGE)? {

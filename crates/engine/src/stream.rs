@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use crate::backlog::Answer;
+use crate::planted::{self, Bug};
 use crate::queue::{ConsumerKey, TURNS_LEFT_BEHIND};
 use crate::record::{Sequence, Waiting};
 use crate::{Load, Message, Milliseconds, QueueId, limits};
@@ -166,6 +167,9 @@ impl Stream {
         let body_bytes = u64::from(message.body_bytes());
         let begins = self.index.append(sequence, body_bytes, now, &self.settings);
         self.has_grown |= begins && self.settings.has_retention();
+        if planted::is(Bug::StreamBeforeSync) {
+            self.durable = sequence;
+        }
         let is_full = sequence - self.last_batch >= limits::STREAM_BATCH_MESSAGES;
         if !self.batch_is_open || is_full {
             self.last_batch = sequence;
@@ -368,7 +372,7 @@ impl Stream {
 
     /// Takes an answer from disk. `now` stands for a time that nobody knows any more.
     pub(crate) fn loaded(&mut self, answer: Answer, now: Milliseconds) -> Answered {
-        let Answer { load, through, messages, damaged } = answer;
+        let Answer { load, through, mut messages, damaged } = answer;
         if load.messages_max == 0 {
             self.is_syncing = false;
             self.durable = self.durable.max(load.last);
@@ -381,6 +385,9 @@ impl Stream {
                 self.index.lost(sequence, u64::from(body_bytes));
                 lost.push(sequence);
             }
+        }
+        if planted::is(Bug::StreamForgetsLast) {
+            messages.pop();
         }
         match self.loading.take() {
             Some(Want::Time(place)) => {

@@ -26,8 +26,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::planted::{self, Bug};
 pub use bounds::Bounds;
 use memory::Memory;
-use streams::Streams;
 pub use memory::MemoryLimits;
+use streams::Streams;
 
 use crate::backlog::Answer;
 use crate::compatibility::Compatibility;

@@ -8,12 +8,12 @@ use warren_engine::{
     Message, Outgoing, PublishBatch, Request, SessionId,
 };
 
+use super::routing::group_and_pattern;
 use super::transactions::Transaction;
 use super::{
     At, Change, Channel, Consumer, Copy, Delivery, Expected, Get, Model, Queue, QueueNumber, Told,
     Topology,
 };
-use super::routing::group_and_pattern;
 use crate::Violation;
 use crate::generate::wants_reply;
 use crate::messages::id_of;
@@ -121,8 +121,7 @@ impl Model {
             let Some(number) = self.names.get(&name) else { continue };
             let Some(queue) = self.queues.get_mut(number) else { continue };
             queue.last_place += 1;
-            let durable =
-                queue.durable && (published.publication.persistent || queue.is_stream());
+            let durable = queue.durable && (published.publication.persistent || queue.is_stream());
             queue.note_batch(self.op);
             let copy = Copy { message: id, durable, redelivered: false, holder: None };
             queue.copies.insert(queue.last_place, copy);
@@ -393,9 +392,8 @@ impl Model {
         let destination = Destination::Queue(queue.to_owned());
         let exchanges = self.topology.exchanges.values().map(|(exchange, _)| exchange);
         let topics = exchanges.filter(|exchange| exchange.kind == ExchangeType::VirtualTopic);
-        let records = topics.map(|topic| {
-            binding(&topic.name, &destination, pattern, &FieldTable::default())
-        });
+        let records =
+            topics.map(|topic| binding(&topic.name, &destination, pattern, &FieldTable::default()));
         let records: Vec<_> = records.collect();
         let mut changes = vec![];
         let promises = records.into_iter().map(|record| self.bind(record, &mut changes));

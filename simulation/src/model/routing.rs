@@ -83,9 +83,9 @@ impl Topology {
             ExchangeType::ConsistentHash => winner(&own, keys).into_iter().collect(),
             ExchangeType::ModulusHash => remainder(&own, keys).into_iter().collect(),
             kind => {
-                let matching = own.into_iter().filter(|binding| {
-                    keys.iter().any(|key| matches(kind, binding, key, message))
-                });
+                let matching = own
+                    .into_iter()
+                    .filter(|binding| keys.iter().any(|key| matches(kind, binding, key, message)));
                 let matching: Vec<_> = matching.collect();
                 let chosen = match kind {
                     ExchangeType::VirtualTopic => one_of_each_group(matching),
@@ -171,12 +171,7 @@ fn remainder(bindings: &[&BindingRecord], keys: &[&str]) -> Option<Destination> 
     names.get(at as usize).copied().cloned()
 }
 
-fn matches(
-    kind: ExchangeType,
-    binding: &BindingRecord,
-    key: &str,
-    message: &Publication,
-) -> bool {
+fn matches(kind: ExchangeType, binding: &BindingRecord, key: &str, message: &Publication) -> bool {
     match kind {
         ExchangeType::Direct => binding.routing_key == key,
         ExchangeType::Topic | ExchangeType::VirtualTopic => {

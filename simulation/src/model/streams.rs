@@ -77,7 +77,8 @@ impl Model {
         let place = offset + 1;
         let channel = self.channels.get(&at);
         let found = channel.and_then(|channel| channel.consumers.get(&consumer)).cloned();
-        let Some((queue, mut reading)) = found.and_then(|found| Some((found.queue, found.reading?)))
+        let Some((queue, mut reading)) =
+            found.and_then(|found| Some((found.queue, found.reading?)))
         else {
             let text = format!("{at:?} gets message {id} of a stream that it does not read");
             return Err(Violation::new("P6", text));
@@ -87,9 +88,7 @@ impl Model {
             let text = format!("{at:?} gets message {id} at {place}, not {expected:?}");
             return Err(Violation::new("P3", text));
         }
-        let is_this = |change: &Change| {
-            matches!(change, Change::Enqueued { places, .. } if places.contains(&(queue, place)))
-        };
+        let is_this = |change: &Change| matches!(change, Change::Enqueued { places, .. } if places.contains(&(queue, place)));
         if self.changes.iter().any(|(_, change)| is_this(change)) {
             let text = format!("{at:?} gets message {id} of a stream, which is not durable");
             return Err(Violation::new("P1", text));

@@ -279,7 +279,8 @@ fn what_streams_cannot_do_is_refused_as_by_rabbitmq() {
         let stream = declare(&channel, &broker.name("s"), FieldTable::default()).await;
         let named = format!("queue '{stream}' in vhost '/'");
         let without_prefetch = try_read(&channel, &stream, FieldTable::default()).await;
-        let text = format!("PRECONDITION_FAILED - consumer prefetch count is not set for '{named}'");
+        let text =
+            format!("PRECONDITION_FAILED - consumer prefetch count is not set for '{named}'");
         assert_eq!(refusal(without_prefetch), (406, text));
 
         let (_connection, channel) = client::open_with_confirms(&broker).await;
@@ -288,9 +289,8 @@ fn what_streams_cannot_do_is_refused_as_by_rabbitmq() {
         let mut reader = read_from(&channel, &stream, long("first")).await;
         let delivery = client::next(&mut reader).await;
         delivery.nack(BasicNackOptions::default()).await.unwrap();
-        let ended = client::soon("the end", async {
-            futures_lite::StreamExt::next(&mut reader).await
-        });
+        let ended =
+            client::soon("the end", async { futures_lite::StreamExt::next(&mut reader).await });
         let text = format!(
             "NOT_IMPLEMENTED - basic.nack and basic.reject not supported by stream queues {named}"
         );

@@ -145,7 +145,9 @@ mod tests {
         assert_eq!(interval(b"1h"), Some(3_600_000));
         assert_eq!(interval(b"10m"), Some(600_000));
         assert_eq!(interval(b"1M"), Some(30 * 86_400_000));
-        for wrong in ["", "h", "1", "0s", "-1h", "+1h", "1.5h", "1hh", " 1h", "1x", "9999999999999999Y"] {
+        for wrong in
+            ["", "h", "1", "0s", "-1h", "+1h", "1.5h", "1hh", " 1h", "1x", "9999999999999999Y"]
+        {
             assert_eq!(interval(wrong.as_bytes()), None, "{wrong}");
         }
     }

@@ -188,7 +188,9 @@ fn not_supported(what: &str, name: &str, vhost: &str) -> Refusal {
 /// Writes that messages are gone, joining it to the write before where that goes on.
 fn settled(id: QueueId, first: u64, last: u64, effects: &mut Effects) {
     match effects.writes.last_mut() {
-        Some(Write::Settled { queue, last: before, .. }) if *queue == id && *before + 1 == first => {
+        Some(Write::Settled { queue, last: before, .. })
+            if *queue == id && *before + 1 == first =>
+        {
             *before = last;
         }
         _ => effects.writes.push(Write::Settled { queue: id, first, last }),

@@ -55,7 +55,8 @@ impl VirtualHost {
             return Err(Error::ExclusiveUse { name, vhost: self.name.clone() }.into());
         }
         let stream = queue.map(|queue| queue.record.id);
-        let subscription = self.stream_subscription(at, stream, request.no_ack, &request.arguments)?;
+        let subscription =
+            self.stream_subscription(at, stream, request.no_ack, &request.arguments)?;
         let (id, waits) = self.take_wanted(at, wanted, effects)?;
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
         queue.exclusively_consumed = exclusive;
