@@ -1,5 +1,6 @@
 //! What all the tutorials need: a connection to the broker, and reading the command line.
 
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties};
 use std::env;
 
@@ -13,6 +14,15 @@ pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 pub async fn connect() -> Result<Connection> {
     let url = env::var("AMQP_URL").unwrap_or("amqp://guest:guest@127.0.0.1:5672/%2f".to_owned());
     Ok(Connection::connect(&url, ConnectionProperties::default()).await?)
+}
+
+/// Arguments of a declaration.
+pub fn table<V: Into<AMQPValue>, const N: usize>(entries: [(&str, V); N]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in entries {
+        table.insert(name.into(), value.into());
+    }
+    table
 }
 
 /// How many messages a receiver takes before it ends: its first argument, or no limit.

@@ -3,14 +3,14 @@
 
 use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
-    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, PublishBatch, Request,
-    SessionId,
+    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Milliseconds, PublishBatch,
+    Request, SessionId,
 };
 
 use crate::client::{Client, ClientChannel};
 use crate::limits;
 use crate::messages::{Publication, batch, hash_when_delivered};
-use crate::model::{Model, header_arguments};
+use crate::model::{Model, Times, header_arguments};
 use crate::random::Random;
 use crate::world::Profile;
 
@@ -60,6 +60,36 @@ pub(crate) const QUEUES: [&str; 13] = [
     "Consumer.g.a.b",
     "Consumer.h.VirtualTopic.k",
 ];
+
+/// The highest priority that a queue of this name knows.
+pub(crate) fn max_priority(name: &str) -> u8 {
+    match name {
+        "d2" => 5,
+        "t1" => 255,
+        _ => 0,
+    }
+}
+
+/// A queue of this name serves one consumer alone.
+pub(crate) fn is_single_active(name: &str) -> bool {
+    matches!(name, "d3" | "a0")
+}
+
+fn queue_arguments(name: &str) -> FieldTable {
+    let mut arguments = Times::of(name).arguments();
+    if is_stream(name) {
+        arguments.insert("x-queue-type".into(), FieldValue::LongString("stream".into()));
+    }
+    if max_priority(name) > 0 {
+        let max = FieldValue::LongInt(i32::from(max_priority(name)));
+        arguments.insert("x-max-priority".into(), max);
+    }
+    if is_single_active(name) {
+        arguments.insert("x-single-active-consumer".into(), FieldValue::Boolean(true));
+    }
+    arguments
+}
+
 const EXCHANGES: [(&str, &str); 9] = [
     ("direct", "direct"),
     ("fanout", "fanout"),
@@ -92,6 +122,7 @@ pub(crate) struct Asking<'a> {
     pub(crate) model: &'a mut Model,
     pub(crate) slot: usize,
     pub(crate) session: SessionId,
+    pub(crate) now: Milliseconds,
 }
 
 impl Asking<'_> {
@@ -242,10 +273,15 @@ impl Asking<'_> {
             exchange,
             routing_key,
             persistent: random.percent(self.profile.persistent_percent),
+            priority: random.pick(&[0, 1, 3, 5, 9, 255]).filter(|_| random.percent(40)),
             header: random.pick(&VALUES).filter(|_| random.percent(50)),
             shown_keys: more_keys(random),
             hidden_keys: more_keys(random),
             body_bytes: random.below(self.profile.body_bytes_max * large + 1),
+            time: self.now,
+            expiration: random
+                .pick(&[0, 1, 10, 50, 100, 1_000, 100_000])
+                .filter(|_| random.percent(self.profile.expiration_percent)),
         }
     }
 
@@ -301,21 +337,7 @@ impl Asking<'_> {
                 channel.published.get_or_insert_default();
                 ("confirm.select", Request::ConfirmSelect { no_wait })
             }
-            Wish::TxSelect if channel.published.is_none() => {
-                channel.transaction.get_or_insert_default();
-                ("tx.select", Request::TxSelect)
-            }
-            Wish::TxCommit => {
-                let committed = std::mem::take(channel.transaction.as_mut()?);
-                channel.commits.push_back(committed.published);
-                ("tx.commit", Request::TxCommit)
-            }
-            Wish::TxRollback => {
-                let forgotten = std::mem::take(channel.transaction.as_mut()?);
-                channel.tags.extend(forgotten.tags);
-                channel.tags.sort_unstable();
-                ("tx.rollback", Request::TxRollback)
-            }
+            Wish::TxSelect | Wish::TxCommit | Wish::TxRollback => transaction(wish, channel)?,
             Wish::Nack | Wish::Recover if channel.has_streams => return None,
             Wish::Nack => return self.nack(channel),
             Wish::Recover => {
@@ -327,7 +349,6 @@ impl Asking<'_> {
             | Wish::Publish
             | Wish::Acknowledge
             | Wish::ConfirmSelect
-            | Wish::TxSelect
             | Wish::WrongTag => return None,
         };
         if wants_reply(&request) {
@@ -369,10 +390,7 @@ impl Asking<'_> {
             exclusive: name.starts_with('x'),
             ..Declaration::default()
         };
-        let mut arguments = warren_amqp::FieldTable::default();
-        if is_stream(&name) {
-            arguments.insert("x-queue-type".into(), FieldValue::LongString("stream".into()));
-        }
+        let arguments = queue_arguments(&name);
         Request::QueueDeclare { name, generated: false, declaration, arguments }
     }
 
@@ -384,7 +402,7 @@ impl Asking<'_> {
             internal: name == "inner",
             ..Declaration::default()
         };
-        let mut arguments = warren_amqp::FieldTable::default();
+        let mut arguments = FieldTable::default();
         if let Some((_, alternate)) = ALTERNATES.iter().find(|(of, _)| *of == name) {
             let alternate = FieldValue::LongString((*alternate).into());
             arguments.insert("alternate-exchange".into(), alternate);
@@ -406,10 +424,10 @@ impl Asking<'_> {
         if source.ends_with("topic") || source == "groups" {
             routing_key = self.random.pick(&PATTERNS)?;
         }
-        if source == "groups" || source == "amq.virtual-topic" {
-            if let Some(group) = self.random.pick(&["g", "h"]).filter(|_| self.random.percent(60)) {
-                arguments.insert("x-group".into(), FieldValue::LongString(group.into()));
-            }
+        if (source == "groups" || source == "amq.virtual-topic")
+            && let Some(group) = self.random.pick(&["g", "h"]).filter(|_| self.random.percent(60))
+        {
+            arguments.insert("x-group".into(), FieldValue::LongString(group.into()));
         }
         if source == "hash" {
             // One weight for each name: which of several counts is not known after a restart.
@@ -439,6 +457,10 @@ impl Asking<'_> {
         let no_ack = self.random.percent(15) && !is_stream(&queue);
         if no_ack {
             channel.no_ack.insert(consumer_tag.clone());
+        }
+        if !is_stream(&queue) && self.random.percent(30) {
+            let priority = self.random.pick(&[-1, 1, 7]).unwrap_or_default();
+            arguments.insert("x-priority".into(), FieldValue::LongInt(priority));
         }
         let exclusive = self.random.percent(5);
         let no_wait = false;
@@ -473,6 +495,28 @@ fn more_keys(random: &mut Random) -> Vec<&'static str> {
     match random.percent(10) {
         true => random.pick(&MORE_KEYS).unwrap_or_default().to_vec(),
         false => vec![],
+    }
+}
+
+/// Begins a transaction, or ends one.
+fn transaction(wish: Wish, channel: &mut ClientChannel) -> Option<(&'static str, Request)> {
+    match wish {
+        Wish::TxCommit => {
+            let committed = std::mem::take(channel.transaction.as_mut()?);
+            channel.commits.push_back(committed.published);
+            Some(("tx.commit", Request::TxCommit))
+        }
+        Wish::TxRollback => {
+            let forgotten = std::mem::take(channel.transaction.as_mut()?);
+            channel.tags.extend(forgotten.tags);
+            channel.tags.sort_unstable();
+            Some(("tx.rollback", Request::TxRollback))
+        }
+        _ if channel.published.is_some() => None,
+        _ => {
+            channel.transaction.get_or_insert_default();
+            Some(("tx.select", Request::TxSelect))
+        }
     }
 }
 

@@ -20,7 +20,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Milliseconds, copies};
+use warren_amqp::properties::expiration as expiration_of;
+
+use crate::{Milliseconds, copies, expiry};
 
 /// In the length of the properties: a time follows.
 const HAS_TIME: u32 = 1 << 31;
@@ -42,6 +44,8 @@ struct Span {
     end: u32,
     body_bytes: u32,
     persistent: bool,
+    /// It has the property `expiration`.
+    may_expire: bool,
     has_headers: bool,
     /// The message has more routing keys than one (see [`crate::copies`]).
     has_more_keys: bool,
@@ -120,13 +124,15 @@ impl MessageBatch {
         let persistent = parts
             .as_ref()
             .is_some_and(|parts| warren_amqp::properties::is_persistent(parts.properties));
+        let may_expire = parts.as_ref().is_some_and(Parts::may_expire);
         let headers = parts.as_ref().and_then(|p| warren_amqp::properties::headers(p.properties));
         let has_more_keys = parts.as_ref().is_some_and(|parts| !parts.hidden_keys.is_empty())
             || headers.is_some_and(copies::has_more_keys);
         let has_headers = headers.is_some();
         let body_bytes = parts.map_or(0, |parts| parts.body.len() as u32);
         let (start, end) = (start as u32, self.bytes.len() as u32);
-        let span = Span { start, end, body_bytes, persistent, has_headers, has_more_keys };
+        let span =
+            Span { start, end, body_bytes, persistent, may_expire, has_headers, has_more_keys };
         self.spans.push(span);
     }
 
@@ -173,24 +179,42 @@ impl<'a> Parts<'a> {
         let (routing_key, rest) = short(rest)?;
         let (length, rest) = rest.split_first_chunk::<4>()?;
         let length = u32::from_be_bytes(*length);
-        let (time, rest) = match length & HAS_TIME {
+        let (time, hidden_keys, rest): (_, &[u8], _) = match length & (HAS_TIME | HAS_HIDDEN_KEYS) {
+            0 => (0, &[], rest),
+            marks => Self::between(marks, rest)?,
+        };
+        let length = length & !(HAS_TIME | HAS_HIDDEN_KEYS);
+        let (properties, body) = rest.split_at_checked(length as usize)?;
+        Some(Self { exchange, routing_key, time, hidden_keys, properties, body })
+    }
+
+    /// What stands between the length and the properties, as far as its marks say: time and hidden
+    /// keys. And the rest.
+    fn between(marks: u32, rest: &'a [u8]) -> Option<(Milliseconds, &'a [u8], &'a [u8])> {
+        let (time, rest) = match marks & HAS_TIME {
             0 => (0, rest),
             _ => {
                 let (time, rest) = rest.split_first_chunk::<8>()?;
                 (u64::from_be_bytes(*time), rest)
             }
         };
-        let (hidden_keys, rest): (&[u8], _) = match length & HAS_HIDDEN_KEYS {
-            0 => (&[], rest),
-            _ => {
-                let (hidden, rest) = rest.split_first_chunk::<4>()?;
-                rest.split_at_checked(u32::from_be_bytes(*hidden) as usize)?
-            }
-        };
-        let length = length & !(HAS_TIME | HAS_HIDDEN_KEYS);
-        let (properties, body) = rest.split_at_checked(length as usize)?;
-        Some(Self { exchange, routing_key, time, hidden_keys, properties, body })
+        if marks & HAS_HIDDEN_KEYS == 0 {
+            return Some((time, &[], rest));
+        }
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let (hidden_keys, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        Some((time, hidden_keys, rest))
     }
+
+    fn may_expire(&self) -> bool {
+        expiration_of(self.properties).is_some()
+    }
+}
+
+/// True if an encoded message has the property `expiration`.
+#[must_use]
+pub fn encoded_may_expire(encoded: &[u8]) -> bool {
+    Parts::of(encoded).is_some_and(|parts| parts.may_expire())
 }
 
 /// The length of the body of an encoded message; `None` if the bytes are not one.
@@ -257,8 +281,9 @@ impl Message {
     #[must_use]
     pub fn address(&self) -> &[u8] {
         let encoded = self.encoded();
-        let parts = self.parts();
-        encoded.get(..2 + parts.exchange.len() + parts.routing_key.len()).unwrap_or_default()
+        let length = |at: usize| encoded.get(at).copied().map_or(0, usize::from);
+        let exchange = length(0);
+        encoded.get(..2 + exchange + length(1 + exchange)).unwrap_or_default()
     }
 
     /// When the message was accepted; 0 if that is not known, as with messages of format 2.
@@ -302,6 +327,18 @@ impl Message {
     #[must_use]
     pub fn is_persistent(&self) -> bool {
         self.span().persistent
+    }
+
+    /// True if the message has the property `expiration`.
+    #[must_use]
+    pub fn may_expire(&self) -> bool {
+        self.span().may_expire
+    }
+
+    /// For how long the message wants to wait in a queue, if it says so.
+    #[must_use]
+    pub fn expiration(&self) -> Option<Milliseconds> {
+        expiration_of(self.properties()).and_then(|text| expiry::expiration(text).ok())
     }
 
     /// True if the message has a table of headers.

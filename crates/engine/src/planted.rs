@@ -65,6 +65,10 @@ pub enum Bug {
     StreamForgetsLast,
     /// A purge does not write that what was on disk is gone.
     PurgeLeavesRange,
+    /// Messages without a priority come before those with one.
+    UrgentWaits,
+    /// A consumer that is to wait for the active one is served beside it.
+    TwoActive,
 }
 
 #[cfg(feature = "planted")]

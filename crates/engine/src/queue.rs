@@ -6,6 +6,7 @@ use crate::planted::{self, Bug};
 use smallvec::smallvec;
 
 use crate::backlog::{Answer, Entry, Kept, Missing, Purged};
+use crate::expiry::NEVER;
 use crate::lanes::{Delivered, Lanes};
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
 use crate::round::Round;
@@ -82,6 +83,10 @@ pub(crate) struct Queue {
     pub(crate) waiting_gets: VecDeque<WaitingGet>,
     /// On the list of queues to be dispatched.
     pub(crate) is_dirty: bool,
+    /// When time is to be given to the queue, as the virtual host has noted it.
+    pub(crate) due: Milliseconds,
+    /// When the queue was last used; 0 if that was before the time was known.
+    pub(crate) used: Milliseconds,
 }
 
 impl Queue {
@@ -110,6 +115,8 @@ impl Queue {
             exclusively_consumed: false,
             waiting_gets: VecDeque::new(),
             is_dirty: false,
+            due: NEVER,
+            used: 0,
         }
     }
 
@@ -136,10 +143,11 @@ impl Queue {
         message: &Message,
         durable: bool,
         resident_max: usize,
+        now: Milliseconds,
     ) -> (QueueId, Sequence, bool) {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let (lane, stays) = self.backlog.push(sequence, message, durable, resident_max);
+        let (lane, stays) = self.backlog.push(sequence, message, durable, resident_max, now);
         self.has_spilled |= !stays && !durable;
         (self.record.id.lane(lane), sequence, stays)
     }
@@ -233,9 +241,9 @@ impl Queue {
     }
 
     /// Takes an answer from disk (see [`Lanes::loaded`]).
-    pub(crate) fn loaded(&mut self, answer: Answer) -> Missing {
+    pub(crate) fn loaded(&mut self, answer: Answer, now: Milliseconds) -> Missing {
         let durable = self.is_durable();
-        self.backlog.loaded(answer, durable)
+        self.backlog.loaded(answer, durable, now)
     }
 
     /// What contents take in memory, ready and unacknowledged, in bytes.
@@ -256,7 +264,7 @@ impl Queue {
     pub(crate) fn add_consumer(&mut self, key: ConsumerKey, priority: i64) -> bool {
         self.consumers.insert(key);
         let is_served = match &mut self.single_active {
-            Some(single_active) => single_active.join(key, priority),
+            Some(single_active) => single_active.join(key, priority) || planted::is(Bug::TwoActive),
             None => true,
         };
         if is_served {

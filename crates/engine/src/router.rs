@@ -92,7 +92,7 @@ pub(crate) enum Router {
     Topic(TopicRouter),
     Headers(HeadersRouter),
     Choice(ChoiceRouter),
-    VirtualTopic(VirtualTopicRouter),
+    VirtualTopic(Box<VirtualTopicRouter>),
 }
 
 impl Router {
@@ -107,7 +107,7 @@ impl Router {
             ExchangeType::Random | ExchangeType::LocalRandom => choice(Choice::Random),
             ExchangeType::VirtualTopic => {
                 let names = settings.groups.clone().unwrap_or_default();
-                Self::VirtualTopic(VirtualTopicRouter::new(names))
+                Self::VirtualTopic(Box::new(VirtualTopicRouter::new(names)))
             }
             ExchangeType::Fanout | ExchangeType::RecentHistory | ExchangeType::Delayed => {
                 Self::Fanout(Targets::default())

@@ -309,7 +309,7 @@ impl Stream {
         let wants_sync = !self.is_syncing && self.durable < last && !self.at_end.is_empty();
         let sync = wants_sync.then(|| {
             self.is_syncing = true;
-            Load { queue: id, first: last, last, messages_max: 0 }
+            Load { queue: id, first: last, last, messages_max: 0, only: None }
         });
         let load = self.load(id, share);
         sync.into_iter().chain(load)
@@ -327,9 +327,13 @@ impl Stream {
             .or_else(|| ahead.and_then(|place| self.read_ahead(place)))?;
         self.loading = Some(want);
         let load = match want {
-            Want::Time(place) => {
-                Load { queue: id, first: place, last: self.durable.max(place), messages_max: 1 }
-            }
+            Want::Time(place) => Load {
+                queue: id,
+                first: place,
+                last: self.durable.max(place),
+                messages_max: 1,
+                only: None,
+            },
             Want::Page(first, last) => {
                 if 2 * self.contents.page_bytes() > share {
                     self.drop_pages(true);
@@ -338,7 +342,7 @@ impl Stream {
                 let one = self.index.message_bytes() + limits::ENTRY_BYTES as u64;
                 let most = limits::LOAD_MESSAGES as u64;
                 let messages_max = (room / one).clamp(1, most) as u32;
-                Load { queue: id, first, last, messages_max }
+                Load { queue: id, first, last, messages_max, only: None }
             }
         };
         Some(load)

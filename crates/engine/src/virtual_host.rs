@@ -4,7 +4,8 @@
 //! going. The rest is in files by subject: `declare` (exchanges, queues, bindings), `publish`,
 //! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
 //! consumers), `groups` (queues that subscribe themselves), `order` (what waits for a `basic.get`),
-//! `transactions`, `replies` (direct reply-to), `invariants` (what tests check after every command).
+//! `transactions`, `replies` (direct reply-to), `time` (what happens at a time), `timeout`
+//! (deliveries that are never acknowledged), `invariants` (what tests check after every command).
 
 mod bounds;
 mod dead_letter;
@@ -19,6 +20,8 @@ mod replies;
 mod settle;
 mod streams;
 mod subscribe;
+mod time;
+mod timeout;
 mod transactions;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -28,6 +31,9 @@ pub use bounds::Bounds;
 use memory::Memory;
 pub use memory::MemoryLimits;
 use streams::Streams;
+use time::Timers;
+pub(crate) use timeout::Marks;
+use timeout::Timeouts;
 
 use crate::backlog::Answer;
 use crate::compatibility::Compatibility;
@@ -66,6 +72,8 @@ pub struct VirtualHost {
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
     streams: Streams,
+    timers: Timers,
+    timeouts: Timeouts,
     /// See [`Self::take_pressed`].
     is_pressed: bool,
     next_queue: u32,
@@ -120,6 +128,8 @@ impl VirtualHost {
             bounds: Bounds::default(),
             now: 0,
             streams: Streams::default(),
+            timers: Timers::default(),
+            timeouts: Timeouts::default(),
             is_pressed: false,
             next_queue: 1,
             sessions: FxHashMap::default(),
@@ -150,6 +160,7 @@ impl VirtualHost {
                 host.topology.add_queue(record.id, &record.name, record.durable);
                 host.queues.insert(record.id, Queue::recovered(recovered));
                 host.look_at_stream(record.id);
+                host.schedule(record.id);
             }
         }
         for (_, record) in recovered.bindings.iter().filter(|(owner, _)| *owner == id) {
@@ -178,6 +189,12 @@ impl VirtualHost {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name of a queue that is there.
+    #[must_use]
+    pub fn queue_name(&self, id: QueueId) -> Option<&str> {
+        self.queues.get(&id).map(|queue| queue.record.name.as_str())
     }
 
     /// Arguments that were accepted and have no effect, each with how often it was sent since the
@@ -211,10 +228,14 @@ impl VirtualHost {
         }
         let first = effects.events.len();
         match command {
-            Command::Clock(now) => self.clock(now, effects),
+            Command::Clock(now) => {
+                self.clock(now);
+                self.streams_due(effects);
+            }
             Command::OpenSession(session) => {
                 // One that is open keeps what it has, or its consumers would be nobody's.
                 self.sessions.entry(session).or_default();
+                self.watch_deliveries();
             }
             Command::CloseSession { session, reply } => self.close_session(session, reply, effects),
             Command::Publish(batch) => self.publish(batch, effects),
@@ -232,6 +253,7 @@ impl VirtualHost {
         self.serve_getters(effects);
         self.keep_order(first, effects);
         self.dispatch_dirty(effects);
+        self.let_happen_what_is_due(effects);
     }
 
     /// Goes on with a command that [`Effects::unfinished`] tells of.
@@ -244,29 +266,11 @@ impl VirtualHost {
         }
     }
 
-    /// The time that [`Command::Clock`] last told.
-    #[must_use]
-    pub fn now(&self) -> Milliseconds {
-        self.now
-    }
-
     /// True if since the last call publishers were so far ahead of the consumers of a queue that
     /// its messages will soon have to go to disk, though they need not survive a restart. To let
     /// the consumers go first for a moment is then cheaper for everybody.
     pub fn take_pressed(&mut self) -> bool {
         std::mem::take(&mut self.is_pressed)
-    }
-
-    /// When the next [`Command::Clock`] is wanted at the latest; `None` while nothing waits for a
-    /// time. Before that, time is only wanted in front of other commands.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Milliseconds> {
-        self.streams.next_due()
-    }
-
-    fn clock(&mut self, now: Milliseconds, effects: &mut Effects) {
-        self.now = self.now.max(now);
-        self.streams_due(effects);
     }
 
     fn request(&mut self, id: SessionId, channel: u16, request: Request, effects: &mut Effects) {
@@ -319,7 +323,7 @@ impl VirtualHost {
             }
             Request::Bind { source, destination, routing_key, arguments, no_wait } => {
                 let binding = self.binding(at, source, destination, routing_key, arguments)?;
-                self.bind(at, binding, no_wait, effects)?;
+                self.bind(at, &binding, no_wait, effects)?;
             }
             Request::Unbind { source, destination, routing_key, arguments, no_wait } => {
                 let binding = self.binding(at, source, destination, routing_key, arguments)?;
@@ -483,7 +487,7 @@ impl VirtualHost {
             return self.stream_loaded(answer, effects);
         }
         let before = queue.resident_bytes();
-        let missing = queue.loaded(answer);
+        let missing = queue.loaded(answer, self.now);
         self.memory.changed(before, queue.resident_bytes());
         for sequence in missing.lost {
             effects.lost.push((id, sequence));
@@ -497,6 +501,7 @@ impl VirtualHost {
         if missing.unknown > 0 {
             effects.vanished.push((id, missing.unknown));
         }
+        self.give_up_expired(id, &missing.expired, effects);
         self.serve_waiting_gets(id, effects);
         self.mark_dirty(id);
     }

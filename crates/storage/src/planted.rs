@@ -35,6 +35,10 @@ pub enum Bug {
     ReplayCountsSettled,
     /// A recovery counts what it replayed twice.
     StandingCountedTwice,
+    /// The messages with a priority stay when their queue is deleted.
+    LanesStay,
+    /// A recovery forgets the messages with a priority.
+    LanesForgotten,
     /// Writes that belong together get a record each.
     TogetherTorn,
 }

@@ -122,8 +122,8 @@ impl State {
         self.live.held = self.live.held + delta.held() - before;
     }
 
-    /// A message entered a queue.
-    pub(crate) fn enqueue(&mut self, queue: QueueId, entry: Entry) {
+    /// A message entered a queue, which may expire there at a time of its own.
+    pub(crate) fn enqueue(&mut self, queue: QueueId, entry: Entry, may_expire: bool) {
         if queue.is_spilled() {
             self.spilled.entry(queue).or_default();
         }
@@ -134,6 +134,7 @@ impl State {
         let mut is_known = false;
         self.change(queue, |delta| {
             delta.places.given(entry.sequence);
+            delta.places.may_expire |= may_expire;
             replaced = delta.entries.insert(entry);
             is_known = true;
         });
@@ -174,7 +175,8 @@ impl State {
             }
             Write::QueueDeclared(record) => self.change(record.id, |_| {}),
             Write::QueueDeleted(queue) => {
-                for lane in self.lanes.remove(queue).unwrap_or_default().iter() {
+                let lanes = self.lanes.remove(queue).filter(|_| !planted::is(Bug::LanesStay));
+                for lane in lanes.unwrap_or_default().iter() {
                     self.delete_queue(queue.lane(lane));
                 }
                 self.delete_queue(*queue);

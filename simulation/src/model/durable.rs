@@ -18,9 +18,9 @@ pub(crate) enum Change {
     QueueDeleted(QueueNumber),
     Bound(BindingRecord),
     Unbound(BindingRecord),
-    Enqueued { message: MessageId, places: Vec<(QueueNumber, Place)> },
+    Enqueued { message: MessageId, places: Vec<(QueueNumber, u8, Place)> },
     Settled(QueueNumber, Place),
-    Delivered(QueueNumber, Place),
+    Delivered(QueueNumber, u8, Place),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -28,7 +28,20 @@ pub(crate) struct DurableQueue {
     pub(crate) name: String,
     pub(crate) auto_delete: bool,
     pub(crate) messages: BTreeMap<Place, MessageId>,
-    pub(crate) delivered_through: Place,
+    /// Levels of priority that are not 0.
+    levels: BTreeMap<Place, u8>,
+    pub(crate) delivered_through: BTreeMap<u8, Place>,
+}
+
+impl DurableQueue {
+    pub(crate) fn level(&self, place: Place) -> u8 {
+        self.levels.get(&place).copied().unwrap_or_default()
+    }
+
+    /// The message in this place is known to have been delivered.
+    pub(crate) fn was_delivered(&self, place: Place) -> bool {
+        self.delivered_through.get(&self.level(place)).is_some_and(|through| place <= *through)
+    }
 }
 
 /// The durable state after some command.
@@ -50,6 +63,8 @@ pub(crate) struct Found {
     pub(crate) rotten: usize,
     /// With each message whether it is known as delivered.
     pub(crate) queues: Vec<(QueueRecord, Vec<(MessageId, bool)>)>,
+    /// The next place of each queue, by its name.
+    pub(crate) next_places: Vec<(String, Place)>,
 }
 
 impl Durable {
@@ -74,20 +89,25 @@ impl Durable {
             Change::Bound(record) => self.bindings.push(record.clone()),
             Change::Unbound(record) => self.bindings.retain(|binding| binding != record),
             Change::Enqueued { message, places } => {
-                for (queue, place) in places {
+                for (queue, level, place) in places {
                     if let Some(queue) = self.queues.get_mut(queue) {
                         queue.messages.insert(*place, *message);
+                        if *level > 0 {
+                            queue.levels.insert(*place, *level);
+                        }
                     }
                 }
             }
             Change::Settled(queue, place) => {
                 if let Some(queue) = self.queues.get_mut(queue) {
                     queue.messages.remove(place);
+                    queue.levels.remove(place);
                 }
             }
-            Change::Delivered(queue, place) => {
+            Change::Delivered(queue, level, place) => {
                 if let Some(queue) = self.queues.get_mut(queue) {
-                    queue.delivered_through = queue.delivered_through.max(*place);
+                    let through = queue.delivered_through.entry(*level).or_default();
+                    *through = (*place).max(*through);
                 }
             }
         }
@@ -140,7 +160,7 @@ fn compare_messages(
     found: &[(MessageId, bool)],
 ) -> Result<(), Violation> {
     let flags: Vec<(MessageId, bool)> =
-        queue.messages.iter().map(|(place, id)| (*id, *place <= queue.delivered_through)).collect();
+        queue.messages.iter().map(|(place, id)| (*id, queue.was_delivered(*place))).collect();
     if flags == found {
         return Ok(());
     }

@@ -1,10 +1,11 @@
 //! What the engine sends, held against what must be true at that moment.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use warren_engine::{Event, Message, Outgoing, Reply};
 
-use super::{At, Change, Consumer, Delivery, Expected, Get, Model, QueueNumber, Told};
+use super::{At, Change, Consumer, Delivery, Expected, Get, Model, Place, QueueNumber, Told};
 use crate::Violation;
 use crate::messages::{hash_of, id_of};
 
@@ -35,6 +36,7 @@ impl Model {
                         let text = format!("a delivery to {at:?}, who has no consumer {consumer}");
                         return Err(Violation::new("P6", text));
                     };
+                    self.check_active(queue, (at, *consumer))?;
                     let (tag, redelivered) = (*delivery_tag, *redelivered);
                     self.handed_out(&HandedOut { at, queue, no_ack, tag, redelivered, message })?;
                 }
@@ -60,7 +62,9 @@ impl Model {
                     let (tag, redelivered) = (*delivery_tag, *redelivered);
                     self.handed_out(&HandedOut { at, queue, no_ack, tag, redelivered, message })?;
                     let left = self.queues.get(&queue).map_or(0, |queue| queue.ready.len());
-                    if left != *message_count as usize {
+                    // Those that expire with the same command may be counted.
+                    let most = left + self.just_expired;
+                    if !(left..=most).contains(&(*message_count as usize)) {
                         let text = format!("{message_count} messages are left, not {left}");
                         return Err(Violation::new("P10", text));
                     }
@@ -97,6 +101,18 @@ impl Model {
         match self.errors.first() {
             Some(at) => Err(Violation::new("refusal", format!("{at:?} was not told of its error"))),
             None => Ok(()),
+        }
+    }
+
+    /// Where one consumer is served alone, it is this one.
+    fn check_active(&self, queue: QueueNumber, consumer: (At, u32)) -> Result<(), Violation> {
+        let active = self.queues.get(&queue).and_then(|queue| queue.active);
+        match active {
+            Some(active) if active != consumer => {
+                let text = format!("{consumer:?} is served, and {active:?} is the active one");
+                Err(Violation::new("P6", text))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -146,9 +162,10 @@ impl Model {
             return Err(Violation::new("tags", text));
         }
         channel.last_tag = *tag;
-        let delivery = Delivery { queue: out.queue, place };
+        let delivery = Delivery { queue: out.queue, place: place.1 };
         let Some(queue) = self.queues.get_mut(&out.queue) else { return Ok(()) };
         queue.ready.remove(&place);
+        let (Reverse(level), place) = place;
         if out.no_ack {
             self.leave_for_good(*at, &delivery);
             return Ok(());
@@ -156,10 +173,11 @@ impl Model {
         channel.hold(*tag, delivery);
         if let Some(copy) = queue.copies.get_mut(&place) {
             copy.holder = Some(*at);
-            if copy.durable && place > queue.delivered_through {
+            let through = queue.delivered_through.entry(level).or_default();
+            if copy.durable && place > *through {
                 // Once: if that record is lost, later ones do not repeat it.
-                queue.delivered_through = place;
-                self.change(Change::Delivered(out.queue, place));
+                *through = place;
+                self.change(Change::Delivered(out.queue, level, place));
             }
         }
         Ok(())
@@ -179,15 +197,19 @@ impl Model {
     }
 
     /// The message is the first one that is ready in its queue, and its flag is right.
-    fn check_turn(&self, out: &HandedOut<'_>, id: u64) -> Result<u64, Violation> {
+    fn check_turn(&self, out: &HandedOut<'_>, id: u64) -> Result<(Reverse<u8>, Place), Violation> {
         let HandedOut { at, queue, redelivered, .. } = out;
         let Some(queue) = self.queues.get(queue) else {
             let text = format!("message {id} comes from a queue that is gone");
             return Err(Violation::new("P4", text));
         };
         let name = &queue.name;
-        let first = queue.ready.first().and_then(|place| Some((*place, queue.copies.get(place)?)));
+        let first = queue.ready.first().and_then(|at| Some((*at, queue.copies.get(&at.1)?)));
         match first {
+            Some((_, copy)) if copy.message == id && copy.expires.last < self.now => {
+                let text = format!("message {id} of {name} comes after it has expired");
+                Err(Violation::new("P11", text))
+            }
             Some((place, copy)) if copy.message == id => {
                 if copy.redelivered == *redelivered {
                     return Ok(place);

@@ -1,8 +1,9 @@
 //! What commands do to queues, channels and sessions.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use warren_amqp::FieldTable;
+use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
     BindingRecord, ConsumeRequest, Declaration, Destination, Event, ExchangeRecord, ExchangeType,
     Message, Outgoing, PublishBatch, Request, SessionId,
@@ -11,11 +12,11 @@ use warren_engine::{
 use super::routing::group_and_pattern;
 use super::transactions::Transaction;
 use super::{
-    At, Change, Channel, Consumer, Copy, Delivery, Expected, Get, Model, Queue, QueueNumber, Told,
-    Topology,
+    At, Change, Channel, Consumer, Copy, Delivery, Expected, Expiry, Get, Model, Queue,
+    QueueNumber, Times, Told, Topology,
 };
 use crate::Violation;
-use crate::generate::wants_reply;
+use crate::generate::{max_priority, wants_reply};
 use crate::messages::id_of;
 
 impl Model {
@@ -53,8 +54,12 @@ impl Model {
     fn leave_queue(&mut self, number: QueueNumber, consumer: (At, u32)) {
         let Some(queue) = self.queues.get_mut(&number) else { return };
         queue.consumers.remove(&consumer);
-        if queue.consumers.is_empty() && queue.auto_delete {
-            self.remove_queue(number);
+        queue.choose_active();
+        if queue.consumers.is_empty() {
+            queue.used = Some(self.now);
+            if queue.auto_delete {
+                self.remove_queue(number);
+            }
         }
     }
 
@@ -64,11 +69,11 @@ impl Model {
         if let Some(copy) = queue.copies.get_mut(&delivery.place) {
             copy.holder = None;
             copy.redelivered = true;
-            queue.ready.insert(delivery.place);
+            queue.ready.insert((Reverse(copy.level), delivery.place));
         }
     }
 
-    fn remove_queue(&mut self, number: QueueNumber) {
+    pub(super) fn remove_queue(&mut self, number: QueueNumber) {
         let Some(queue) = self.queues.get(&number) else { return };
         let destination = Destination::Queue(queue.name.clone());
         let mut changes = vec![];
@@ -80,7 +85,7 @@ impl Model {
         if queue.durable {
             self.change(Change::QueueDeleted(number));
         }
-        for (at, consumer) in queue.consumers {
+        for ((at, consumer), _) in queue.consumers {
             if let Some(channel) = self.channels.get_mut(&at) {
                 channel.consumers.remove(&consumer);
             }
@@ -123,11 +128,18 @@ impl Model {
             queue.last_place += 1;
             let durable = queue.durable && (published.publication.persistent || queue.is_stream());
             queue.note_batch(self.op);
-            let copy = Copy { message: id, durable, redelivered: false, holder: None };
+            let publication = &published.publication;
+            let priority = publication.priority.unwrap_or_default();
+            let level = priority.min(max_priority(&name));
+            let due = queue.times.expiry(publication);
+            // What is due when it comes is offered once.
+            let expires = Expiry { due, last: due.max(self.now) };
+            let (message, redelivered, holder) = (id, false, None);
+            let copy = Copy { message, level, durable, redelivered, holder, expires };
             queue.copies.insert(queue.last_place, copy);
-            queue.ready.insert(queue.last_place);
+            queue.ready.insert((Reverse(level), queue.last_place));
             if durable {
-                places.push((*number, queue.last_place));
+                places.push((*number, level, queue.last_place));
             }
         }
         if !places.is_empty() {
@@ -173,8 +185,9 @@ impl Model {
         if queue.is_stream() {
             return;
         }
-        queue.ready.remove(&delivery.place);
-        let durable = queue.copies.remove(&delivery.place).is_some_and(|copy| copy.durable);
+        let Some(copy) = queue.copies.remove(&delivery.place) else { return };
+        queue.ready.remove(&(Reverse(copy.level), delivery.place));
+        let durable = copy.durable;
         if durable {
             self.change(Change::Settled(delivery.queue, delivery.place));
             if let Some(channel) = self.channels.get_mut(&at) {
@@ -218,6 +231,9 @@ impl Model {
             if let (Some(channel), Some(queue)) = (channel, number) {
                 let (no_ack, published) = (*no_ack, channel.confirms.unwrap_or_default());
                 channel.gets.push_back(Get { queue, no_ack, published });
+                if let Some(queue) = self.queues.get_mut(&queue) {
+                    queue.used = Some(self.now);
+                }
             }
             return Ok(());
         }
@@ -366,6 +382,7 @@ impl Model {
                 owner: declaration.exclusive.then_some(at.0),
                 auto_delete: declaration.auto_delete,
                 declared_op: self.op,
+                times: Times::of(name),
                 ..Queue::default()
             };
             if durable {
@@ -375,10 +392,11 @@ impl Model {
             self.queues.insert(self.last_queue, queue);
             self.names.insert(name.to_owned(), self.last_queue);
         }
-        let queue = self.names.get(name).and_then(|number| self.queues.get(number));
+        let queue = self.names.get(name).and_then(|number| self.queues.get_mut(number));
         let Some(queue) = queue else {
             return Err(Violation::new("P10", format!("queue {name} is there, but must not be")));
         };
+        queue.used = Some(self.now);
         // A passive one tells what is there now, not that it will be.
         let promises = queue.durable && !declaration.passive;
         let declared = if promises { queue.declared_op } else { 0 };
@@ -413,7 +431,7 @@ impl Model {
         let Some(number) = self.names.get(name).copied() else { return 0 };
         let Some(queue) = self.queues.get_mut(&number) else { return 0 };
         let mut changes = vec![];
-        for place in std::mem::take(&mut queue.ready) {
+        for (_, place) in std::mem::take(&mut queue.ready) {
             if queue.copies.remove(&place).is_some_and(|copy| copy.durable) {
                 changes.push(Change::Settled(number, place));
             }
@@ -439,7 +457,12 @@ impl Model {
         let Some(queue) = self.names.get(name).copied() else { return Ok(promise) };
         let mut reading = None;
         if let Some(queue) = self.queues.get_mut(&queue) {
-            queue.consumers.insert((at, self.consumers_made));
+            let priority = match request.arguments.inner().get("x-priority") {
+                Some(FieldValue::LongInt(priority)) => *priority,
+                _ => 0,
+            };
+            queue.consumers.insert((at, self.consumers_made), priority);
+            queue.choose_active();
             reading = queue.reading(request);
         }
         if let Some(channel) = self.channels.get_mut(&at) {

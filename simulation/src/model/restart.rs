@@ -1,9 +1,10 @@
 //! A restart: what was found must be the state of the last sync, with records that were written
 //! since, each whole or not at all. Nothing that a client was told may be missing.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::{Copy, Durable, Found, Model, Queue, Topology};
+use super::{Copy, Durable, Found, Model, Queue, Times, Topology};
 use crate::Violation;
 use crate::committer::Unsynced;
 
@@ -46,6 +47,13 @@ impl Model {
             return Err(Violation::new(promise.property, text));
         }
         self.go_on(state);
+        for (name, next) in &found.next_places {
+            let number = self.names.get(name);
+            if let Some(queue) = number.and_then(|number| self.queues.get_mut(number)) {
+                queue.last_place = next - 1;
+                queue.forget_batch();
+            }
+        }
         Ok(())
     }
 
@@ -81,32 +89,29 @@ impl Model {
         self.names.clear();
         let mut queues = BTreeMap::new();
         for (number, found) in &durable.queues {
-            let before = self.queues.get(number).map_or(0, |queue| queue.last_place);
             let copies: BTreeMap<_, _> = found
                 .messages
                 .iter()
                 .map(|(place, message)| {
-                    let redelivered = *place <= found.delivered_through;
-                    let copy = Copy { message: *message, durable: true, redelivered, holder: None };
+                    let redelivered = found.was_delivered(*place);
+                    let expires = self.expiry(&found.name, *message);
+                    let (message, level) = (*message, found.level(*place));
+                    let (durable, holder) = (true, None);
+                    let copy = Copy { message, level, durable, redelivered, holder, expires };
                     (*place, copy)
                 })
                 .collect();
-            let last = copies.last_key_value().map_or(0, |(place, _)| *place);
-            let mut queue = Queue {
+            let queue = Queue {
                 name: found.name.clone(),
                 durable: true,
                 auto_delete: found.auto_delete,
-                delivered_through: found.delivered_through,
-                last_place: before.max(last).max(found.delivered_through),
-                ready: copies.keys().copied().collect(),
+                delivered_through: found.delivered_through.clone(),
+                ready: copies.iter().map(|(place, copy)| (Reverse(copy.level), *place)).collect(),
                 copies,
+                times: Times::of(&found.name),
+                used: None,
                 ..Queue::default()
             };
-            if queue.is_stream() {
-                // Offsets count on from the last message that is there.
-                queue.last_place = last;
-                queue.forget_batch();
-            }
             self.names.insert(found.name.clone(), *number);
             queues.insert(*number, queue);
         }

@@ -88,7 +88,10 @@ impl Model {
             let text = format!("{at:?} gets message {id} at {place}, not {expected:?}");
             return Err(Violation::new("P3", text));
         }
-        let is_this = |change: &Change| matches!(change, Change::Enqueued { places, .. } if places.contains(&(queue, place)));
+        let is_this = |change: &Change| {
+            matches!(change, Change::Enqueued { places, .. }
+                if places.iter().any(|(other, _, at)| (*other, *at) == (queue, place)))
+        };
         if self.changes.iter().any(|(_, change)| is_this(change)) {
             let text = format!("{at:?} gets message {id} of a stream, which is not durable");
             return Err(Violation::new("P1", text));

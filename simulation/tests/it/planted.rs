@@ -13,7 +13,7 @@ enum Bug {
     Store(InStore),
 }
 
-const BUGS: [Bug; 46] = [
+const BUGS: [Bug; 50] = [
     Bug::Engine(InEngine::ConfirmBeforeSync),
     Bug::Engine(InEngine::CloseBeforeSync),
     Bug::Engine(InEngine::DeclareBeforeSync),
@@ -41,6 +41,8 @@ const BUGS: [Bug; 46] = [
     Bug::Engine(InEngine::RequeueOvertakes),
     Bug::Engine(InEngine::GetPassed),
     Bug::Engine(InEngine::PurgeLeavesRange),
+    Bug::Engine(InEngine::UrgentWaits),
+    Bug::Engine(InEngine::TwoActive),
     Bug::Engine(InEngine::CommitBeforeSync),
     Bug::Engine(InEngine::CommitForgetsSettled),
     Bug::Engine(InEngine::RollbackSettles),
@@ -59,6 +61,8 @@ const BUGS: [Bug; 46] = [
     Bug::Store(InStore::SpilledComeBack),
     Bug::Store(InStore::ReplayCountsSettled),
     Bug::Store(InStore::StandingCountedTwice),
+    Bug::Store(InStore::LanesStay),
+    Bug::Store(InStore::LanesForgotten),
     Bug::Store(InStore::TogetherTorn),
 ];
 

@@ -111,7 +111,12 @@ fn one_consumer_is_active_and_the_next_takes_over_when_it_is_cancelled() {
     let broker = Broker::start();
     client::run(async {
         let (_connection, channel) = client::open(&broker).await;
-        let queue = single_active(&channel, &broker.name("q")).await;
+        // A classic queue of RabbitMQ 3.10 delivers only when the next thing happens to it.
+        let mut arguments = client::table([("x-single-active-consumer", true)]);
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+        let queue = broker.name("q");
+        let options = QueueDeclareOptions::durable();
+        channel.queue_declare(queue.as_str().into(), options, arguments).await.unwrap();
         client::prefetch(&channel, 2, false).await;
         let mut first = consume(&channel, &queue, "first", FieldTable::default()).await.unwrap();
         let mut second = consume(&channel, &queue, "second", FieldTable::default()).await.unwrap();

@@ -57,6 +57,20 @@ fn work_queues() {
 }
 
 #[test]
+fn priorities() {
+    let broker = Broker::own();
+    let expected = "received a fire extinguisher\nreceived a parcel\nreceived a postcard\n";
+    assert_eq!(run(&broker, "priorities", &[]), expected);
+}
+
+#[test]
+fn a_single_active_consumer() {
+    let broker = Broker::own();
+    let expected = "first received one\nfirst received two\nsecond received three\n";
+    assert_eq!(run(&broker, "single_active", &[]), expected);
+}
+
+#[test]
 fn publish_and_subscribe() {
     let broker = Broker::own();
     let first = listen(&broker, "receive_logs", &["1"]);

@@ -80,6 +80,27 @@ fn the_limit_of_a_channel_is_shared_by_its_consumers() {
     });
 }
 
+/// Celery raises the limit of its channel for tasks that it holds until their time comes.
+#[test]
+fn a_raised_limit_of_a_channel_reaches_consumers_that_are_there() {
+    let broker = Broker::start();
+    client::run(async {
+        let (_connection, channel) = client::open(&broker).await;
+        let queue = client::queue(&channel, &broker.name("q")).await;
+        client::fill(&channel, &queue, 10).await;
+        client::prefetch(&channel, 2, true).await;
+        let mut consumer = client::consume(&channel, &queue).await;
+        client::take(&mut consumer, 2).await;
+        client::wait_until_ready(&channel, &queue, 8).await;
+        client::prefetch(&channel, 5, true).await;
+        assert_eq!(client::texts(&client::take(&mut consumer, 3).await), ["m2", "m3", "m4"]);
+        client::wait_until_ready(&channel, &queue, 5).await;
+        // The other limit is that of consumers to come.
+        client::prefetch(&channel, 100, false).await;
+        assert_eq!(client::ready(&channel, &queue).await, 5);
+    });
+}
+
 #[test]
 fn a_consumer_in_a_limited_channel_keeps_its_own_limit() {
     let broker = Broker::start();

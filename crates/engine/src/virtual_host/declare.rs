@@ -2,6 +2,7 @@
 
 use warren_amqp::FieldTable;
 
+use super::time::Timer;
 use super::{Refusal, VirtualHost};
 use crate::command::Declaration;
 use crate::error::Inequivalence;
@@ -193,6 +194,7 @@ impl VirtualHost {
         if let Some(channel) = self.channel_mut(at) {
             channel.last_queue = Some(name);
         }
+        self.note_used(id);
         self.reply_unless(no_wait, at, reply, durable, effects);
         Ok(())
     }
@@ -239,6 +241,7 @@ impl VirtualHost {
         let Some(queue) = self.queues.remove(&id) else { return };
         self.forget_stream(&queue);
         self.memory.changed(queue.resident_bytes(), 0);
+        self.timers.forget(queue.due, Timer::Queue(id));
         if queue.is_durable() {
             effects.writes.push(Write::QueueDeleted(id));
         }
@@ -321,11 +324,11 @@ impl VirtualHost {
     pub(super) fn bind(
         &mut self,
         at: At,
-        binding: BindingRecord,
+        binding: &BindingRecord,
         no_wait: bool,
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
-        self.check_ends(at.0, &binding)?;
+        self.check_ends(at.0, binding)?;
         for name in [Some(&binding.source), exchange_name(&binding.destination)] {
             if let Some(name) = name
                 && self.topology.exchange(name).is_none()
@@ -336,17 +339,17 @@ impl VirtualHost {
         if let Destination::Queue(name) = &binding.destination {
             self.accessible_queue(at.0, name)?;
         }
-        self.topology.check_binding(&binding)?;
-        let reply = match binding.destination {
+        self.topology.check_binding(binding)?;
+        let reply = match &binding.destination {
             Destination::Queue(_) => Reply::QueueBindOk,
             Destination::Exchange(_) => Reply::ExchangeBindOk,
         };
-        let (new, durable) = self.topology.bind(&binding);
+        let (new, durable) = self.topology.bind(binding);
         if new && durable {
             effects.writes.push(Write::Bound(self.id, binding.clone()));
         }
         if new {
-            self.give_history(&binding, effects);
+            self.give_history(binding, effects);
         }
         self.reply_unless(no_wait, at, reply, durable, effects);
         Ok(())

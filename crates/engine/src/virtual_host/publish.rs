@@ -178,7 +178,7 @@ impl VirtualHost {
         let mut written = SmallVec::new();
         let mut survives = false;
         let is_persistent = message.is_persistent();
-        let queues = self.queues.len();
+        let (queues, now) = (self.queues.len(), self.now);
         for id in route.iter() {
             if planted::is(Bug::FanOutLosesCopy) && route.len() > 1 && route.last() == Some(id) {
                 continue;
@@ -190,8 +190,8 @@ impl VirtualHost {
             let resident_max = self.memory.queue_max(durable, queues);
             let before = queue.resident_bytes();
             let (name, sequence, stays) = match is_stream {
-                true => (*id, queue.append(message, self.now, resident_max), true),
-                false => queue.enqueue(message, durable, resident_max),
+                true => (*id, queue.append(message, now, resident_max), true),
+                false => queue.enqueue(message, durable, resident_max, now),
             };
             self.memory.changed(before, queue.resident_bytes());
             if durable {

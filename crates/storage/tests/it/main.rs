@@ -9,6 +9,7 @@ mod flips;
 mod format;
 mod full;
 mod harness;
+mod lanes;
 mod model;
 mod power;
 mod random;

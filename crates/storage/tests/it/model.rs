@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, Message, MessageBatch, QueueId,
-    QueueRecord, Recovered, Sequence, VirtualHostId, Waiting, Write,
+    QueueRecord, Recovered, RecoveredLane, Sequence, VirtualHostId, Waiting, Write,
 };
 
 pub(crate) const HOST: VirtualHostId = VirtualHostId(1);
@@ -22,10 +22,26 @@ pub(crate) struct ModelQueue {
     pub(crate) messages: BTreeMap<Sequence, Vec<u8>>,
 }
 
+impl ModelQueue {
+    fn new(record: QueueRecord) -> Self {
+        Self { record, next_sequence: 1, delivered_through: 0, messages: BTreeMap::new() }
+    }
+
+    fn waiting(&self) -> Waiting {
+        Waiting {
+            first: self.messages.keys().next().copied().unwrap_or_default(),
+            last: self.messages.keys().next_back().copied().unwrap_or_default(),
+            messages: self.messages.len() as u64,
+            body_bytes: self.messages.values().map(|encoded| body_bytes(encoded)).sum(),
+        }
+    }
+}
+
 /// A store as it should be.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Model {
     pub(crate) exchanges: BTreeMap<String, ExchangeRecord>,
+    /// Queues and the lanes of queues that were used, each by its own name.
     pub(crate) queues: BTreeMap<QueueId, ModelQueue>,
     pub(crate) bindings: Vec<BindingRecord>,
     /// Encoded messages that no restart survives, by queue and place.
@@ -43,9 +59,15 @@ fn body_bytes(encoded: &[u8]) -> u64 {
 impl Model {
     /// The next place of a queue.
     fn next(&self, queue: QueueId) -> Sequence {
-        let spilled = self.spilled.get(&queue.spilled());
-        let last = spilled.and_then(|spilled| spilled.keys().next_back().copied());
-        self.queues[&queue].next_sequence.max(last.unwrap_or_default() + 1)
+        let spilled = self.spilled.iter().filter(|(name, _)| name.declared() == queue);
+        let last = spilled.filter_map(|(_, messages)| messages.keys().next_back().copied()).max();
+        self.next_lasting(queue).max(last.unwrap_or_default() + 1)
+    }
+
+    /// The same as far as messages tell that survive a restart: lanes share the places.
+    fn next_lasting(&self, queue: QueueId) -> Sequence {
+        let lanes = self.queues.iter().filter(|(name, _)| name.declared() == queue);
+        lanes.map(|(_, lane)| lane.next_sequence).max().unwrap_or(1)
     }
 
     /// All messages of a queue.
@@ -70,16 +92,12 @@ impl Model {
                 self.exchanges.remove(name);
             }
             Write::QueueDeclared(record) => {
-                self.queues.entry(record.id).or_insert_with(|| ModelQueue {
-                    record: record.clone(),
-                    next_sequence: 1,
-                    delivered_through: 0,
-                    messages: BTreeMap::new(),
-                });
+                let new = || ModelQueue::new(record.clone());
+                self.queues.entry(record.id).or_insert_with(new);
             }
             Write::QueueDeleted(queue) => {
-                self.queues.remove(queue);
-                self.spilled.remove(queue);
+                self.queues.retain(|name, _| name.lane(0) != *queue);
+                self.spilled.retain(|name, _| name.lane(0) != *queue);
             }
             Write::Bound(_, record) => {
                 if !self.bindings.contains(record) {
@@ -93,6 +111,12 @@ impl Model {
                     if queue.is_spilled() {
                         let spilled = self.spilled.entry(*queue).or_default();
                         spilled.insert(*sequence, message.encoded().to_vec());
+                    }
+                    if queue.lane_number() != 0
+                        && let Some(declared) = self.queues.get(&queue.lane(0))
+                    {
+                        let record = declared.record.clone();
+                        self.queues.entry(*queue).or_insert_with(|| ModelQueue::new(record));
                     }
                     if let Some(queue) = self.queues.get_mut(queue) {
                         queue.messages.insert(*sequence, message.encoded().to_vec());
@@ -128,19 +152,21 @@ impl Model {
         bindings.sort_by_key(binding_key);
         same("bindings", &bindings, &self.bindings)?;
         let found: Vec<_> = recovered.queues.iter().map(|queue| &queue.record).collect();
-        same("queues", &found, &self.queues.values().map(|queue| &queue.record).collect())?;
-        for (found, queue) in recovered.queues.iter().zip(self.queues.values()) {
-            let what = format!("messages of queue {:?}", queue.record.id);
-            let bytes = queue.messages.values().map(|encoded| body_bytes(encoded));
-            let expected = Waiting {
-                first: queue.messages.keys().next().copied().unwrap_or_default(),
-                last: queue.messages.keys().next_back().copied().unwrap_or_default(),
-                messages: queue.messages.len() as u64,
-                body_bytes: bytes.sum(),
-            };
-            same(&what, &found.waiting, &expected)?;
+        let queues = || self.queues.iter().filter(|(name, _)| name.lane_number() == 0);
+        same("queues", &found, &queues().map(|(_, queue)| &queue.record).collect())?;
+        for (found, (id, queue)) in recovered.queues.iter().zip(queues()) {
+            let what = format!("messages of queue {id:?}");
+            same(&what, &found.waiting, &queue.waiting())?;
             let places = (found.next_sequence, found.delivered_through);
-            same(&what, &places, &(queue.next_sequence, queue.delivered_through))?;
+            same(&what, &places, &(self.next_lasting(*id), queue.delivered_through))?;
+            let lanes = self.queues.iter().filter(|(name, _)| name.declared() == *id);
+            let lanes = lanes.filter(|(name, _)| name.lane_number() != 0);
+            let lanes = lanes.map(|(name, lane)| RecoveredLane {
+                lane: name.lane_number(),
+                delivered_through: lane.delivered_through,
+                waiting: lane.waiting(),
+            });
+            same(&format!("lanes of queue {id:?}"), &found.lanes, &lanes.collect())?;
         }
         Ok(())
     }
@@ -209,6 +235,9 @@ pub(crate) fn declared(counter: u32) -> Write {
     Write::QueueDeclared(queue_record(counter))
 }
 
+/// The lanes that messages go to.
+const LANES: [u8; 6] = [0, 0, 0, 1, 5, 255];
+
 /// Makes writes that fit the model, and applies them to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Generator {
@@ -225,7 +254,9 @@ impl Generator {
 
     /// Some writes, as one command of an engine makes them.
     pub(crate) fn writes(&mut self, model: &mut Model) -> Vec<Write> {
-        let queues: Vec<QueueId> = model.queues.keys().copied().collect();
+        let names: Vec<QueueId> = model.queues.keys().copied().collect();
+        let queues: Vec<QueueId> =
+            names.iter().copied().filter(|name| name.lane_number() == 0).collect();
         let writes = match self.random.below(100) {
             _ if queues.len() < 2 => vec![self.declare()],
             0..3 if queues.len() < 6 => vec![self.declare()],
@@ -235,10 +266,10 @@ impl Generator {
             }
             5..10 => vec![self.topology(model)],
             10..60 => self.publish(model, &queues),
-            60..70 => self.deliver(model, &queues),
+            60..70 => self.deliver(model, &names),
             70..75 => self.settle_spilled(model),
             75..78 => self.thin(model),
-            _ => self.settle(model, &queues),
+            _ => self.settle(model, &names),
         };
         writes.iter().for_each(|write| model.apply(write));
         writes
@@ -280,19 +311,20 @@ impl Generator {
 
     fn publish(&mut self, model: &Model, queues: &[QueueId]) -> Vec<Write> {
         let mut next: BTreeMap<QueueId, Sequence> =
-            model.queues.keys().map(|queue| (*queue, model.next(*queue))).collect();
+            queues.iter().map(|queue| (*queue, model.next(*queue))).collect();
         (0..=self.random.below(4))
             .map(|_| {
                 let mut places: Vec<(QueueId, Sequence)> = Vec::new();
                 for _ in 0..=self.random.below(3) {
                     let queue = self.random.pick(queues).expect("a queue");
-                    if places.iter().all(|(other, _)| other.spilled() != queue.spilled()) {
+                    if places.iter().all(|(other, _)| other.declared() != queue) {
                         // Messages that need not survive leave gaps.
                         let gap = if self.random.below(10) == 0 { self.random.below(9) } else { 0 };
                         let sequence = next.get_mut(&queue).expect("a queue");
                         *sequence += gap + 1;
                         let spilled = self.random.below(6) == 0;
-                        let name = if spilled { queue.spilled() } else { queue };
+                        let name = queue.lane(self.random.pick(&LANES).unwrap_or_default());
+                        let name = if spilled { name.spilled() } else { name };
                         places.push((name, *sequence - 1));
                     }
                 }

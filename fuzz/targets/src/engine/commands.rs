@@ -159,7 +159,7 @@ fn topology(bytes: &mut Unstructured<'_>) -> Result<Request> {
 }
 
 fn consuming(bytes: &mut Unstructured<'_>) -> Result<Request> {
-    Ok(match bytes.int_in_range(0..=11_u8)? {
+    Ok(match bytes.int_in_range(0..=13_u8)? {
         0..=3 => Request::Consume(ConsumeRequest {
             queue: name(&QUEUES, bytes)?,
             consumer_tag: name(&TAGS, bytes)?,
@@ -180,6 +180,16 @@ fn consuming(bytes: &mut Unstructured<'_>) -> Result<Request> {
             reject: false,
         },
         10 => Request::Recover { requeue: bytes.arbitrary()?, no_wait: bytes.arbitrary()? },
+        11 => [Request::TxSelect, Request::TxCommit, Request::TxCommit, Request::TxRollback]
+            .get(bytes.int_in_range(0..=3)?)
+            .cloned()
+            .unwrap_or(Request::TxSelect),
+        12 => {
+            let consumer_tag = name(&TAGS, bytes)?;
+            // A name that is no secret: the fuzzer is to find it.
+            let name = format!("amq.rabbitmq.reply-to.{consumer_tag}");
+            Request::ConsumeReplies { consumer_tag, no_ack: true, no_wait: false, name }
+        }
         _ if bytes.ratio(1, 4)? => Request::ChannelFail("too large".to_owned()),
         _ => Request::ConfirmSelect { no_wait: bytes.arbitrary()? },
     })
