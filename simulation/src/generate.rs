@@ -3,14 +3,14 @@
 
 use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
-    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, PublishBatch, Request,
-    SessionId,
+    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Milliseconds, PublishBatch,
+    Request, SessionId,
 };
 
 use crate::client::{Client, ClientChannel};
 use crate::limits;
 use crate::messages::{Publication, batch, hash_when_delivered};
-use crate::model::{Model, header_arguments};
+use crate::model::{Model, Times, header_arguments};
 use crate::random::Random;
 use crate::world::Profile;
 
@@ -74,7 +74,7 @@ pub(crate) fn is_single_active(name: &str) -> bool {
 }
 
 fn queue_arguments(name: &str) -> FieldTable {
-    let mut arguments = FieldTable::default();
+    let mut arguments = Times::of(name).arguments();
     if max_priority(name) > 0 {
         let max = FieldValue::LongInt(i32::from(max_priority(name)));
         arguments.insert("x-max-priority".into(), max);
@@ -112,6 +112,7 @@ pub(crate) struct Asking<'a> {
     pub(crate) model: &'a mut Model,
     pub(crate) slot: usize,
     pub(crate) session: SessionId,
+    pub(crate) now: Milliseconds,
 }
 
 impl Asking<'_> {
@@ -267,6 +268,10 @@ impl Asking<'_> {
             shown_keys: more_keys(random),
             hidden_keys: more_keys(random),
             body_bytes: random.below(self.profile.body_bytes_max * large + 1),
+            time: self.now,
+            expiration: random
+                .pick(&[0, 1, 10, 50, 100, 1_000, 100_000])
+                .filter(|_| random.percent(self.profile.expiration_percent)),
         }
     }
 
@@ -400,9 +405,8 @@ impl Asking<'_> {
         if source.ends_with("topic") || source == "groups" {
             routing_key = self.random.pick(&PATTERNS)?;
         }
-        if (source == "groups" || source == "amq.virtual-topic")
-            && let Some(group) = self.random.pick(&["g", "h"]).filter(|_| self.random.percent(60))
-        {
+        let group = self.random.pick(&["g", "h"]).filter(|_| self.random.percent(60));
+        if let Some(group) = group.filter(|_| ["groups", "amq.virtual-topic"].contains(&source)) {
             arguments.insert("x-group".into(), FieldValue::LongString(group.into()));
         }
         if source == "hash" {
