@@ -62,8 +62,8 @@ impl Model {
                 None => {
                     let is_queue = |name: &str| self.names.contains_key(name);
                     let published = self.messages.get(id as usize);
-                    let route = published
-                        .and_then(|one| self.topology.route(&one.publication, is_queue));
+                    let route =
+                        published.and_then(|one| self.topology.route(&one.publication, is_queue));
                     route.unwrap_or_default().into_iter().collect()
                 }
             };
