@@ -2,7 +2,7 @@
 //! first, and among equals one after the other.
 //!
 //! Nearly all consumers have the priority 0, and a queue that has only such ones pays for a look at
-//! an empty pointer.
+//! an empty map.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,41 +14,33 @@ pub(crate) struct Round {
     /// Of consumers with priority 0; the next one in front.
     usual: VecDeque<ConsumerKey>,
     /// Of the others, by priority; none of the lists is empty.
-    others: Option<Box<BTreeMap<i64, VecDeque<ConsumerKey>>>>,
+    others: BTreeMap<i64, VecDeque<ConsumerKey>>,
 }
 
 impl Round {
     pub(crate) fn len(&self) -> usize {
-        let others = self.others.iter().flat_map(|others| others.values());
-        self.usual.len() + others.map(VecDeque::len).sum::<usize>()
+        self.usual.len() + self.others.values().map(VecDeque::len).sum::<usize>()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &ConsumerKey> {
-        self.usual.iter().chain(self.others.iter().flat_map(|others| others.values().flatten()))
+        self.usual.iter().chain(self.others.values().flatten())
     }
 
     /// True if nobody of this priority has a turn.
     pub(crate) fn is_empty_at(&self, priority: i64) -> bool {
-        match (priority, &self.others) {
-            (0, _) => self.usual.is_empty(),
-            (_, None) => true,
-            (_, Some(others)) => !others.contains_key(&priority),
+        match priority {
+            0 => self.usual.is_empty(),
+            _ => !self.others.contains_key(&priority),
         }
     }
 
     /// Takes the next turn.
     pub(crate) fn pop_front(&mut self) -> Option<ConsumerKey> {
-        let Some(others) = &mut self.others else { return self.usual.pop_front() };
-        let highest = others.last_key_value().map(|(priority, _)| *priority);
-        match highest {
-            Some(priority) if priority > 0 || self.usual.is_empty() => {
-                let turns = others.get_mut(&priority)?;
-                let key = turns.pop_front();
-                if turns.is_empty() {
-                    others.remove(&priority);
-                }
-                if others.is_empty() {
-                    self.others = None;
+        match self.others.last_entry() {
+            Some(mut turns) if *turns.key() > 0 || self.usual.is_empty() => {
+                let key = turns.get_mut().pop_front();
+                if turns.get().is_empty() {
+                    turns.remove();
                 }
                 key
             }
@@ -59,7 +51,7 @@ impl Round {
     fn turns(&mut self, priority: i64) -> &mut VecDeque<ConsumerKey> {
         match priority {
             0 => &mut self.usual,
-            _ => self.others.get_or_insert_default().entry(priority).or_default(),
+            _ => self.others.entry(priority).or_default(),
         }
     }
 
@@ -79,13 +71,10 @@ impl Round {
     /// Takes turns away.
     pub(crate) fn retain(&mut self, stays: impl Fn(&ConsumerKey) -> bool) {
         self.usual.retain(&stays);
-        if let Some(others) = &mut self.others {
-            others.retain(|_, turns| {
-                turns.retain(&stays);
-                !turns.is_empty()
-            });
-        }
-        self.others.take_if(|others| others.is_empty());
+        self.others.retain(|_, turns| {
+            turns.retain(&stays);
+            !turns.is_empty()
+        });
     }
 }
 
@@ -112,7 +101,7 @@ mod tests {
         assert!(!round.is_empty_at(5) && round.is_empty_at(6));
         round.keep_turn(5);
         assert_eq!(drained(&mut round), [6, 5, 2, 1, 4, 3]);
-        assert!(round.others.is_none(), "what is used up takes no memory");
+        assert!(round.others.is_empty(), "what is used up takes no memory");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use warren_amqp::FieldTable;
 
+use super::time::Timer;
 use super::{Refusal, VirtualHost};
 use crate::command::Declaration;
 use crate::error::Inequivalence;
@@ -194,6 +195,7 @@ impl VirtualHost {
         if let Some(channel) = self.channel_mut(at) {
             channel.last_queue = Some(name);
         }
+        self.note_used(id);
         self.reply_unless(no_wait, at, reply, durable, effects);
         Ok(())
     }
@@ -247,6 +249,7 @@ impl VirtualHost {
         self.write_removed(removed, effects);
         let Some(queue) = self.queues.remove(&id) else { return BTreeSet::new() };
         self.memory.changed(queue.resident_bytes(), 0);
+        self.timers.forget(queue.due, Timer::Queue(id));
         if queue.is_durable() {
             effects.writes.push(Write::QueueDeleted(id));
         }

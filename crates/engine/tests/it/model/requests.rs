@@ -35,15 +35,7 @@ impl Model {
                 let max = arguments.inner().get("x-max-length");
                 let max = max.map_or_else(String::new, |value| format!("{value:?}"));
                 self.declare_queue(at, name, *declaration, max)?;
-                let name = self.named(at, name)?;
-                if let Some(queue) = self.queues.iter_mut().find(|queue| queue.name == name) {
-                    // What is there has them already: a name has its arguments.
-                    let inner = arguments.inner();
-                    if let Some(FieldValue::LongInt(max)) = inner.get("x-max-priority") {
-                        queue.max_priority = *max as u8;
-                    }
-                    queue.single_active |= inner.contains_key("x-single-active-consumer");
-                }
+                self.note_arguments(at, name, arguments)?;
             }
             Request::QueueDelete { name, if_unused, if_empty, .. } => {
                 self.delete_queue(at, name, *if_unused, *if_empty)?;
@@ -71,18 +63,28 @@ impl Model {
             Request::Nack { delivery_tag, multiple, requeue, .. } => {
                 self.settle(at, *delivery_tag, *multiple, *requeue)?;
             }
-            // Their scenarios are by hand, and the simulation has a model of transactions.
-            Request::PublishFail { .. }
-            | Request::ConsumeReplies { .. }
-            | Request::TxSelect
-            | Request::TxCommit
-            | Request::TxRollback => panic!("not in this model: {request:?}"),
             Request::Qos { .. }
             | Request::Consume(_)
             | Request::Cancel { .. }
             | Request::Get { .. }
             | Request::Recover { .. }
             | Request::ConfirmSelect { .. } => self.message_request(at, request)?,
+            // Their scenarios are by hand, and the simulation has a model of transactions.
+            other => panic!("not in this model: {other:?}"),
+        }
+        Ok(())
+    }
+
+    /// What the arguments of a queue ask for. What is there has them already: a name has its
+    /// arguments.
+    fn note_arguments(&mut self, at: At, name: &str, arguments: &FieldTable) -> Outcome {
+        let name = self.named(at, name)?;
+        if let Some(queue) = self.queues.iter_mut().find(|queue| queue.name == name) {
+            let inner = arguments.inner();
+            if let Some(FieldValue::LongInt(max)) = inner.get("x-max-priority") {
+                queue.max_priority = *max as u8;
+            }
+            queue.single_active |= inner.contains_key("x-single-active-consumer");
         }
         Ok(())
     }
