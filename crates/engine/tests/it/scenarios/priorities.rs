@@ -79,8 +79,6 @@ fn each_level_is_written_under_a_name_of_its_own() {
         delete queue q
           > once written: s1.1 delete-ok 0
           > s1.1 cancelled c
-          > once written: s1.1 delete-ok 0
-          > s1.1 cancelled c
           > write no queue q
         ",
     );
