@@ -184,7 +184,7 @@ impl Node {
     /// The loader answers a wish. While the database waits for room, so does the wish.
     pub(crate) fn load_step(&mut self, bytes_max: usize, notes: &mut Notes) {
         let Some(load) = self.loads.pop_front() else { return };
-        match self.reader.load(load, bytes_max) {
+        match self.reader.load(&load, bytes_max) {
             Ok(Loaded { messages, damaged, damaged_rows, through }) => {
                 notes.trace.line(format_args!(
                     "  loaded {} of {load:?}, through {through}, {} damaged, rows {damaged_rows:?}",

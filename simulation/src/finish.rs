@@ -25,8 +25,14 @@ impl World {
             self.disk.heal();
         }
         self.rest()?;
+        self.model.check_times()?;
         for client in &self.clients {
             client.check_answered()?;
+        }
+        if self.random.percent(50) {
+            self.now += limits::LONG_TIME;
+            self.rest()?;
+            self.model.check_times()?;
         }
         for slot in 0..self.clients.len() {
             self.die(slot);
@@ -52,6 +58,7 @@ impl World {
                 let text = "the store fails without a fault".to_owned();
                 return Err(Violation::new("P12", text));
             }
+            self.tick()?;
             if self.node.as_ref().is_none_or(Node::is_at_rest) {
                 return Ok(());
             }

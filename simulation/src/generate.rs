@@ -3,14 +3,14 @@
 
 use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
-    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, PublishBatch, Request,
-    SessionId,
+    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Milliseconds, PublishBatch,
+    Request, SessionId,
 };
 
 use crate::client::{Client, ClientChannel};
 use crate::limits;
 use crate::messages::{Publication, batch, hash_when_delivered};
-use crate::model::{Model, header_arguments};
+use crate::model::{Model, Times, header_arguments};
 use crate::random::Random;
 use crate::world::Profile;
 
@@ -74,7 +74,7 @@ pub(crate) fn is_single_active(name: &str) -> bool {
 }
 
 fn queue_arguments(name: &str) -> FieldTable {
-    let mut arguments = FieldTable::default();
+    let mut arguments = Times::of(name).arguments();
     if max_priority(name) > 0 {
         let max = FieldValue::LongInt(i32::from(max_priority(name)));
         arguments.insert("x-max-priority".into(), max);
@@ -112,6 +112,7 @@ pub(crate) struct Asking<'a> {
     pub(crate) model: &'a mut Model,
     pub(crate) slot: usize,
     pub(crate) session: SessionId,
+    pub(crate) now: Milliseconds,
 }
 
 impl Asking<'_> {
@@ -267,6 +268,10 @@ impl Asking<'_> {
             shown_keys: more_keys(random),
             hidden_keys: more_keys(random),
             body_bytes: random.below(self.profile.body_bytes_max * large + 1),
+            time: self.now,
+            expiration: random
+                .pick(&[0, 1, 10, 50, 100, 1_000, 100_000])
+                .filter(|_| random.percent(self.profile.expiration_percent)),
         }
     }
 
@@ -318,21 +323,7 @@ impl Asking<'_> {
                 channel.published.get_or_insert_default();
                 ("confirm.select", Request::ConfirmSelect { no_wait })
             }
-            Wish::TxSelect if channel.published.is_none() => {
-                channel.transaction.get_or_insert_default();
-                ("tx.select", Request::TxSelect)
-            }
-            Wish::TxCommit => {
-                let committed = std::mem::take(channel.transaction.as_mut()?);
-                channel.commits.push_back(committed.published);
-                ("tx.commit", Request::TxCommit)
-            }
-            Wish::TxRollback => {
-                let forgotten = std::mem::take(channel.transaction.as_mut()?);
-                channel.tags.extend(forgotten.tags);
-                channel.tags.sort_unstable();
-                ("tx.rollback", Request::TxRollback)
-            }
+            Wish::TxSelect | Wish::TxCommit | Wish::TxRollback => transaction(wish, channel)?,
             Wish::Nack => return self.nack(channel),
             Wish::Recover => {
                 channel.tags.clear();
@@ -343,7 +334,6 @@ impl Asking<'_> {
             | Wish::Publish
             | Wish::Acknowledge
             | Wish::ConfirmSelect
-            | Wish::TxSelect
             | Wish::WrongTag => return None,
         };
         if wants_reply(&request) {
@@ -415,10 +405,9 @@ impl Asking<'_> {
         if source.ends_with("topic") || source == "groups" {
             routing_key = self.random.pick(&PATTERNS)?;
         }
-        if source == "groups" || source == "amq.virtual-topic" {
-            if let Some(group) = self.random.pick(&["g", "h"]).filter(|_| self.random.percent(60)) {
-                arguments.insert("x-group".into(), FieldValue::LongString(group.into()));
-            }
+        let group = self.random.pick(&["g", "h"]).filter(|_| self.random.percent(60));
+        if let Some(group) = group.filter(|_| ["groups", "amq.virtual-topic"].contains(&source)) {
+            arguments.insert("x-group".into(), FieldValue::LongString(group.into()));
         }
         if source == "hash" {
             // One weight for each name: which of several counts is not known after a restart.
@@ -459,6 +448,28 @@ fn more_keys(random: &mut Random) -> Vec<&'static str> {
     match random.percent(10) {
         true => random.pick(&MORE_KEYS).unwrap_or_default().to_vec(),
         false => vec![],
+    }
+}
+
+/// Begins a transaction, or ends one.
+fn transaction(wish: Wish, channel: &mut ClientChannel) -> Option<(&'static str, Request)> {
+    match wish {
+        Wish::TxCommit => {
+            let committed = std::mem::take(channel.transaction.as_mut()?);
+            channel.commits.push_back(committed.published);
+            Some(("tx.commit", Request::TxCommit))
+        }
+        Wish::TxRollback => {
+            let forgotten = std::mem::take(channel.transaction.as_mut()?);
+            channel.tags.extend(forgotten.tags);
+            channel.tags.sort_unstable();
+            Some(("tx.rollback", Request::TxRollback))
+        }
+        _ if channel.published.is_some() => None,
+        _ => {
+            channel.transaction.get_or_insert_default();
+            Some(("tx.select", Request::TxSelect))
+        }
     }
 }
 

@@ -88,6 +88,8 @@ pub struct Counts {
     pub redelivered: u64,
     /// Contents that came from disk.
     pub loaded: u64,
+    /// Messages and queues that expired.
+    pub expired: u64,
     /// Power cuts, also while the store recovered.
     pub power_cuts: u64,
     /// Kills and orderly restarts.
@@ -114,6 +116,7 @@ impl Counts {
         self.delivered += other.delivered;
         self.redelivered += other.redelivered;
         self.loaded += other.loaded;
+        self.expired += other.expired;
         self.power_cuts += other.power_cuts;
         self.restarts += other.restarts;
         self.failures += other.failures;

@@ -55,3 +55,12 @@ pub(crate) const LONG_BODY_BYTES: usize = 24;
 
 /// Attempts to open the store, while faults go on.
 pub(crate) const OPEN_ATTEMPTS: usize = 6;
+
+/// The time at which a run begins: not 0, which stands for a time that is not known.
+pub(crate) const FIRST_TIME: u64 = 1_000_000;
+
+/// How much later than it should a message may expire that is on disk, in milliseconds: a tick.
+pub(crate) const LATE_MAX: u64 = 64;
+
+/// So much time passes at the end of some runs, in milliseconds: most of what has a time is over.
+pub(crate) const LONG_TIME: u64 = 10_000;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use warren_engine::{Message, MessageBatch};
+use warren_engine::{Message, MessageBatch, Milliseconds};
 
 use crate::trace::fnv;
 
@@ -23,11 +23,16 @@ pub(crate) struct Publication {
     pub(crate) shown_keys: Vec<&'static str>,
     pub(crate) hidden_keys: Vec<&'static str>,
     pub(crate) body_bytes: usize,
+    /// When it was accepted.
+    pub(crate) time: Milliseconds,
+    /// How long it wants to wait.
+    pub(crate) expiration: Option<Milliseconds>,
 }
 
 const HEADERS: u16 = 1 << 13;
 const DELIVERY_MODE: u16 = 1 << 12;
 const PRIORITY: u16 = 1 << 11;
+const EXPIRATION: u16 = 1 << 8;
 
 impl Publication {
     /// All routing keys.
@@ -65,6 +70,12 @@ impl Publication {
             flags |= PRIORITY;
             list.push(priority);
         }
+        if let Some(expiration) = self.expiration {
+            flags |= EXPIRATION;
+            let text = expiration.to_string();
+            list.push(text.len() as u8);
+            list.extend(text.as_bytes());
+        }
         let mut properties = flags.to_be_bytes().to_vec();
         properties.extend(list);
         properties
@@ -100,7 +111,8 @@ fn put_keys(table: &mut Vec<u8>, name: &str, keys: &[&str]) {
 
 /// Lays publications end to end.
 pub(crate) fn batch(publications: &[Publication]) -> Arc<MessageBatch> {
-    let mut batch = MessageBatch::with_capacity(publications.len(), 0);
+    let time = publications.first().map_or(0, |one| one.time);
+    let mut batch = MessageBatch::with_capacity(publications.len(), 0).at(time);
     for one in publications {
         batch.push(&one.exchange, &one.routing_key, &one.properties(true), &one.body());
     }

@@ -1,29 +1,31 @@
 //! What must be true. The model carries out every command that the engine carries out, plainly,
 //! and holds what the engine tells its clients against it: which message is next in a queue, who
 //! has it, whether it was delivered before. What is durable it keeps apart, so that after a
-//! restart it knows what must be there, what may be there, and what must not.
+//! restart it knows what must be there, what may be there, and what must not. Which messages expired
+//! the engine tells; the model knows whether it was time (`times.rs`).
 //!
-//! The properties have the names of docs/testing.md. Length limits, time to live and dead letters
-//! (P11) and deduplication (P7) get their place in `requests.rs` when the
-//! broker has them: each a reason for which a copy leaves its queue, or does not enter it.
+//! The properties have the names of docs/testing.md. Length limits and dead letters (P11) and
+//! deduplication (P7) get their place in `requests.rs` when the broker has them: each a reason for which a copy leaves its queue, or does not enter it.
 
 mod durable;
 mod events;
 mod requests;
 mod restart;
 mod routing;
+mod times;
 mod topology;
 mod transactions;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use warren_engine::{Command, Outgoing, SessionId, Summary};
+use warren_engine::{Command, Expired, Milliseconds, Outgoing, SessionId, Summary};
 
-use crate::Violation;
 use crate::generate::is_single_active;
 use crate::messages::{MessageId, Publication};
+use crate::{Violation, limits};
 pub(crate) use durable::{Change, Durable, Found};
+pub(crate) use times::{Expiry, Times};
 pub(crate) use topology::{Topology, header_arguments};
 use transactions::Transaction;
 
@@ -56,6 +58,7 @@ struct Copy {
     /// Delivered before, and known to have been.
     redelivered: bool,
     holder: Option<At>,
+    expires: Expiry,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +78,9 @@ struct Queue {
     consumers: BTreeMap<(At, u32), i32>,
     /// The one that is served, if it is one alone.
     active: Option<(At, u32)>,
+    times: Times,
+    /// When it was last used; `None` until time has passed after a restart.
+    used: Option<Milliseconds>,
 }
 
 impl Queue {
@@ -188,6 +194,9 @@ pub(crate) struct Model {
     pub(crate) damaged: usize,
     /// Channels that the command at hand must have closed with an error.
     errors: Vec<At>,
+    now: Milliseconds,
+    /// How many messages the command at hand let expire.
+    just_expired: usize,
 }
 
 impl Model {
@@ -211,6 +220,8 @@ impl Model {
             closes: BTreeMap::new(),
             damaged: 0,
             errors: vec![],
+            now: limits::FIRST_TIME,
+            just_expired: 0,
         }
     }
 
@@ -225,6 +236,7 @@ impl Model {
         &mut self,
         command: &Command,
         events: &[Outgoing],
+        expired: &[(String, Expired)],
     ) -> Result<(), Violation> {
         self.op += 1;
         self.errors.clear();
@@ -249,8 +261,10 @@ impl Model {
                 let at = (*session, *channel);
                 self.request(at, request, events)?;
             }
-            Command::Clock(_) | Command::Flushed { .. } | Command::Loaded { .. } => {}
+            Command::Clock(now) => self.time_passes(*now),
+            Command::Flushed { .. } | Command::Loaded { .. } => {}
         }
+        self.expired(expired)?;
         self.observe(events)
     }
 

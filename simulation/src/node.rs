@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use warren_engine::{
-    Command, Effects, Event, Load, MemoryLimits, Outgoing, QueueId, RecoveredQueue, SessionId,
-    VirtualHost, VirtualHostId,
+    Command, Effects, Event, Expired, Load, MemoryLimits, Milliseconds, Outgoing, QueueId,
+    RecoveredQueue, SessionId, VirtualHost, VirtualHostId,
 };
 use warren_storage::fault::SimulatedDisk;
 use warren_storage::{Checkpointer, Log, Moves, Opened, Options, Reader, open_on};
@@ -101,12 +101,15 @@ impl Node {
         for queue in &recovered.queues {
             let messages = read_all(&reader, queue, &mut found.rotten)?;
             found.queues.push((queue.record.clone(), messages));
+            found.next_places.push((queue.record.name.clone(), queue.next_sequence));
         }
         found.exchanges = recovered.exchanges.iter().map(|(_, record)| record.clone()).collect();
         found.bindings = recovered.bindings.iter().map(|(_, record)| record.clone()).collect();
         found.damaged = report.damaged.iter().map(|damage| format!("{damage:?}")).collect();
         let mut host = VirtualHost::recover(HOST, "/", &recovered);
         host.set_memory_limits(memory);
+        // Runs are shorter than any timeout that makes sense.
+        host.set_consumer_timeout(None);
         let node = Self {
             host,
             log,
@@ -147,11 +150,15 @@ impl Node {
     pub(crate) fn shard_step(
         &mut self,
         commands: usize,
+        now: Milliseconds,
         model: &mut Model,
         notes: &mut Notes,
     ) -> Result<(), Violation> {
         for _ in 0..commands {
             let Some(command) = self.inbox.pop_front() else { break };
+            if self.host.now() < now {
+                self.apply(&Command::Clock(now), model, notes)?;
+            }
             self.apply(&command, model, notes)?;
             // The simulation's batches are too small for it, but this is the rule.
             while self.effects.unfinished.is_some() {
@@ -161,6 +168,25 @@ impl Node {
         }
         self.hand_on(model);
         Ok(())
+    }
+
+    /// The shard lets happen what is due.
+    pub(crate) fn tick(
+        &mut self,
+        now: Milliseconds,
+        model: &mut Model,
+        notes: &mut Notes,
+    ) -> Result<(), Violation> {
+        for _ in 0..limits::REST_STEPS_MAX {
+            if self.groups.len() >= limits::COMMITTER_INBOX
+                || self.host.next_due().is_none_or(|due| due > now)
+            {
+                return Ok(());
+            }
+            self.apply(&Command::Clock(now), model, notes)?;
+            self.hand_on(model);
+        }
+        Err(Violation::new("P12", "time is wanted again and again"))
     }
 
     fn apply(
@@ -198,8 +224,8 @@ impl Node {
         if let Command::Publish(batch) = command {
             notes.counts.published += batch.publishes.len() as u64;
         }
-        let events = self.effects.events.get(events..).unwrap_or_default();
-        note_events(events, notes);
+        note_events(self.effects.events.get(events..).unwrap_or_default(), notes);
+        let mut told = vec![];
         if let Some((queue, messages)) = self.effects.vanished.first() {
             let text = format!("{messages} messages of queue {} are not there", queue.counter());
             return Err(Violation::new("P1", text));
@@ -208,9 +234,19 @@ impl Node {
             notes.counts.lost += 1;
             model.told_lost(&format!("message {sequence} of queue {}", queue.counter()))?;
         }
+        for expired in self.effects.expired.drain(..) {
+            notes.counts.expired += 1;
+            notes.trace.line(format_args!("  expired {expired:?}"));
+            let name = match &expired {
+                Expired::Message(queue, _) => self.host.queue_name(*queue).map(str::to_owned),
+                Expired::Queue(_, name) => Some(name.clone()),
+            };
+            told.push((name.unwrap_or_default(), expired));
+        }
         let checked = self.host.check_invariants();
         checked.map_err(|text| Violation::new("invariant", text))?;
-        model.apply(command, events)?;
+        let events = self.effects.events.get(events..).unwrap_or_default();
+        model.apply(command, events, &told)?;
         model.check_summary(&self.host.summary())
     }
 
@@ -308,8 +344,8 @@ fn read_lane(
 ) -> Result<(), warren_storage::Error> {
     let mut first = 1;
     loop {
-        let load = Load { queue, first, last: u64::MAX, messages_max: u32::MAX };
-        let loaded = reader.load(load, 64 << 10)?;
+        let load = Load { queue, first, last: u64::MAX, messages_max: u32::MAX, only: None };
+        let loaded = reader.load(&load, 64 << 10)?;
         *rotten += loaded.damaged.len();
         found.extend(loaded.messages.iter().filter_map(|(sequence, message)| {
             let id = id_of(message)?;

@@ -1,7 +1,7 @@
 //! The world of one run: a broker, its clients, its disk, and a scheduler that draws from the seed
 //! what happens next.
 
-use warren_engine::{Command, Event, MemoryLimits, SessionId};
+use warren_engine::{Command, Event, MemoryLimits, Milliseconds, SessionId};
 use warren_storage::fault::SimulatedDisk;
 
 use crate::client::Client;
@@ -24,6 +24,8 @@ enum Step {
     Load,
     Checkpoint,
     Housekeep,
+    /// Time passes.
+    Tick,
     /// A client reads what came for it.
     Receive,
     /// A client's connection breaks.
@@ -37,13 +39,17 @@ pub struct Profile {
     pub(crate) steps: usize,
     pub(crate) clients: usize,
     pub(crate) wishes: Vec<(u32, Wish)>,
-    steps_weights: [(u32, Step); 9],
+    steps_weights: [(u32, Step); 10],
     pub(crate) persistent_percent: usize,
     pub(crate) default_exchange_percent: usize,
     pub(crate) body_bytes_max: usize,
     pub(crate) batch_max: usize,
     pub(crate) load_bytes_max: usize,
     pub(crate) memory: MemoryLimits,
+    /// Messages that have an expiration of their own.
+    pub(crate) expiration_percent: usize,
+    /// Times that may pass at once, in milliseconds.
+    pub(crate) tick_max: usize,
 }
 
 impl Profile {
@@ -90,6 +96,7 @@ impl Profile {
             (10 * factor(random), Step::Load),
             (3 * factor(random), Step::Checkpoint),
             (2 * factor(random), Step::Housekeep),
+            (5 * factor(random), Step::Tick),
             (30 * factor(random), Step::Receive),
             (factor(random) / 2, Step::Die),
             (faults, Step::Fault),
@@ -105,6 +112,8 @@ impl Profile {
             batch_max: random.between(1, 8),
             load_bytes_max: random.pick(&[1, 200, 2_000, 100_000]).unwrap_or(2_000),
             memory: draw_memory(random),
+            expiration_percent: random.pick(&[0, 0, 5, 20, 60]).unwrap_or_default(),
+            tick_max: random.pick(&[5, 50, 500]).unwrap_or(50),
         }
     }
 }
@@ -126,6 +135,7 @@ pub(crate) struct World {
     pub(crate) holes: bool,
     /// Steps until a broker whose store has failed ends.
     pub(crate) ends_in: usize,
+    pub(crate) now: Milliseconds,
 }
 
 impl World {
@@ -144,6 +154,7 @@ impl World {
             room_in: 0,
             holes: false,
             ends_in: 0,
+            now: limits::FIRST_TIME,
         }
     }
 
@@ -175,7 +186,7 @@ impl World {
                 Step::Load => !node.loads.is_empty(),
                 Step::Checkpoint => node.may_checkpoint(),
                 Step::Receive => node.outboxes.values().any(|outbox| !outbox.is_empty()),
-                Step::Housekeep | Step::Die | Step::Fault => true,
+                Step::Housekeep | Step::Tick | Step::Die | Step::Fault => true,
             };
             if !possible {
                 *weight = 0;
@@ -217,6 +228,12 @@ impl World {
                 self.housekeep();
                 Ok(())
             }
+            Step::Tick => {
+                let most = self.random.pick(&[1, 1, self.profile.tick_max]).unwrap_or(1);
+                self.now += self.random.below(most + 1) as Milliseconds;
+                self.notes.trace.line(format_args!("it is {}", self.now));
+                self.tick()
+            }
             Step::Receive => {
                 let slot = self.random.below(self.clients.len());
                 let most = 1 + self.random.below(20);
@@ -249,6 +266,7 @@ impl World {
             model: &mut self.model,
             slot,
             session,
+            now: self.now,
         };
         if let Some(command) = asking.command(client) {
             self.notes.trace.line(format_args!("client {slot} asks {}", brief(&command)));
@@ -259,7 +277,13 @@ impl World {
     pub(crate) fn shard(&mut self, most: usize) -> Result<(), Violation> {
         let Some(node) = &mut self.node else { return Ok(()) };
         self.notes.trace.line(format_args!("shard takes {}", most.min(node.inbox.len())));
-        node.shard_step(most, &mut self.model, &mut self.notes)
+        node.shard_step(most, self.now, &mut self.model, &mut self.notes)
+    }
+
+    /// The broker does what is due, as its timer wakes it.
+    pub(crate) fn tick(&mut self) -> Result<(), Violation> {
+        let Some(node) = &mut self.node else { return Ok(()) };
+        node.tick(self.now, &mut self.model, &mut self.notes)
     }
 
     pub(crate) fn commit(&mut self, take: usize, late: bool) {

@@ -13,13 +13,17 @@
 //! again. Places in the head are always below those on disk; what is requeued was in the head, and
 //! so returns to it.
 
+mod expire;
+
 use std::collections::VecDeque;
 
 use smallvec::SmallVec;
 
+use self::expire::{Expiring, Loading};
+use crate::expiry::NEVER;
 use crate::planted::{self, Bug};
 use crate::record::{Sequence, Waiting};
-use crate::{Load, Message, QueueId, limits};
+use crate::{Load, Message, Milliseconds, QueueId, limits};
 
 /// So many messages are put back among others one by one; more are merged in one go.
 const ONE_BY_ONE: usize = 16;
@@ -64,6 +68,10 @@ pub(crate) struct Entry {
     /// The lane of its queue that it waits in.
     pub(crate) lane: u8,
     pub(crate) kept: Kept,
+    /// From then on nobody gets it any more.
+    pub(crate) expires: Milliseconds,
+    /// By a time of its own, so that it may expire before those in front of it.
+    pub(crate) expires_alone: bool,
 }
 
 impl Entry {
@@ -76,8 +84,19 @@ impl Entry {
             _ => message.batch_bytes(),
         };
         let weight = u32::try_from(batch + limits::ENTRY_BYTES).unwrap_or(u32::MAX);
-        let (redelivered, lane) = (false, 0);
-        Self { sequence, message: Some(message), body_bytes, weight, redelivered, lane, kept }
+        let message = Some(message);
+        let (redelivered, lane, expires, expires_alone) = (false, 0, NEVER, false);
+        Self {
+            sequence,
+            message,
+            body_bytes,
+            weight,
+            redelivered,
+            lane,
+            kept,
+            expires,
+            expires_alone,
+        }
     }
 
     /// The name under which the store has the message, if it has it: then its end must be written.
@@ -110,9 +129,17 @@ pub(crate) struct Backlog {
     /// What comes from disk up to this place was delivered before the last restart.
     redelivered_through: Sequence,
     /// An answer from disk is on its way.
-    loading: bool,
+    loading: Loading,
     /// What it brings was purged meanwhile. What came since may not be among it, and is not lost.
     is_purged: bool,
+    /// How long messages may wait.
+    ttl: Option<Milliseconds>,
+    /// Empty entries in the head (see `expire.rs`).
+    gone: usize,
+    /// Messages with a time of their own; not there before one needs it.
+    expiring: Option<Box<Expiring>>,
+    /// When something was first read back: the time of messages that do not tell theirs.
+    since: Milliseconds,
 }
 
 /// The answer to a [`Load`].
@@ -134,6 +161,8 @@ pub(crate) struct Missing {
     pub(crate) lost: Vec<Sequence>,
     /// Messages of which the disk knows nothing any more, not even their places.
     pub(crate) unknown: u64,
+    /// Messages that were read because they had expired.
+    pub(crate) expired: Vec<Entry>,
 }
 
 /// What was taken out by a purge.
@@ -172,12 +201,17 @@ impl Backlog {
 
     /// How many messages are ready.
     pub(crate) fn len(&self) -> u64 {
-        self.head.len() as u64 + self.on_disk.map_or(0, |on_disk| on_disk.messages)
+        (self.head.len() - self.gone) as u64 + self.on_disk.map_or(0, |on_disk| on_disk.messages)
     }
 
     /// How many of them the head has; `None` while an answer from disk is on its way.
     pub(crate) fn head_len(&self) -> Option<usize> {
-        (!self.loading).then_some(self.head.len())
+        (!self.is_loading()).then_some(self.head.len() - self.gone)
+    }
+
+    /// An answer from disk is on its way.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.loading != Loading::Nothing
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -208,15 +242,21 @@ impl Backlog {
         message: &Message,
         durable: bool,
         resident_max: usize,
+        now: Milliseconds,
     ) -> bool {
+        let expiry = self.expiry_of_new(message, now);
         let is_behind = self.on_disk.is_some() && !planted::is(Bug::NewOvertakesDisk);
         if !is_behind && self.resident_bytes < resident_max {
             let kept = if durable { Kept::Durable } else { Kept::InMemory };
             let mut entry = Entry::new(sequence, message.clone(), kept, self.head.back());
             entry.lane = self.lane;
+            (entry.expires, entry.expires_alone) = (expiry.at, expiry.is_own);
             self.head_bytes += u64::from(entry.body_bytes);
             self.resident_bytes += entry.resident_bytes();
             self.head.push_back(entry);
+            if expiry.is_own {
+                self.expires_in_head(expiry.at, sequence);
+            }
             return true;
         }
         let none = Waiting { first: sequence, ..Waiting::default() };
@@ -224,12 +264,22 @@ impl Backlog {
         on_disk.last = sequence;
         on_disk.messages += 1;
         on_disk.body_bytes += u64::from(message.body_bytes());
+        if expiry.is_own {
+            self.expires_on_disk(expiry.at, sequence, now);
+        }
         false
     }
 
     /// Puts messages back to their places. Contents that the store has are dropped if those in
     /// memory take `resident_max` bytes.
-    pub(crate) fn requeue(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
+    pub(crate) fn requeue(&mut self, entries: Vec<Entry>, resident_max: usize) {
+        let alone = entries.iter().filter(|entry| entry.expires_alone);
+        let alone: Vec<_> = alone.map(|entry| (entry.expires, entry.sequence)).collect();
+        self.put_back(entries, resident_max);
+        alone.into_iter().for_each(|(at, sequence)| self.expires_in_head(at, sequence));
+    }
+
+    fn put_back(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
         // The order of the tags, which is mostly that of the places already.
         entries.sort_by_key(|entry| entry.sequence);
         if planted::is(Bug::RequeueForgetsOne) {
@@ -293,6 +343,9 @@ impl Backlog {
         let entry = self.head.pop_front()?;
         self.head_bytes -= u64::from(entry.body_bytes);
         self.resident_bytes -= entry.resident_bytes();
+        if self.gone > 0 {
+            self.trim();
+        }
         if self.head.is_empty() && self.head.capacity() > limits::HEAD_KEPT {
             self.head = VecDeque::new();
         }
@@ -307,8 +360,11 @@ impl Backlog {
     /// always a message.
     pub(crate) fn load(&mut self, queue: QueueId, share: usize) -> Option<Load> {
         let queue = queue.lane(self.lane);
-        if self.loading {
+        if self.loading != Loading::Nothing {
             return None;
+        }
+        if let Some(load) = self.load_in_turn(queue) {
+            return Some(load);
         }
         let fits = |bytes: u64, messages: u64| {
             let one = bytes / messages.max(1) + limits::ENTRY_BYTES as u64;
@@ -322,28 +378,40 @@ impl Backlog {
             (Some(first), Some(last)) => (first.sequence, last.sequence, limits::LOAD_MESSAGES),
             _ => {
                 let low = limits::LOAD_AHEAD_BYTES.min(share / 2).max(1);
-                let is_low =
-                    self.head.len() < limits::LOAD_AHEAD_MESSAGES && self.resident_bytes < low;
+                let ready = self.head.len() - self.gone;
+                let is_low = ready < limits::LOAD_AHEAD_MESSAGES && self.resident_bytes < low;
                 let on_disk = self.on_disk.filter(|_| is_low)?;
                 (on_disk.first, on_disk.last, fits(on_disk.body_bytes, on_disk.messages))
             }
         };
-        self.loading = true;
-        Some(Load { queue, first, last, messages_max: messages_max as u32 })
+        self.loading = Loading::Contents;
+        Some(Load { queue, first, last, messages_max: messages_max as u32, only: None })
     }
 
     /// Takes an answer from disk; `durable` is whether the queue is.
-    pub(crate) fn loaded(&mut self, mut answer: Answer, durable: bool) -> Missing {
-        self.loading = false;
+    pub(crate) fn loaded(
+        &mut self,
+        mut answer: Answer,
+        durable: bool,
+        now: Milliseconds,
+    ) -> Missing {
+        let loading = std::mem::take(&mut self.loading);
+        if self.since == 0 {
+            self.since = now;
+        }
         if std::mem::take(&mut self.is_purged) {
             return Missing::default();
         }
         answer.through = answer.through.min(answer.load.last);
+        if matches!(loading, Loading::Expired | Loading::Unknown) {
+            return self.loaded_expired(answer, durable, now);
+        }
+        self.give_turn();
         match self.on_disk {
             Some(on_disk) if on_disk.first == answer.load.first => {
                 self.page_in(on_disk, answer, durable)
             }
-            _ => Missing { lost: self.fill_in(answer), unknown: 0 },
+            _ => Missing { lost: self.fill_in(answer), ..Missing::default() },
         }
     }
 
@@ -354,19 +422,20 @@ impl Backlog {
             messages.pop();
         }
         for (sequence, message) in messages {
-            // What is not durable in a durable queue is spilled under another name.
-            let kept = match durable && message.is_persistent() {
-                true => Kept::Durable,
-                false => Kept::Spilled,
-            };
+            let kept = Kept::from_disk(&message, durable);
             let mut entry = Entry::new(sequence, message, kept, self.head.back());
             entry.lane = self.lane;
             entry.redelivered = sequence <= self.redelivered_through;
+            self.set_expiry(&mut entry);
             let bytes = u64::from(entry.body_bytes);
             on_disk.body_bytes = on_disk.body_bytes.saturating_sub(bytes);
             self.head_bytes += bytes;
             self.resident_bytes += entry.resident_bytes();
+            let (at, expires_alone) = (entry.expires, entry.expires_alone);
             self.head.push_back(entry);
+            if expires_alone {
+                self.expires_in_head(at, sequence);
+            }
         }
         let mut missing = Missing::default();
         for (sequence, body_bytes) in damaged {
@@ -382,6 +451,7 @@ impl Backlog {
         }
         // What came while the answer was on its way is still there, so the range may be longer.
         self.on_disk = (!is_done).then_some(on_disk);
+        self.range_changed();
         missing
     }
 
@@ -400,7 +470,7 @@ impl Backlog {
             }
             while messages.next_if(|(sequence, _)| *sequence < entry.sequence).is_some() {}
             let found = messages.next_if(|(sequence, _)| *sequence == entry.sequence);
-            if entry.message.is_none() {
+            if entry.message.is_none() && !entry.is_gone() {
                 match found {
                     Some((_, message)) => {
                         entry.message = Some(message);
@@ -418,6 +488,7 @@ impl Backlog {
             }
         }
         gone.reverse();
+        self.trim();
         gone
     }
 
@@ -439,9 +510,14 @@ impl Backlog {
     pub(crate) fn purge(&mut self) -> Purged {
         self.head_bytes = 0;
         self.resident_bytes = 0;
-        self.is_purged = self.loading;
+        self.is_purged = self.loading != Loading::Nothing;
+        self.expiring = None;
+        let mut head = std::mem::take(&mut self.head);
+        if std::mem::take(&mut self.gone) > 0 {
+            head.retain(|entry| !entry.is_gone());
+        }
         let on_disk = self.on_disk.take().map(|on_disk| (self.lane, on_disk));
-        Purged { head: std::mem::take(&mut self.head), on_disk: on_disk.into_iter().collect() }
+        Purged { head, on_disk: on_disk.into_iter().collect() }
     }
 
     /// Checks that the counts agree with what is there.
@@ -460,6 +536,7 @@ impl Backlog {
         if resident != self.resident_bytes {
             return Err(format!("{} resident bytes, {resident} found", self.resident_bytes));
         }
+        self.check_gone()?;
         if let (Some(on_disk), Some(last)) = (self.on_disk, self.head.back())
             && on_disk.first <= last.sequence
         {
@@ -475,124 +552,4 @@ impl Backlog {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::MessageBatch;
-
-    fn message() -> Message {
-        let mut batch = MessageBatch::with_capacity(0, 0);
-        batch.push("", "q", &[], b"body");
-        Message::new(&Arc::new(batch), 0).unwrap()
-    }
-
-    /// A backlog of `count` messages, all of them taken out: the entries by their places.
-    fn taken(count: u64) -> (Backlog, Vec<Entry>) {
-        let mut backlog = Backlog::default();
-        for sequence in 1..=count {
-            assert!(backlog.push(sequence, &message(), true, usize::MAX));
-        }
-        let entries = std::iter::from_fn(|| backlog.pop()).map(|(entry, _)| entry).collect();
-        (backlog, entries)
-    }
-
-    fn places(backlog: &Backlog) -> Vec<Sequence> {
-        backlog.head.iter().map(|entry| entry.sequence).collect()
-    }
-
-    #[test]
-    fn many_messages_come_back_among_others_in_order() {
-        for few in [3, 5, 40] {
-            let (mut backlog, entries) = taken(200);
-            let (some, others): (Vec<_>, Vec<_>) =
-                entries.into_iter().partition(|entry| entry.sequence % few == 0);
-            backlog.requeue(some, usize::MAX);
-            backlog.requeue(others, usize::MAX);
-            assert_eq!(places(&backlog), (1..=200).collect::<Vec<_>>());
-            assert_eq!(backlog.body_bytes(), 800);
-            backlog.check().unwrap();
-        }
-    }
-
-    #[test]
-    fn contents_that_come_back_beyond_the_share_stay_on_disk() {
-        let (mut backlog, entries) = taken(100);
-        let one = entries[0].resident_bytes();
-        backlog.requeue(entries, 10 * one);
-        assert_eq!(backlog.resident_bytes, 10 * one);
-        assert_eq!(backlog.head.iter().filter(|entry| entry.message.is_some()).count(), 10);
-        assert!(backlog.has_next(), "the first ones are wanted first");
-    }
-
-    #[test]
-    fn what_is_on_disk_takes_no_memory_a_message() {
-        let mut backlog = Backlog::default();
-        let one = message().encoded_bytes() + limits::ENTRY_BYTES;
-        for sequence in 1..=1_000 {
-            assert_eq!(backlog.push(sequence, &message(), true, 10 * one), sequence <= 10);
-        }
-        assert_eq!((backlog.len(), backlog.head.len()), (1_000, 10));
-        assert_eq!(backlog.resident_bytes(), 10 * one);
-        assert_eq!(backlog.body_bytes(), 4_000);
-    }
-
-    #[test]
-    fn the_next_messages_are_asked_for_before_the_head_runs_out() {
-        let mut backlog = Backlog::default();
-        let one = message().encoded_bytes() + limits::ENTRY_BYTES;
-        let id = QueueId(1);
-        for sequence in 1..=10_000 {
-            backlog.push(sequence, &message(), true, 3_000 * one);
-        }
-        assert!(backlog.load(id, usize::MAX).is_none(), "there is enough in memory");
-        while backlog.head.len() >= limits::LOAD_AHEAD_MESSAGES {
-            backlog.pop_for_good().unwrap();
-        }
-        let load = backlog.load(id, usize::MAX).unwrap();
-        assert_eq!((load.first, load.last), (3_001, 10_000));
-        assert!(backlog.load(id, usize::MAX).is_none(), "an answer is on its way");
-    }
-
-    #[test]
-    fn messages_of_which_the_disk_knows_nothing_are_counted_when_the_range_ends() {
-        let waiting = Waiting { first: 5, last: 9, messages: 4, body_bytes: 16 };
-        let mut backlog = Backlog::recovered(waiting, 5);
-        let load = backlog.load(QueueId(1), usize::MAX).unwrap();
-        let messages = vec![(5, message()), (9, message())];
-        let answer = Answer { load, through: 9, messages, damaged: vec![(7, 4)] };
-        let missing = backlog.loaded(answer, true);
-        assert_eq!((missing.lost, missing.unknown), (vec![7], 1));
-        assert_eq!((backlog.len(), backlog.is_empty()), (2, false));
-        let redelivered: Vec<_> = backlog.head.iter().map(|entry| entry.redelivered).collect();
-        assert_eq!(redelivered, [true, false]);
-        backlog.check().unwrap();
-    }
-
-    #[test]
-    fn an_answer_to_what_was_purged_takes_nothing_that_came_since() {
-        let waiting = Waiting { first: 1, last: 3, messages: 3, body_bytes: 12 };
-        let mut backlog = Backlog::recovered(waiting, 0);
-        let load = backlog.load(QueueId(1), usize::MAX).unwrap();
-        backlog.purge();
-        // A message with a place among those comes back, and its content is on disk by now.
-        let mut entry = Entry::new(2, message(), Kept::Spilled, None);
-        entry.message = None;
-        backlog.requeue(vec![entry], usize::MAX);
-        assert!(backlog.load(QueueId(1), usize::MAX).is_none(), "an answer is on its way");
-        let answer = Answer { load, through: 3, messages: vec![], damaged: vec![] };
-        let missing = backlog.loaded(answer, true);
-        assert_eq!((missing.lost, missing.unknown), (vec![], 0));
-        assert_eq!(backlog.load(QueueId(1), usize::MAX).unwrap().first, 2, "it is asked for anew");
-    }
-
-    #[test]
-    fn a_load_brings_about_as_much_as_the_share_allows() {
-        let waiting = Waiting { first: 1, last: 1_000, messages: 1_000, body_bytes: 10_000_000 };
-        let mut backlog = Backlog::recovered(waiting, 0);
-        let load = backlog.load(QueueId(1), 200_000).unwrap();
-        assert!((15..=20).contains(&load.messages_max), "{load:?}");
-        let mut backlog = Backlog::recovered(waiting, 0);
-        assert_eq!(backlog.load(QueueId(1), 0).unwrap().messages_max, 1);
-    }
-}
+mod tests;

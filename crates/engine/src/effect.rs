@@ -1,5 +1,7 @@
 //! What a virtual host does in answer to a command.
 
+use std::sync::Arc;
+
 use crate::planted::{self, Bug};
 use crate::{Error, Message, Origin, PublishBatch, QueueId, Sequence, SessionId, Write, limits};
 
@@ -14,6 +16,8 @@ pub struct Effects {
     pub loads: Vec<Load>,
     /// Messages that could not be read back and are lost, for the log.
     pub lost: Vec<(QueueId, Sequence)>,
+    /// What expired, for counts and for tests.
+    pub expired: Vec<Expired>,
     /// Messages of which the disk did not know any more, for the log.
     pub vanished: Vec<(QueueId, u64)>,
     /// Arguments that have no effect and were sent for the first time, for the log.
@@ -21,6 +25,15 @@ pub struct Effects {
     /// What is left of a command that leads to very much. Hand on the rest of the effects, then call
     /// [`VirtualHost::go_on`](crate::VirtualHost::go_on), before the next command.
     pub unfinished: Option<Unfinished>,
+}
+
+/// Something that was there for a time only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expired {
+    /// The message at this place.
+    Message(QueueId, Sequence),
+    /// The queue, with its name.
+    Queue(QueueId, String),
 }
 
 /// A batch of messages of which some are still to be published.
@@ -40,6 +53,7 @@ impl Effects {
             && self.loads.is_empty()
             && self.lost.is_empty()
             && self.vanished.is_empty()
+            && self.expired.is_empty()
             && self.without_effect.is_empty()
             && self.unfinished.is_none()
     }
@@ -51,6 +65,7 @@ impl Effects {
         self.loads.clear();
         self.lost.clear();
         self.vanished.clear();
+        self.expired.clear();
         self.without_effect.clear();
         self.unfinished = None;
     }
@@ -103,7 +118,7 @@ pub struct Outgoing {
 
 /// A wish to have waiting messages read back from disk: those that stand under the queue and those
 /// under [`QueueId::spilled`] of it, merged in the order of their places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
     /// The queue.
     pub queue: QueueId,
@@ -113,6 +128,8 @@ pub struct Load {
     pub last: Sequence,
     /// The answer brings at most this many messages, the first ones; at least 1.
     pub messages_max: u32,
+    /// If given, only these places of the range are wanted, which are in order.
+    pub only: Option<Arc<[Sequence]>>,
 }
 
 /// Something for one session.

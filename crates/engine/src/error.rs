@@ -185,6 +185,17 @@ pub enum Error {
         /// The value, as RabbitMQ writes it.
         value: String,
     },
+    /// A delivery was not acknowledged for too long.
+    #[error(
+        "delivery acknowledgement on channel {channel} timed out. Timeout value used: {timeout} \
+         ms. This timeout value can be configured, see consumers doc guide to learn more"
+    )]
+    DeliveryTimeout {
+        /// The channel.
+        channel: u16,
+        /// How long it may stay unacknowledged, in milliseconds.
+        timeout: u64,
+    },
     /// A declaration or a binding with something that exchanges of this type do not take.
     #[error("{reason}")]
     Unacceptable {

@@ -1,6 +1,10 @@
-//! How long messages may wait: what the property `expiration` says.
+//! How long messages may wait: what the property `expiration` says, and when a message that came
+//! into a queue is to leave it.
 
-use crate::{Milliseconds, limits};
+use crate::{Message, Milliseconds, limits};
+
+/// The expiry of what waits for as long as it takes.
+pub(crate) const NEVER: Milliseconds = Milliseconds::MAX;
 
 /// What is wrong with an `expiration`, as RabbitMQ writes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,5 +49,67 @@ pub fn expiration(text: &str) -> Result<Milliseconds, BadExpiration> {
     match digits.parse() {
         Ok(milliseconds) if milliseconds <= limits::DURATION_MS_MAX => Ok(milliseconds),
         _ => Err(BadExpiration::TooLarge(digits.to_owned())),
+    }
+}
+
+/// When a message leaves its queue if nobody has taken it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Expiry {
+    /// From then on; [`NEVER`] if it may stay.
+    pub(crate) at: Milliseconds,
+    /// The message itself asks for it, so that it may come before those of messages in front.
+    pub(crate) is_own: bool,
+}
+
+impl Expiry {
+    /// Of a message in a queue with this `x-message-ttl`. `otherwise` stands for the time at which
+    /// a message was accepted that does not tell.
+    pub(crate) fn of(
+        message: &Message,
+        ttl: Option<Milliseconds>,
+        otherwise: Milliseconds,
+    ) -> Self {
+        let own = if message.may_expire() { message.expiration() } else { None };
+        let Some(least) = [own, ttl].into_iter().flatten().min() else {
+            return Self { at: NEVER, is_own: false };
+        };
+        let accepted = match message.time() {
+            0 => otherwise,
+            time => time,
+        };
+        let is_own = own.is_some_and(|own| ttl.is_none_or(|ttl| own < ttl));
+        Self { at: accepted.saturating_add(least), is_own }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiration_is_read_as_rabbitmq_reads_it() {
+        for (text, milliseconds) in [
+            ("0", 0),
+            ("60000", 60_000),
+            ("+5", 5),
+            ("007", 7),
+            ("-0", 0),
+            ("315360000000", 315_360_000_000),
+        ] {
+            assert_eq!(expiration(text), Ok(milliseconds), "{text}");
+        }
+        for (text, problem) in [
+            ("", "no_integer"),
+            ("abc", "no_integer"),
+            ("-", "no_integer"),
+            (" 5", "no_integer"),
+            ("5s", "{leftover_string,\"s\"}"),
+            ("1.5", "{leftover_string,\".5\"}"),
+            ("-1", "{value_negative,-1}"),
+            ("315360000001", "{value_too_large,315360000001}"),
+            ("99999999999999999999", "{value_too_large,99999999999999999999}"),
+        ] {
+            assert_eq!(expiration(text).unwrap_err().to_string(), problem, "{text}");
+        }
     }
 }

@@ -7,13 +7,15 @@
 //! and its own range on disk. Lane 0, the queue itself, has the messages that say nothing of a
 //! priority: the lowest level in classic queues, one in the middle in quorum queues.
 
+mod time;
+
 use std::collections::BTreeMap;
 
 use crate::backlog::{Answer, Backlog, Entry, Missing, Purged};
 use crate::planted::{self, Bug};
 use crate::record::{RecoveredQueue, Sequence};
 use crate::settings::{QueueSettings, QueueType};
-use crate::{Load, Message, QueueId, limits};
+use crate::{Load, Message, Milliseconds, QueueId, limits};
 
 /// The levels that a queue knows, from 0.
 #[derive(Debug, Clone, Copy)]
@@ -22,17 +24,21 @@ struct Levels {
     default: u8,
     /// Of messages with a higher priority, too.
     highest: u8,
+    /// How long messages may wait.
+    ttl: Option<Milliseconds>,
 }
 
 impl Levels {
     fn of(settings: &QueueSettings) -> Option<Self> {
+        let ttl = settings.message_ttl;
         match (settings.kind, settings.max_priority) {
             (QueueType::Classic, Some(highest)) if highest > 0 => {
-                Some(Self { default: 0, highest })
+                Some(Self { default: 0, highest, ttl })
             }
             (QueueType::Quorum, _) => Some(Self {
                 default: limits::QUORUM_DEFAULT_LEVEL,
                 highest: limits::QUORUM_LEVELS - 1,
+                ttl,
             }),
             _ => None,
         }
@@ -102,7 +108,7 @@ impl Others {
     /// Changes a lane that may be made for it, and keeps count.
     fn change<T>(&mut self, levels: Levels, level: u8, work: impl FnOnce(&mut Backlog) -> T) -> T {
         let lane = self.lanes.entry(level).or_insert_with(|| Lane {
-            backlog: Backlog::default().in_lane(levels.swap(level)),
+            backlog: Backlog::default().in_lane(levels.swap(level)).with_ttl(levels.ttl),
             delivered: Delivered::default(),
         });
         let backlog = &mut lane.backlog;
@@ -158,17 +164,24 @@ enum At {
 
 impl Lanes {
     pub(crate) fn new(settings: &QueueSettings) -> Self {
-        Self { levels: Levels::of(settings), ..Self::default() }
+        let base = Backlog::default().with_ttl(settings.message_ttl);
+        Self { base, levels: Levels::of(settings), ..Self::default() }
     }
 
     /// What a restart found: all of it on disk.
     pub(crate) fn recovered(settings: &QueueSettings, recovered: &RecoveredQueue) -> Self {
         let mut lanes = Self::new(settings);
-        lanes.base = Backlog::recovered(recovered.waiting, recovered.delivered_through);
+        let backlog = |waiting, delivered_through| {
+            let found = Backlog::recovered(waiting, delivered_through);
+            let found = found.with_ttl(settings.message_ttl);
+            if recovered.may_expire { found.to_be_looked_through() } else { found }
+        };
+        lanes.base = backlog(recovered.waiting, recovered.delivered_through);
         for found in recovered.lanes.iter().filter(|found| found.waiting.messages > 0) {
             // Whatever the arguments say now, nothing that waits is left out.
-            let levels = *lanes.levels.get_or_insert(Levels { default: 0, highest: 0 });
-            let backlog = Backlog::recovered(found.waiting, found.delivered_through);
+            let none = Levels { default: 0, highest: 0, ttl: settings.message_ttl };
+            let levels = *lanes.levels.get_or_insert(none);
+            let backlog = backlog(found.waiting, found.delivered_through);
             let (level, backlog) = (levels.swap(found.lane), backlog.in_lane(found.lane));
             let others = lanes.others.get_or_insert_default();
             others.change(levels, level, |lane| *lane = backlog);
@@ -264,13 +277,14 @@ impl Lanes {
         message: &Message,
         durable: bool,
         resident_max: usize,
+        now: Milliseconds,
     ) -> (u8, bool) {
         let at = match self.levels {
             None => At::Base,
             Some(levels) => At::Level(levels.level(message)),
         };
         let share = self.share(at, resident_max);
-        self.change(at, |lane| (lane.lane(), lane.push(sequence, message, durable, share)))
+        self.change(at, |lane| (lane.lane(), lane.push(sequence, message, durable, share, now)))
     }
 
     /// Puts messages back to their places (see [`Backlog::requeue`]).
@@ -323,9 +337,9 @@ impl Lanes {
     }
 
     /// Takes an answer from disk; `durable` is whether the queue is (see [`Backlog::loaded`]).
-    pub(crate) fn loaded(&mut self, answer: Answer, durable: bool) -> Missing {
+    pub(crate) fn loaded(&mut self, answer: Answer, durable: bool, now: Milliseconds) -> Missing {
         let at = self.at(answer.load.queue.lane_number());
-        self.change(at, |lane| lane.loaded(answer, durable))
+        self.change(at, |lane| lane.loaded(answer, durable, now))
     }
 
     /// Notes that a message of a lane other than the queue itself was delivered.

@@ -37,15 +37,16 @@ mod single_active;
 mod topology;
 mod transaction;
 mod virtual_host;
+mod wheel;
 
 pub use command::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Milliseconds, PublishBatch, Request,
     SessionId,
 };
-pub use effect::{Effects, Event, Load, Outgoing, Reply, Unfinished};
+pub use effect::{Effects, Event, Expired, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};
 pub use expiry::{BadExpiration, expiration};
-pub use message::{Message, MessageBatch, encoded_body_bytes};
+pub use message::{Message, MessageBatch, encoded_body_bytes, encoded_may_expire};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
     RecoveredLane, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,

@@ -43,6 +43,17 @@ pub const LOAD_AHEAD_MESSAGES: usize = LOAD_MESSAGES / 2;
 /// And when what is left in memory takes fewer bytes than this: of large messages a few are enough.
 pub const LOAD_AHEAD_BYTES: usize = 1024 * 1024;
 
+/// Messages that leave because of their time at one go, over all queues. Each takes a few
+/// microseconds if it goes on to another queue, so that nobody waits for long.
+pub const EXPIRED_MESSAGES: usize = 2048;
+
+/// Expired messages of a queue that are read from disk in one go. They may be far apart there, so
+/// that each is a read of its own.
+pub const EXPIRED_LOAD: usize = 1024;
+
+/// Places of messages on disk whose time is looked at in one go for each queue: about a millisecond.
+pub const EXPIRY_WORK: usize = 32 * 1024;
+
 /// An empty list of messages keeps memory for this many: what one read from a socket brings, so that
 /// lists do not grow anew with each; but a queue that was full once must not keep more for ever.
 pub const HEAD_KEPT: usize = 8 * 1024;
@@ -81,6 +92,26 @@ pub const DURATION_MS_MAX: u64 = 315_360_000_000;
 /// RabbitMQ 4.
 pub const QUORUM_DELIVERY_LIMIT: u32 = 20;
 
+/// How long a delivery may stay unacknowledged if nothing else is configured, as with RabbitMQ.
+pub const CONSUMER_TIMEOUT_MS: u64 = 30 * 60 * 1000;
+
+/// Deliveries are looked at so often in the time that they may stay unacknowledged: they may stay
+/// longer by two of these parts at most.
+pub const CONSUMER_TIMEOUT_PARTS: u64 = 10;
+
+/// But not more often than this, in milliseconds, as a look goes over all channels...
+pub const CONSUMER_TIMEOUT_LOOK_MIN_MS: u64 = 50;
+
+/// ...and not less often: RabbitMQ looks once a minute.
+pub const CONSUMER_TIMEOUT_LOOK_MAX_MS: u64 = 60 * 1000;
+
+/// Marks that a channel keeps of how old its deliveries are.
+pub const CONSUMER_TIMEOUT_MARKS: usize = 64;
+
+/// Deliveries of a channel that are looked at in one go. The oldest ones come first, so that of a
+/// channel with more of them only a timeout is late that is shorter than those before it.
+pub const CONSUMER_TIMEOUT_DELIVERIES: usize = 1024;
+
 /// Levels of priority in a quorum queue, as with RabbitMQ 4.3.
 pub const QUORUM_LEVELS: u8 = 32;
 
@@ -92,6 +123,7 @@ pub const QUORUM_DEFAULT_LEVEL: u8 = 4;
 /// at most, and two of them a million bytes each: a thousand urgent messages of 1 KiB pass a
 /// backlog without a look at the disk.
 pub const LANE_SHARE_PARTS: usize = 4;
+
 /// How many of the last messages an exchange of type `x-recent-history` keeps when its declaration
 /// says nothing, as RabbitMQ's plugin does.
 pub const RECENT_HISTORY: usize = 20;

@@ -20,7 +20,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Milliseconds, copies};
+use warren_amqp::properties::expiration as expiration_of;
+
+use crate::{Milliseconds, copies, expiry};
 
 /// In the length of the properties: a time follows.
 const HAS_TIME: u32 = 1 << 31;
@@ -42,6 +44,8 @@ struct Span {
     end: u32,
     body_bytes: u32,
     persistent: bool,
+    /// It has the property `expiration`.
+    may_expire: bool,
     has_headers: bool,
     /// The message has more routing keys than one (see [`crate::copies`]).
     has_more_keys: bool,
@@ -120,13 +124,15 @@ impl MessageBatch {
         let persistent = parts
             .as_ref()
             .is_some_and(|parts| warren_amqp::properties::is_persistent(parts.properties));
+        let may_expire = parts.as_ref().is_some_and(Parts::may_expire);
         let headers = parts.as_ref().and_then(|p| warren_amqp::properties::headers(p.properties));
         let has_more_keys = parts.as_ref().is_some_and(|parts| !parts.hidden_keys.is_empty())
             || headers.is_some_and(copies::has_more_keys);
         let has_headers = headers.is_some();
         let body_bytes = parts.map_or(0, |parts| parts.body.len() as u32);
         let (start, end) = (start as u32, self.bytes.len() as u32);
-        let span = Span { start, end, body_bytes, persistent, has_headers, has_more_keys };
+        let span =
+            Span { start, end, body_bytes, persistent, may_expire, has_headers, has_more_keys };
         self.spans.push(span);
     }
 
@@ -199,6 +205,16 @@ impl<'a> Parts<'a> {
         let (hidden_keys, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
         Some((time, hidden_keys, rest))
     }
+
+    fn may_expire(&self) -> bool {
+        expiration_of(self.properties).is_some()
+    }
+}
+
+/// True if an encoded message has the property `expiration`.
+#[must_use]
+pub fn encoded_may_expire(encoded: &[u8]) -> bool {
+    Parts::of(encoded).is_some_and(|parts| parts.may_expire())
 }
 
 /// The length of the body of an encoded message; `None` if the bytes are not one.
@@ -311,6 +327,18 @@ impl Message {
     #[must_use]
     pub fn is_persistent(&self) -> bool {
         self.span().persistent
+    }
+
+    /// True if the message has the property `expiration`.
+    #[must_use]
+    pub fn may_expire(&self) -> bool {
+        self.span().may_expire
+    }
+
+    /// For how long the message wants to wait in a queue, if it says so.
+    #[must_use]
+    pub fn expiration(&self) -> Option<Milliseconds> {
+        expiration_of(self.properties()).and_then(|text| expiry::expiration(text).ok())
     }
 
     /// True if the message has a table of headers.

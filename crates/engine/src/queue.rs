@@ -6,12 +6,13 @@ use crate::planted::{self, Bug};
 use smallvec::smallvec;
 
 use crate::backlog::{Answer, Entry, Kept, Missing, Purged};
+use crate::expiry::NEVER;
 use crate::lanes::{Delivered, Lanes};
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
 use crate::round::Round;
 use crate::settings::QueueSettings;
 use crate::single_active::SingleActive;
-use crate::{Effects, Message, QueueId, SessionId};
+use crate::{Effects, Message, Milliseconds, QueueId, SessionId};
 
 /// Turns of consumers that are gone which a round may hold beside those of its consumers.
 pub(crate) const TURNS_LEFT_BEHIND: usize = 16;
@@ -79,6 +80,10 @@ pub(crate) struct Queue {
     pub(crate) waiting_gets: VecDeque<WaitingGet>,
     /// On the list of queues to be dispatched.
     pub(crate) is_dirty: bool,
+    /// When time is to be given to the queue, as the virtual host has noted it.
+    pub(crate) due: Milliseconds,
+    /// When the queue was last used; 0 if that was before the time was known.
+    pub(crate) used: Milliseconds,
 }
 
 impl Queue {
@@ -105,6 +110,8 @@ impl Queue {
             exclusively_consumed: false,
             waiting_gets: VecDeque::new(),
             is_dirty: false,
+            due: NEVER,
+            used: 0,
         }
     }
 
@@ -125,10 +132,11 @@ impl Queue {
         message: &Message,
         durable: bool,
         resident_max: usize,
+        now: Milliseconds,
     ) -> (QueueId, Sequence, bool) {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let (lane, stays) = self.backlog.push(sequence, message, durable, resident_max);
+        let (lane, stays) = self.backlog.push(sequence, message, durable, resident_max, now);
         self.has_spilled |= !stays && !durable;
         (self.record.id.lane(lane), sequence, stays)
     }
@@ -193,9 +201,9 @@ impl Queue {
     }
 
     /// Takes an answer from disk (see [`Lanes::loaded`]).
-    pub(crate) fn loaded(&mut self, answer: Answer) -> Missing {
+    pub(crate) fn loaded(&mut self, answer: Answer, now: Milliseconds) -> Missing {
         let durable = self.is_durable();
-        self.backlog.loaded(answer, durable)
+        self.backlog.loaded(answer, durable, now)
     }
 
     /// What contents take in memory, ready and unacknowledged, in bytes.

@@ -273,6 +273,9 @@ pub struct RecoveredQueue {
     pub waiting: Waiting,
     /// The lanes of the queue beside itself, in the order of their numbers.
     pub lanes: Vec<RecoveredLane>,
+    /// A message with the property `expiration` was written at some time, so that there may be such
+    /// ones among those that wait.
+    pub may_expire: bool,
 }
 
 /// What a restart found of a lane (see [`QueueId::lane`]).

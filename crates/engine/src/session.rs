@@ -13,7 +13,8 @@ use crate::held::Held;
 use crate::planted::{self, Bug};
 use crate::queue::WaitingGet;
 use crate::transaction::Transaction;
-use crate::{Error, QueueId, limits};
+use crate::virtual_host::Marks;
+use crate::{Error, Milliseconds, QueueId, limits};
 
 /// A client's connection.
 #[derive(Debug, Default)]
@@ -62,6 +63,8 @@ pub(crate) struct Channel {
     pub(crate) has_settled: bool,
     /// What waits for the answer of a `basic.get`.
     pub(crate) held: Held,
+    /// How old deliveries are (see `virtual_host/timeout.rs`).
+    pub(crate) marks: Option<Box<Marks>>,
     /// Tells channels apart that have the same number one after the other.
     pub(crate) incarnation: u64,
 }
@@ -83,6 +86,9 @@ pub(crate) struct Consumer {
     pub(crate) no_ack: bool,
     /// 0 is no limit.
     pub(crate) prefetch: u16,
+    /// How long a delivery may stay unacknowledged, in milliseconds, if the consumer or its queue
+    /// says so.
+    pub(crate) timeout: Option<Milliseconds>,
     /// Consumers with a higher one are served first.
     pub(crate) priority: i64,
     pub(crate) in_flight: u32,
@@ -100,6 +106,10 @@ impl Channel {
         if !planted::is(Bug::DeliveryTagReused) || self.last_delivery_tag % 8 != 7 {
             self.last_delivery_tag += 1;
         }
+        self.last_delivery_tag
+    }
+
+    pub(crate) fn last_delivery_tag(&self) -> u64 {
         self.last_delivery_tag
     }
 

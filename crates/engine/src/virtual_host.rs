@@ -4,7 +4,8 @@
 //! going. The rest is in files by subject: `declare` (exchanges, queues, bindings), `publish`,
 //! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
 //! consumers), `groups` (queues that subscribe themselves), `order` (what waits for a `basic.get`),
-//! `transactions`, `replies` (direct reply-to), `invariants` (what tests check after every command).
+//! `transactions`, `replies` (direct reply-to), `time` (what happens at a time), `timeout`
+//! (deliveries that are never acknowledged), `invariants` (what tests check after every command).
 
 mod bounds;
 mod dead_letter;
@@ -18,6 +19,8 @@ mod publish;
 mod replies;
 mod settle;
 mod subscribe;
+mod time;
+mod timeout;
 mod transactions;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -26,6 +29,9 @@ use crate::planted::{self, Bug};
 pub use bounds::Bounds;
 use memory::Memory;
 pub use memory::MemoryLimits;
+use time::Timers;
+pub(crate) use timeout::Marks;
+use timeout::Timeouts;
 
 use crate::backlog::Answer;
 use crate::compatibility::Compatibility;
@@ -63,6 +69,8 @@ pub struct VirtualHost {
     bounds: Bounds,
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
+    timers: Timers,
+    timeouts: Timeouts,
     /// See [`Self::take_pressed`].
     is_pressed: bool,
     next_queue: u32,
@@ -116,6 +124,8 @@ impl VirtualHost {
             memory: Memory::default(),
             bounds: Bounds::default(),
             now: 0,
+            timers: Timers::default(),
+            timeouts: Timeouts::default(),
             is_pressed: false,
             next_queue: 1,
             sessions: FxHashMap::default(),
@@ -145,6 +155,7 @@ impl VirtualHost {
                 }
                 host.topology.add_queue(record.id, &record.name, record.durable);
                 host.queues.insert(record.id, Queue::recovered(recovered));
+                host.schedule(record.id);
             }
         }
         for (_, record) in recovered.bindings.iter().filter(|(owner, _)| *owner == id) {
@@ -173,6 +184,12 @@ impl VirtualHost {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name of a queue that is there.
+    #[must_use]
+    pub fn queue_name(&self, id: QueueId) -> Option<&str> {
+        self.queues.get(&id).map(|queue| queue.record.name.as_str())
     }
 
     /// Arguments that were accepted and have no effect, each with how often it was sent since the
@@ -210,6 +227,7 @@ impl VirtualHost {
             Command::OpenSession(session) => {
                 // One that is open keeps what it has, or its consumers would be nobody's.
                 self.sessions.entry(session).or_default();
+                self.watch_deliveries();
             }
             Command::CloseSession { session, reply } => self.close_session(session, reply, effects),
             Command::Publish(batch) => self.publish(batch, effects),
@@ -227,6 +245,7 @@ impl VirtualHost {
         self.serve_getters(effects);
         self.keep_order(first, effects);
         self.dispatch_dirty(effects);
+        self.let_happen_what_is_due(effects);
     }
 
     /// Goes on with a command that [`Effects::unfinished`] tells of.
@@ -239,28 +258,11 @@ impl VirtualHost {
         }
     }
 
-    /// The time that [`Command::Clock`] last told.
-    #[must_use]
-    pub fn now(&self) -> Milliseconds {
-        self.now
-    }
-
     /// True if since the last call publishers were so far ahead of the consumers of a queue that
     /// its messages will soon have to go to disk, though they need not survive a restart. To let
     /// the consumers go first for a moment is then cheaper for everybody.
     pub fn take_pressed(&mut self) -> bool {
         std::mem::take(&mut self.is_pressed)
-    }
-
-    /// When the next [`Command::Clock`] is wanted at the latest; `None` while nothing waits for a
-    /// time. Before that, time is only wanted in front of other commands.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Milliseconds> {
-        None
-    }
-
-    fn clock(&mut self, now: Milliseconds) {
-        self.now = self.now.max(now);
     }
 
     fn request(&mut self, id: SessionId, channel: u16, request: Request, effects: &mut Effects) {
@@ -474,7 +476,7 @@ impl VirtualHost {
         let id = lane.declared();
         let Some(queue) = self.queues.get_mut(&id) else { return };
         let before = queue.resident_bytes();
-        let missing = queue.loaded(answer);
+        let missing = queue.loaded(answer, self.now);
         self.memory.changed(before, queue.resident_bytes());
         for sequence in missing.lost {
             effects.lost.push((id, sequence));
@@ -488,6 +490,7 @@ impl VirtualHost {
         if missing.unknown > 0 {
             effects.vanished.push((id, missing.unknown));
         }
+        self.give_up_expired(id, &missing.expired, effects);
         self.serve_waiting_gets(id, effects);
         self.mark_dirty(id);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc as threads;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -134,6 +134,8 @@ impl Broker {
         let (loads, wishes) = threads::channel();
         let (id, name) = FIRST_VIRTUAL_HOST;
         let mut host = VirtualHost::recover(id, name, &recovered);
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        host.set_consumer_timeout(config.consumer_timeout.map(milliseconds));
         host.set_seed(names::random_number().map_err(Error::Random)?);
         host.set_bounds(bounds(&config));
         drop(recovered);

@@ -40,6 +40,9 @@ pub struct Config {
     /// Resident memory above which publishers are blocked, in bytes; 0: never. None is a part of
     /// what there is.
     pub memory_limit: Option<u64>,
+    /// How long a delivery may stay unacknowledged where neither its queue nor its consumer says
+    /// so. None is for ever.
+    pub consumer_timeout: Option<Duration>,
     /// How often the log's news are moved into the database.
     pub checkpoint_interval: Duration,
     /// The store's own options.
@@ -126,6 +129,7 @@ impl Config {
             anonymous_login_user: "guest".to_owned(),
             disk_free_limit: 0,
             memory_limit: None,
+            consumer_timeout: None,
             checkpoint_interval: Duration::from_secs(1),
             storage: warren_storage::Options::default(),
         }

@@ -112,3 +112,6 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that have not logged in yet, over all addresses: more is an attack or a herd. Above
 /// it the oldest of the address that has most is dropped for each new one.
 pub(crate) const HALF_OPEN_CONNECTIONS: usize = 2_000;
+
+/// How long a delivery may stay unacknowledged if nothing else is configured, in milliseconds.
+pub const CONSUMER_TIMEOUT_MS: u64 = warren_engine::limits::CONSUMER_TIMEOUT_MS;

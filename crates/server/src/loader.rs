@@ -24,7 +24,7 @@ pub(crate) fn run(
     while let Ok(load) = wishes.recv() {
         let host = load.queue.virtual_host();
         let Some(shard) = shards.get(&host) else { continue };
-        match load_when_there_is_room(reader, load, shard) {
+        match load_when_there_is_room(reader, &load, shard) {
             Ok(Loaded { messages, damaged, damaged_rows, through }) => {
                 for DamagedMessage { sequence, reason, .. } in &damaged {
                     error!(queue.id = load.queue.0, sequence, reason, "a message is damaged");
@@ -50,7 +50,7 @@ pub(crate) fn run(
 /// is somebody to answer.
 fn load_when_there_is_room(
     reader: &Reader,
-    load: Load,
+    load: &Load,
     shard: &mpsc::Sender<ToShard>,
 ) -> Result<Loaded, Error> {
     loop {

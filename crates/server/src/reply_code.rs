@@ -27,6 +27,7 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         | Error::InvalidMatch { .. }
         | Error::Unacceptable { .. }
         | Error::MessageRefused { .. }
+        | Error::DeliveryTimeout { .. }
         | Error::ChannelMode { .. }
         | Error::NotTransactional
         | Error::TransactionTooLarge { .. }

@@ -147,9 +147,10 @@ fn fill_and_read(
     let (wall, processor) = (Instant::now(), processor_time()?);
     let mut at = first;
     while at < next {
-        let loaded = opened
-            .reader
-            .load(Load { queue, first: at, last: next - 1, messages_max: u32::MAX }, 256 << 10)?;
+        let loaded = opened.reader.load(
+            &Load { queue, first: at, last: next - 1, messages_max: u32::MAX, only: None },
+            256 << 10,
+        )?;
         at = loaded.through + 1;
     }
     report("load", wall, processor)

@@ -179,8 +179,8 @@ fn fill(committer: &mut Committer, messages: u64) -> Result<(), Failure> {
 fn drain(committer: &mut Committer, reader: &Reader, messages: u64) -> Result<(), Failure> {
     let (mut first, mut found) = (1, 0);
     while first <= messages {
-        let load = Load { queue: queue(), first, last: messages, messages_max: 2_048 };
-        let loaded = reader.load(load, 1 << 20)?;
+        let load = Load { queue: queue(), first, last: messages, messages_max: 2_048, only: None };
+        let loaded = reader.load(&load, 1 << 20)?;
         found += loaded.messages.len() as u64;
         let last = loaded.through;
         committer.write(&[Write::Settled { queue: queue(), first, last }])?;

@@ -125,11 +125,13 @@ pub(crate) struct Places {
     pub(crate) next_sequence: Sequence,
     /// The highest place that was delivered; 0 if there was none.
     pub(crate) delivered_through: Sequence,
+    /// A message came that may expire at a time of its own.
+    pub(crate) may_expire: bool,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Self { next_sequence: 1, delivered_through: 0 }
+        Self { next_sequence: 1, delivered_through: 0, may_expire: false }
     }
 }
 

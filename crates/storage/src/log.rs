@@ -70,6 +70,7 @@ enum Change {
         offset: u32,
         length: u32,
         body_bytes: u32,
+        may_expire: bool,
     },
     Settled {
         queue: QueueId,
@@ -148,10 +149,15 @@ impl Log {
                 }
                 let (length, body_bytes) = (encoded.len() as u32, body_bytes(encoded));
                 let offset = put_enqueued(&mut self.pending, message, queues) as u32;
-                for &(queue, sequence) in queues {
-                    let change = Change::Enqueued { queue, sequence, offset, length, body_bytes };
-                    self.changes.push(change);
-                }
+                let may_expire = message.may_expire();
+                self.changes.extend(queues.iter().map(|&(queue, sequence)| Change::Enqueued {
+                    queue,
+                    sequence,
+                    offset,
+                    length,
+                    body_bytes,
+                    may_expire,
+                }));
             }
             Write::Settled { queue, first, last } => {
                 put_settled(&mut self.pending, *queue, *first, *last);
@@ -267,10 +273,10 @@ impl Log {
         let mut state = self.shared.state();
         for change in self.changes.drain(..) {
             match change {
-                Change::Enqueued { queue, sequence, offset, length, body_bytes } => {
+                Change::Enqueued { queue, sequence, offset, length, body_bytes, may_expire } => {
                     let offset = record_offset + offset;
                     let entry = Entry { sequence, segment, offset, length, body_bytes };
-                    state.enqueue(queue, entry);
+                    state.enqueue(queue, entry, may_expire);
                 }
                 Change::Settled { queue, first, last } => state.settle(queue, first, last),
                 Change::Delivered { queue, through } => state.deliver(queue, through),

@@ -7,6 +7,8 @@
 //! A load goes in steps, and each takes a bounded number of entries, settled ranges and rows. So a
 //! wish for a huge range costs what is found in it.
 
+mod picked;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -80,7 +82,7 @@ impl Reader {
     /// `DiskFull` while the index waits for room to be opened again: the load can be repeated. Any
     /// other error of the disk or of redb is final. What does not match its checksum is no error:
     /// it is reported in [`Loaded::damaged`] and [`Loaded::damaged_rows`].
-    pub fn load(&self, load: Load, bytes_max: usize) -> Result<Loaded, Error> {
+    pub fn load(&self, load: &Load, bytes_max: usize) -> Result<Loaded, Error> {
         let mut places = self.places(load, bytes_max)?;
         let mut pins = self.pin(&places.entries);
         // A segment can only go away after its last message was settled, so a missing one means
@@ -106,7 +108,10 @@ impl Reader {
         pins
     }
 
-    fn places(&self, load: Load, bytes_max: usize) -> Result<Places, Error> {
+    fn places(&self, load: &Load, bytes_max: usize) -> Result<Places, Error> {
+        if let Some(only) = &load.only {
+            return self.picked(load, only, bytes_max);
+        }
         let mut budget = Budget { bytes_left: bytes_max, messages_left: load.messages_max.max(1) };
         let mut found =
             Places { entries: Vec::new(), damaged_rows: Vec::new(), through: load.last };

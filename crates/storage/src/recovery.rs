@@ -262,17 +262,19 @@ fn recovered(
         (places, waiting)
     };
     let queues = topology.queues.into_iter().map(|(queue, record)| {
-        let (Places { mut next_sequence, delivered_through }, waiting) = found(queue);
+        let (places, waiting) = found(queue);
+        let Places { mut next_sequence, delivered_through, mut may_expire } = places;
         let mut lanes = Vec::new();
         let known = state.lanes.get(&queue).filter(|_| !planted::is(Bug::LanesForgotten));
         for lane in known.copied().unwrap_or_default().iter() {
             let (places, waiting) = found(queue.lane(lane));
             // All lanes of a queue share its places.
             next_sequence = next_sequence.max(places.next_sequence);
+            may_expire |= places.may_expire;
             let delivered_through = places.delivered_through;
             lanes.push(RecoveredLane { lane, delivered_through, waiting });
         }
-        RecoveredQueue { record, next_sequence, delivered_through, waiting, lanes }
+        RecoveredQueue { record, next_sequence, delivered_through, waiting, lanes, may_expire }
     });
     Ok(Recovered {
         queues: queues.collect(),

@@ -107,7 +107,7 @@ impl State {
     pub(crate) fn relocate(&mut self, queue: QueueId, entry: Entry) {
         let seen = self.seen(queue, entry.sequence);
         if seen == Seen::Waits || planted::is(Bug::MovedThoughSettled) {
-            self.enqueue(queue, entry);
+            self.enqueue(queue, entry, false);
         }
     }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use warren_engine::{QueueId, QueueRecord, Sequence, Write};
+use warren_engine::{QueueId, QueueRecord, Sequence, Write, encoded_may_expire};
 
 use crate::bytes::Cursor;
 use crate::delta::{Entry, Spot};
@@ -206,20 +206,22 @@ impl<'a> Replay<'a> {
                     let lasts =
                         |queue: &QueueId| !queue.is_spilled() || planted::is(Bug::SpilledComeBack);
                     let lasting = queues.into_iter().filter(|(queue, _)| lasts(queue));
+                    let may_expire = encoded_may_expire(message.encoded);
                     for (queue, sequence) in lasting {
                         self.adopt(queue);
                         let entry = entry(sequence, segment, found, &message);
-                        self.state.enqueue(queue, entry);
+                        self.state.enqueue(queue, entry, may_expire);
                     }
                 }
                 Some(Replayed::Moved { from, message, mut queues }) => {
                     queues.retain(|(queue, _)| !queue.is_spilled());
                     if self.adopting.is_some() {
                         // Nothing tells any more where it stood: it is taken for a new one.
+                        let may_expire = encoded_may_expire(message.encoded);
                         for (queue, sequence) in queues {
                             self.adopt(queue);
                             let entry = entry(sequence, segment, found, &message);
-                            self.state.enqueue(queue, entry);
+                            self.state.enqueue(queue, entry, may_expire);
                         }
                         continue;
                     }

@@ -122,8 +122,8 @@ impl State {
         self.live.held = self.live.held + delta.held() - before;
     }
 
-    /// A message entered a queue.
-    pub(crate) fn enqueue(&mut self, queue: QueueId, entry: Entry) {
+    /// A message entered a queue, which may expire there at a time of its own.
+    pub(crate) fn enqueue(&mut self, queue: QueueId, entry: Entry, may_expire: bool) {
         if queue.is_spilled() {
             self.spilled.entry(queue).or_default();
         }
@@ -134,6 +134,7 @@ impl State {
         let mut is_known = false;
         self.change(queue, |delta| {
             delta.places.given(entry.sequence);
+            delta.places.may_expire |= may_expire;
             replaced = delta.entries.insert(entry);
             is_known = true;
         });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use warren_server::StorageOptions;
 use warren_server::config::{self, Config, Identity, Limits, Password};
-use warren_server::limits::{CONSUMERS_PER_CHANNEL, DISK_FREE_BYTES};
+use warren_server::limits::{CONSUMER_TIMEOUT_MS, CONSUMERS_PER_CHANNEL, DISK_FREE_BYTES};
 
 use crate::cli::Server;
 use crate::logs::{Format, Level};
@@ -56,6 +56,7 @@ struct File {
     anonymous_login_user: String,
     disk_free_limit: u64,
     memory_limit: Option<u64>,
+    consumer_timeout: u64,
     storage: Storage,
 }
 
@@ -106,6 +107,7 @@ impl Default for File {
             anonymous_login_user: "guest".to_owned(),
             disk_free_limit: DISK_FREE_BYTES,
             memory_limit: None,
+            consumer_timeout: CONSUMER_TIMEOUT_MS,
             storage: Storage::default(),
         }
     }
@@ -173,6 +175,10 @@ impl Settings {
                 anonymous_login_user: file.anonymous_login_user,
                 disk_free_limit: file.disk_free_limit,
                 memory_limit: file.memory_limit,
+                consumer_timeout: match file.consumer_timeout {
+                    0 => None,
+                    milliseconds => Some(Duration::from_millis(milliseconds)),
+                },
                 checkpoint_interval: Duration::from_secs(checkpoint_seconds),
                 storage: StorageOptions {
                     segment_bytes,

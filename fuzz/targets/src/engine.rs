@@ -113,7 +113,7 @@ impl World {
         }
         let at = bytes.choose_index(self.loads.len())?;
         let load = self.loads.remove(at);
-        let mut messages = self.disk.contents(load);
+        let mut messages = self.disk.contents(&load);
         let full = messages.len() == load.messages_max as usize;
         let last = messages.last().map(|(place, _)| *place);
         let mut through = last.filter(|_| full).unwrap_or(load.last);
@@ -159,7 +159,7 @@ impl World {
         for outgoing in &effects.events {
             self.check_event(outgoing.session, &outgoing.event, &text);
         }
-        self.loads.extend(&effects.loads);
+        self.loads.extend(effects.loads.iter().cloned());
         write!(self.transcript, "{effects:?}").expect("hashing does not fail");
     }
 

@@ -115,8 +115,8 @@ fn open_all(disk: &SimulatedDisk, store: &Store) -> Option<(Opened, Vec<(QueueId
 fn load(opened: &Opened, queue: QueueId) -> Contents {
     let (mut found, mut damaged, mut first) = (vec![], 0, 1);
     loop {
-        let load = Load { queue, first, last: Sequence::MAX, messages_max: 5 };
-        let Ok(loaded) = opened.reader.load(load, 400) else { return (found, damaged + 1) };
+        let load = Load { queue, first, last: Sequence::MAX, messages_max: 5, only: None };
+        let Ok(loaded) = opened.reader.load(&load, 400) else { return (found, damaged + 1) };
         damaged += loaded.damaged.len() + loaded.damaged_rows.len();
         let messages = loaded.messages.into_iter();
         found.extend(messages.map(|(place, message)| (place, message.encoded().to_vec())));

@@ -63,6 +63,8 @@ pub(crate) struct Found {
     pub(crate) rotten: usize,
     /// With each message whether it is known as delivered.
     pub(crate) queues: Vec<(QueueRecord, Vec<(MessageId, bool)>)>,
+    /// The next place of each queue, by its name.
+    pub(crate) next_places: Vec<(String, Place)>,
 }
 
 impl Durable {

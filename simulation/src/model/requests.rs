@@ -12,8 +12,8 @@ use warren_engine::{
 use super::routing::group_and_pattern;
 use super::transactions::Transaction;
 use super::{
-    At, Change, Channel, Consumer, Copy, Delivery, Expected, Get, Model, Queue, QueueNumber, Told,
-    Topology,
+    At, Change, Channel, Consumer, Copy, Delivery, Expected, Expiry, Get, Model, Queue,
+    QueueNumber, Times, Told, Topology,
 };
 use crate::Violation;
 use crate::generate::{max_priority, wants_reply};
@@ -55,8 +55,11 @@ impl Model {
         let Some(queue) = self.queues.get_mut(&number) else { return };
         queue.consumers.remove(&consumer);
         queue.choose_active();
-        if queue.consumers.is_empty() && queue.auto_delete {
-            self.remove_queue(number);
+        if queue.consumers.is_empty() {
+            queue.used = Some(self.now);
+            if queue.auto_delete {
+                self.remove_queue(number);
+            }
         }
     }
 
@@ -70,7 +73,7 @@ impl Model {
         }
     }
 
-    fn remove_queue(&mut self, number: QueueNumber) {
+    pub(super) fn remove_queue(&mut self, number: QueueNumber) {
         let Some(queue) = self.queues.get(&number) else { return };
         let destination = Destination::Queue(queue.name.clone());
         let mut changes = vec![];
@@ -124,9 +127,14 @@ impl Model {
             let Some(queue) = self.queues.get_mut(number) else { continue };
             queue.last_place += 1;
             let durable = queue.durable && published.publication.persistent;
-            let priority = published.publication.priority.unwrap_or_default();
+            let publication = &published.publication;
+            let priority = publication.priority.unwrap_or_default();
             let level = priority.min(max_priority(&name));
-            let copy = Copy { message: id, level, durable, redelivered: false, holder: None };
+            let due = queue.times.expiry(publication);
+            // What is due when it comes is offered once.
+            let expires = Expiry { due, last: due.max(self.now) };
+            let (message, redelivered, holder) = (id, false, None);
+            let copy = Copy { message, level, durable, redelivered, holder, expires };
             queue.copies.insert(queue.last_place, copy);
             queue.ready.insert((Reverse(level), queue.last_place));
             if durable {
@@ -219,6 +227,9 @@ impl Model {
             if let (Some(channel), Some(queue)) = (channel, number) {
                 let (no_ack, published) = (*no_ack, channel.confirms.unwrap_or_default());
                 channel.gets.push_back(Get { queue, no_ack, published });
+                if let Some(queue) = self.queues.get_mut(&queue) {
+                    queue.used = Some(self.now);
+                }
             }
             return Ok(());
         }
@@ -367,6 +378,7 @@ impl Model {
                 owner: declaration.exclusive.then_some(at.0),
                 auto_delete: declaration.auto_delete,
                 declared_op: self.op,
+                times: Times::of(name),
                 ..Queue::default()
             };
             if durable {
@@ -376,10 +388,11 @@ impl Model {
             self.queues.insert(self.last_queue, queue);
             self.names.insert(name.to_owned(), self.last_queue);
         }
-        let queue = self.names.get(name).and_then(|number| self.queues.get(number));
+        let queue = self.names.get(name).and_then(|number| self.queues.get_mut(number));
         let Some(queue) = queue else {
             return Err(Violation::new("P10", format!("queue {name} is there, but must not be")));
         };
+        queue.used = Some(self.now);
         // A passive one tells what is there now, not that it will be.
         let promises = queue.durable && !declaration.passive;
         let declared = if promises { queue.declared_op } else { 0 };

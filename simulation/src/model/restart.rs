@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::{Copy, Durable, Found, Model, Queue, Topology};
+use super::{Copy, Durable, Found, Model, Queue, Times, Topology};
 use crate::Violation;
 use crate::committer::Unsynced;
 
@@ -47,6 +47,12 @@ impl Model {
             return Err(Violation::new(promise.property, text));
         }
         self.go_on(state);
+        for (name, next) in &found.next_places {
+            let number = self.names.get(name);
+            if let Some(queue) = number.and_then(|number| self.queues.get_mut(number)) {
+                queue.last_place = next - 1;
+            }
+        }
         Ok(())
     }
 
@@ -82,26 +88,27 @@ impl Model {
         self.names.clear();
         let mut queues = BTreeMap::new();
         for (number, found) in &durable.queues {
-            let before = self.queues.get(number).map_or(0, |queue| queue.last_place);
             let copies: BTreeMap<_, _> = found
                 .messages
                 .iter()
                 .map(|(place, message)| {
                     let redelivered = found.was_delivered(*place);
+                    let expires = self.expiry(&found.name, *message);
                     let (message, level) = (*message, found.level(*place));
-                    (*place, Copy { message, level, durable: true, redelivered, holder: None })
+                    let (durable, holder) = (true, None);
+                    let copy = Copy { message, level, durable, redelivered, holder, expires };
+                    (*place, copy)
                 })
                 .collect();
-            let delivered = found.delivered_through.values().max().copied().unwrap_or_default();
-            let last = copies.last_key_value().map_or(0, |(place, _)| *place);
             let queue = Queue {
                 name: found.name.clone(),
                 durable: true,
                 auto_delete: found.auto_delete,
                 delivered_through: found.delivered_through.clone(),
-                last_place: before.max(last).max(delivered),
                 ready: copies.iter().map(|(place, copy)| (Reverse(copy.level), *place)).collect(),
                 copies,
+                times: Times::of(&found.name),
+                used: None,
                 ..Queue::default()
             };
             self.names.insert(found.name.clone(), *number);

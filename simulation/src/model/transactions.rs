@@ -1,7 +1,7 @@
 //! Transactions: what a channel holds until it commits. All of a commit is one command, so that a
 //! restart finds all its changes or none (see `restart.rs`), which is P9.
 
-use super::{At, Delivery, Model, QueueNumber};
+use super::{At, Delivery, Model, Published, QueueNumber};
 use crate::messages::MessageId;
 
 /// A delivery with its tag.
@@ -62,9 +62,8 @@ impl Model {
                 None => {
                     let is_queue = |name: &str| self.names.contains_key(name);
                     let published = self.messages.get(id as usize);
-                    let route = published
-                        .and_then(|one| self.topology.route(&one.publication, is_queue));
-                    route.unwrap_or_default().into_iter().collect()
+                    let route = |one: &Published| self.topology.route(&one.publication, is_queue);
+                    published.and_then(route).into_iter().flatten().collect()
                 }
             };
             self.enqueue(id, names);

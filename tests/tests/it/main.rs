@@ -16,6 +16,7 @@ mod docs;
 mod durability;
 mod examples;
 mod exchanges;
+mod expiry;
 mod flood;
 mod handshake;
 mod kill_rounds;

@@ -475,6 +475,11 @@ fn messages() -> Vec<Row> {
             PUBLISH,
             |wire| publish(wire, "refusal-internal", 0, &[0, 0]),
         ),
+    ]
+}
+
+fn properties() -> Vec<Row> {
+    vec![
         channel(
             "an expiration that is no number",
             406,
@@ -534,6 +539,11 @@ fn messages() -> Vec<Row> {
             PUBLISH,
             |wire| publish(wire, "refusal-nope", 0, &text_property(4, "joe")),
         ),
+    ]
+}
+
+fn replies() -> Vec<Row> {
+    vec![
         channel(
             "wants replies without a consumer",
             406,
@@ -640,10 +650,8 @@ fn channel_state() -> Vec<Row> {
     ]
 }
 
-fn order() -> Vec<Row> {
+fn methods() -> Vec<Row> {
     let unimplemented = "COMMAND_INVALID - unimplemented method";
-    let no_header = "UNEXPECTED_FRAME - expected content header for class 60, got non content header frame \
-         instead";
     vec![
         connection(
             "opens a channel twice",
@@ -674,6 +682,13 @@ fn order() -> Vec<Row> {
             wire.send_method(1, (99, 10), &[]);
         })
         .ours(),
+    ]
+}
+
+fn frames() -> Vec<Row> {
+    let no_header = "UNEXPECTED_FRAME - expected content header for class 60, got non content \
+                     header frame instead";
+    vec![
         connection(
             "a body without a message",
             505,
@@ -750,8 +765,11 @@ fn every_refusal_has_the_words_of_rabbitmq() {
         in_use(),
         locked(),
         messages(),
+        properties(),
+        replies(),
         channel_state(),
-        order(),
+        methods(),
+        frames(),
     ];
     let mut rows: Vec<Row> = groups.into_iter().flatten().collect();
     rows.extend(inequivalent());

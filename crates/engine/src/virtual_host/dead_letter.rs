@@ -20,7 +20,6 @@ pub(super) enum Reason {
 
 impl VirtualHost {
     /// A message that is neither ready nor unacknowledged any more leaves its queue for good.
-    #[expect(dead_code, reason = "used as the features come in")]
     pub(super) fn give_up(
         &mut self,
         queue: QueueId,

@@ -10,7 +10,7 @@ use super::VirtualHost;
 use crate::effect::delivery_weight;
 use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Delivery, Session};
-use crate::{Effects, Event, QueueId, SessionId};
+use crate::{Effects, Event, Milliseconds, QueueId, SessionId};
 
 impl VirtualHost {
     /// Notes that a queue may have something to deliver.
@@ -36,16 +36,19 @@ impl VirtualHost {
     }
 
     fn dispatch(&mut self, id: QueueId, effects: &mut Effects) {
-        let shares = self.shares();
+        let (shares, now) = (self.shares(), self.now);
         let Some(queue) = self.queues.get_mut(&id) else { return };
         let before = queue.resident_bytes();
-        let delivered = Self::deliver(queue, &mut self.sessions, shares, effects);
+        let delivered = Self::deliver(queue, &mut self.sessions, shares, now, effects);
         if delivered {
             // What comes next is there before it is wanted.
             effects.loads.extend(queue.backlog.load(id, shares.stored));
         }
         self.memory.changed(before, queue.resident_bytes());
         queue.tell_delivered(effects);
+        if queue.is_timed() {
+            self.schedule(id);
+        }
     }
 
     /// Delivers from a queue until it is empty, nobody has credit, or a content is on disk. True if
@@ -54,11 +57,12 @@ impl VirtualHost {
         queue: &mut Queue,
         sessions: &mut FxHashMap<SessionId, Session>,
         shares: Shares,
+        now: Milliseconds,
         effects: &mut Effects,
     ) -> bool {
         let id = queue.record.id;
         let mut delivered = false;
-        while !queue.backlog.is_empty() {
+        while !queue.backlog.is_empty() && !queue.backlog.is_stale(now) {
             let Some(key) = queue.round.pop_front() else { return delivered };
             let Some(session) = sessions.get_mut(&key.session) else { continue };
             let outbox_is_full = session.outbox_is_full();
@@ -80,6 +84,8 @@ impl VirtualHost {
             queue.round.push_back(priority, key);
             while turn > 0 && session.outbox_bytes < crate::limits::OUTBOX_BYTES {
                 let popped = match no_ack {
+                    // What has expired goes another way, and is the queue's front no more.
+                    _ if queue.backlog.is_stale(now) => None,
                     true => queue.backlog.pop_for_good(),
                     false => queue.next_delivery(shares, effects),
                 };

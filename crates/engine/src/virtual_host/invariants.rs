@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::VirtualHost;
 use crate::QueueId;
+use crate::expiry::NEVER;
 use crate::queue::WaitingGet;
 use crate::transaction::Transaction;
 
@@ -46,6 +47,10 @@ impl VirtualHost {
             if queue.is_dirty {
                 return Err(format!("queue {name}: still to be dispatched"));
             }
+            let foreseen = queue.due <= queue.next_due(self.now).max(self.now);
+            if !foreseen || (queue.due != NEVER && !self.timers.has(queue.due, *id)) {
+                return Err(format!("queue {name}: nobody looks at it in time"));
+            }
             self.check_consumers(queue)?;
         }
         if resident_bytes != self.memory.resident_bytes {
@@ -75,7 +80,7 @@ impl VirtualHost {
                 return Err(format!("queue {name}: consumer {key:?} has {turns} turns"));
             }
             let full = session.is_some_and(crate::session::Session::outbox_is_full);
-            let waits = queue.backlog.has_next();
+            let waits = queue.backlog.has_next() && !queue.backlog.is_stale(self.now);
             if !queue.serves(*key) && !consumer.is_parked {
                 return Err(format!("queue {name}: {key:?} is served beside the active one"));
             }

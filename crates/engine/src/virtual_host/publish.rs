@@ -178,7 +178,7 @@ impl VirtualHost {
         let mut written = SmallVec::new();
         let mut survives = false;
         let is_persistent = message.is_persistent();
-        let queues = self.queues.len();
+        let (queues, now) = (self.queues.len(), self.now);
         for id in route.iter() {
             if planted::is(Bug::FanOutLosesCopy) && route.len() > 1 && route.last() == Some(id) {
                 continue;
@@ -187,7 +187,7 @@ impl VirtualHost {
             let durable = is_persistent && queue.is_durable();
             let resident_max = self.memory.queue_max(durable, queues);
             let before = queue.resident_bytes();
-            let (name, sequence, stays) = queue.enqueue(message, durable, resident_max);
+            let (name, sequence, stays) = queue.enqueue(message, durable, resident_max, now);
             self.memory.changed(before, queue.resident_bytes());
             if durable {
                 survives = true;

@@ -55,6 +55,7 @@ impl VirtualHost {
             return Err(Error::ExclusiveUse { name, vhost: self.name.clone() }.into());
         }
         let (id, waits) = self.take_wanted(at, wanted, effects)?;
+        let timeout = self.consumer_timeout(id, &request.arguments);
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
         queue.exclusively_consumed = exclusive;
         effects.without_effect.extend(self.compatibility.count(&request.arguments));
@@ -68,6 +69,7 @@ impl VirtualHost {
             queue: id,
             no_ack: request.no_ack,
             prefetch: channel.prefetch_consumer,
+            timeout,
             priority: settings.priority,
             in_flight: 0,
             is_parked: !is_served,
@@ -118,6 +120,8 @@ impl VirtualHost {
             let stays = planted::is(Bug::AutoDeleteKeepsMessages) && !queue.backlog.is_empty();
             if queue.record.auto_delete && !stays {
                 self.remove_queue(id, effects);
+            } else {
+                self.note_used(id);
             }
         }
         if let Some(ConsumerKey { session, channel, number }) = next {
@@ -131,6 +135,7 @@ impl VirtualHost {
         let Some(incarnation) = self.channel(at).map(|channel| channel.incarnation) else {
             return Ok(());
         };
+        self.note_used(id);
         // An exclusive consumer keeps other consumers away, not `basic.get`: so does RabbitMQ.
         let get = WaitingGet { session: at.0, channel: at.1, incarnation, no_ack };
         if let Some(session) = self.sessions.get_mut(&at.0) {
@@ -187,11 +192,14 @@ impl VirtualHost {
         self.answer_gets(id, effects);
         if let Some(queue) = self.queues.get_mut(&id) {
             queue.tell_delivered(effects);
+            if queue.is_timed() {
+                self.schedule(id);
+            }
         }
     }
 
     fn answer_gets(&mut self, id: QueueId, effects: &mut Effects) {
-        let shares = self.shares();
+        let (shares, now) = (self.shares(), self.now);
         while let Some(queue) = self.queues.get_mut(&id) {
             let Some(get) = queue.waiting_gets.front().copied() else { return };
             let WaitingGet { session, channel, incarnation, no_ack } = get;
@@ -211,6 +219,10 @@ impl VirtualHost {
                 let event = Event::Reply { channel, reply: Reply::GetEmpty };
                 effects.send(session, event);
                 continue;
+            }
+            if queue.backlog.is_stale(now) {
+                // It waits until what has expired is out.
+                return;
             }
             let before = queue.resident_bytes();
             let popped = match no_ack {

@@ -31,6 +31,7 @@ pub(crate) struct DurableQueue {
 pub(crate) struct DurableLane {
     pub(crate) delivered_through: Sequence,
     pub(crate) messages: BTreeMap<Sequence, Message>,
+    may_expire: bool,
 }
 
 impl DurableQueue {
@@ -157,6 +158,7 @@ impl Durable {
                     }
                     queue.next_sequence = sequence + 1;
                     let lane = queue.lanes.entry(id.lane_number()).or_default();
+                    lane.may_expire |= message.may_expire();
                     lane.messages.insert(*sequence, message.clone());
                 }
             }
@@ -206,6 +208,7 @@ impl Durable {
             next_sequence: queue.next_sequence,
             delivered_through: queue.lanes.get(&0).unwrap_or(&none).delivered_through,
             waiting: waiting(&queue.lanes.get(&0).unwrap_or(&none).messages),
+            may_expire: queue.lanes.values().any(|lane| lane.may_expire),
             lanes: queue
                 .lanes
                 .iter()
@@ -225,7 +228,7 @@ impl Durable {
     }
 
     /// The contents that a load asks for.
-    pub(crate) fn contents(&self, load: Load) -> Vec<(Sequence, Message)> {
+    pub(crate) fn contents(&self, load: &Load) -> Vec<(Sequence, Message)> {
         let id = load.queue.declared();
         let durable = self.queues.iter().find(|queue| queue.record.id == id);
         let durable = durable.and_then(|queue| queue.lanes.get(&load.queue.lane_number()));
@@ -234,6 +237,9 @@ impl Durable {
         let mut found = BTreeMap::new();
         for messages in [durable, spilled].into_iter().flatten() {
             found.extend(messages.range(load.first..=load.last));
+        }
+        if let Some(only) = &load.only {
+            found.retain(|place, _| only.contains(place));
         }
         let found = found.into_iter().take(load.messages_max as usize);
         found.map(|(place, message)| (*place, message.clone())).collect()

@@ -21,6 +21,11 @@ pub(crate) fn range(first: u64, last: u64) -> String {
     if first == last { first.to_string() } else { format!("{first}..{last}") }
 }
 
+/// `5,9`
+pub(crate) fn list(places: &[Sequence]) -> String {
+    places.iter().map(u64::to_string).collect::<Vec<_>>().join(",")
+}
+
 fn again(redelivered: bool) -> &'static str {
     if redelivered { " again" } else { "" }
 }

@@ -4,15 +4,15 @@
 //! it is about `s1.1`. `''` is an empty name. `name=value` is an entry of a table; `5` is a signed
 //! 32-bit number, `5:long` and the like are other widths, `1.5` is a double, `@9` a timestamp,
 //! `void` has no value, `[a,b]` is an array, all else is text. A body `*1000` is a thousand bytes,
-//! and `p5` behind it the priority 5.
+//! `p5` behind it the priority 5, and `expiration:50` the expiration of 50 ms.
 
 use std::sync::Arc;
 
 use warren_amqp::properties::{Builder, Property};
 use warren_amqp::{FieldTable, FieldValue, table};
 use warren_engine::{
-    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, MessageBatch, PublishBatch,
-    Request, SessionId,
+    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, MessageBatch, Milliseconds,
+    PublishBatch, Request, SessionId,
 };
 
 pub(crate) type At = (SessionId, u16);
@@ -44,6 +44,12 @@ impl<'a> Rest<'a> {
         let before = self.0.len();
         self.0.retain(|word| *word != name);
         self.0.len() < before
+    }
+
+    /// What follows on `name` in a word.
+    fn word(&mut self, name: &str) -> Option<&'a str> {
+        let at = self.0.iter().position(|word| word.starts_with(name))?;
+        self.0.remove(at).strip_prefix(name)
     }
 
     /// `p5` is priority 5.
@@ -110,9 +116,9 @@ fn number<T: std::str::FromStr>(word: &str) -> T {
 }
 
 /// The command that a line stands for.
-pub(crate) fn parse(line: &str) -> Command {
+pub(crate) fn parse(line: &str, now: Milliseconds) -> Command {
     if line.starts_with("publish ") {
-        return Command::Publish(publish_batch(line));
+        return Command::Publish(publish_batch(line, now));
     }
     let (words, (session, channel)) = split(line);
     let close = |at: &&str, reply: bool| match parse_at(at) {
@@ -143,8 +149,8 @@ pub(crate) fn parse(line: &str) -> Command {
     Command::Request { session, channel, request }
 }
 
-fn publish_batch(line: &str) -> PublishBatch {
-    let mut batch = MessageBatch::default();
+fn publish_batch(line: &str, now: Milliseconds) -> PublishBatch {
+    let mut batch = MessageBatch::default().at(now);
     let mut publishes = vec![];
     let mut publisher = None;
     for part in line["publish ".len()..].split('|') {
@@ -161,6 +167,9 @@ fn publish_batch(line: &str) -> PublishBatch {
         }
         if rest.flag("persistent") {
             properties = properties.set(Property::DeliveryMode, [2]);
+        }
+        if let Some(text) = rest.word("expiration:") {
+            properties = properties.set(Property::Expiration, text);
         }
         publishes.push((channel, rest.flag("mandatory")));
         rest.done(part);

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use warren_engine::{
-    Command, Effects, Event, Load, MemoryLimits, Outgoing, Reply, Request, SessionId, Summary,
-    VirtualHost, VirtualHostId,
+    Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, Reply, Request, SessionId,
+    Summary, VirtualHost, VirtualHostId,
 };
 
 use crate::durable::Durable;
@@ -28,6 +28,8 @@ pub(crate) struct World {
     /// with tens of thousands of commands do without until the last ones.
     pub(crate) checks: bool,
     memory: Option<usize>,
+    /// As `clock` last said.
+    now: Milliseconds,
 }
 
 fn memory_limits(bytes: usize) -> MemoryLimits {
@@ -49,8 +51,10 @@ impl World {
 
     /// A fresh virtual host without a session.
     pub(crate) fn fresh() -> Self {
+        let mut host = VirtualHost::new(ID, "/");
+        host.set_consumer_timeout(None);
         Self {
-            host: VirtualHost::new(ID, "/"),
+            host,
             durable: Durable::default(),
             sessions: vec![],
             tags: BTreeMap::new(),
@@ -58,6 +62,7 @@ impl World {
             loads: vec![],
             checks: true,
             memory: None,
+            now: 0,
         }
     }
 
@@ -67,6 +72,9 @@ impl World {
 
     /// Carries out a line and gives what follows from it, a line each.
     pub(crate) fn run(&mut self, line: &str) -> Vec<String> {
+        if line == "due" {
+            return vec![self.host.next_due().map_or("never".to_owned(), |due| due.to_string())];
+        }
         let mut lines = vec![];
         for command in self.commands(line) {
             let effects = self.apply(command, line);
@@ -81,6 +89,7 @@ impl World {
         match words.as_slice() {
             ["restart"] => {
                 self.host = VirtualHost::recover(ID, "/", &self.durable.recovered(ID));
+                self.host.set_consumer_timeout(None);
                 if let Some(bytes) = self.memory {
                     self.host.set_memory_limits(memory_limits(bytes));
                 }
@@ -109,7 +118,14 @@ impl World {
                 *outbox -= bytes;
                 vec![Command::Flushed { session, bytes }]
             }
-            ["clock", milliseconds] => vec![Command::Clock(milliseconds.parse().unwrap())],
+            ["clock", milliseconds] => {
+                self.now = milliseconds.parse().unwrap();
+                vec![Command::Clock(self.now)]
+            }
+            ["consumer_timeout", milliseconds] => {
+                self.host.set_consumer_timeout(Some(milliseconds.parse().unwrap()));
+                vec![]
+            }
             ["loaded", rest @ ..] => vec![self.answer(rest)],
             // So many bytes of contents may a queue have in memory, and all queues twice as many.
             ["memory", bytes] => {
@@ -118,7 +134,7 @@ impl World {
                 self.memory = Some(bytes);
                 vec![]
             }
-            _ => vec![script::parse(line)],
+            _ => vec![script::parse(line, self.now)],
         }
     }
 
@@ -133,7 +149,7 @@ impl World {
                 other => panic!("what is {other:?}?"),
             }
         }
-        let mut messages = self.durable.contents(load);
+        let mut messages = self.durable.contents(&load);
         if messages.len() == load.messages_max as usize {
             through = through.min(messages.last().map_or(through, |(place, _)| *place));
         }
@@ -186,7 +202,7 @@ impl World {
             self.outboxes.remove(&session);
             self.sessions.retain(|other| *other != session);
         }
-        self.loads.extend(&effects.loads);
+        self.loads.extend(effects.loads.iter().cloned());
         effects
     }
 
@@ -195,7 +211,11 @@ impl World {
         lines.extend(effects.events.iter().map(|outgoing| self.render_event(outgoing)));
         lines.extend(effects.writes.iter().map(|write| render::write(write, &self.durable)));
         lines.extend(effects.loads.iter().map(|load| {
-            render::places("load", &self.durable.name(load.queue), load.first, load.last)
+            let name = self.durable.name(load.queue);
+            match &load.only {
+                Some(only) => format!("load {name}:{}", render::list(only)),
+                None => render::places("load", &name, load.first, load.last),
+            }
         }));
         lines.extend(effects.lost.iter().map(|(queue, place)| {
             render::places("lost", &self.durable.name(*queue), *place, *place)

@@ -337,7 +337,8 @@ impl Repair<'_> {
         messages.look_at(entries, &mut |entry, result| {
             let gone = touched.as_ref().is_some_and(|gone| gone.contains(entry.sequence));
             match result {
-                Ok(()) => state.enqueue(queue, *entry),
+                // What it says is not known here.
+                Ok(()) => state.enqueue(queue, *entry, true),
                 Err(bad) if !gone && bad.bytes.is_some() => {
                     let name = format!("{folder}/message-{}-{}.bin", queue.0, entry.sequence);
                     let bytes = bad.bytes.unwrap_or_default();

@@ -167,6 +167,7 @@ pub(super) fn recount(
         let end = tallies.get(queue).map_or(1, |(_, end)| *end);
         let mut standing = Standing::default();
         standing.places.delivered(end.saturating_sub(1));
+        standing.places.may_expire = true;
         counts.standings.insert(*queue, standing);
     }
     let mut standings = transaction.open_table(STANDINGS)?;

@@ -56,16 +56,20 @@ pub(super) fn sealed_standing(table: &str, queue: u64, standing: &Standing) -> V
     {
         out.extend_from_slice(&number.to_le_bytes());
     }
+    // Left out where it says nothing, as early stores do.
+    if places.may_expire {
+        out.push(1);
+    }
     seal(table, Key::Number(queue), &mut out);
     out
 }
 
 pub(super) fn standing(table: &str, queue: u64, sealed: &[u8]) -> Option<Standing> {
     let mut cursor = Cursor::new(unseal(table, Key::Number(queue), sealed)?);
-    Some(Standing {
-        places: Places { next_sequence: cursor.u64()?, delivered_through: cursor.u64()? },
-        tally: Tally { messages: cursor.u64()?, body_bytes: cursor.u64()? },
-    })
+    let (next_sequence, delivered_through) = (cursor.u64()?, cursor.u64()?);
+    let tally = Tally { messages: cursor.u64()?, body_bytes: cursor.u64()? };
+    let may_expire = !cursor.is_empty();
+    Some(Standing { places: Places { next_sequence, delivered_through, may_expire }, tally })
 }
 
 pub(super) fn sealed_share(table: &str, segment: u32, share: Share) -> Vec<u8> {

@@ -37,7 +37,7 @@ pub(super) fn from_format_1(transaction: &WriteTransaction) -> Result<(), redb::
         let (key, value) = row?;
         let (next_sequence, delivered_through) = value.value();
         if let Some(standing) = counts.standings.get_mut(&QueueId(key.value())) {
-            standing.places = Places { next_sequence, delivered_through };
+            standing.places = Places { next_sequence, delivered_through, may_expire: true };
         }
     }
     transaction.delete_table(OLD_PLACES)?;

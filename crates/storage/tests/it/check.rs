@@ -146,8 +146,14 @@ impl Store {
         for found in &opened.recovered.queues {
             let id = found.record.id;
             let written = self.ever.messages(id);
-            let load = Load { queue: id, first: 1, last: Sequence::MAX, messages_max: u32::MAX };
-            let loaded = opened.reader.load(load, usize::MAX).expect("no fault");
+            let load = Load {
+                queue: id,
+                first: 1,
+                last: Sequence::MAX,
+                messages_max: u32::MAX,
+                only: None,
+            };
+            let loaded = opened.reader.load(&load, usize::MAX).expect("no fault");
             for (sequence, message) in &loaded.messages {
                 let expected = written.get(sequence).map(Vec::as_slice);
                 assert_eq!(Some(message.encoded()), expected, "{id:?} {sequence}");

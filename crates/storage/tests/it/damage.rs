@@ -41,8 +41,9 @@ fn place(disk: &SimulatedDisk, name: &str, sequence: Sequence) -> usize {
 
 fn places(opened: &Opened) -> Vec<Sequence> {
     let waiting = opened.recovered.queues[0].waiting;
-    let load = Load { queue: queue(), first: 1, last: Sequence::MAX, messages_max: u32::MAX };
-    let loaded = opened.reader.load(load, usize::MAX).expect("no fault");
+    let load =
+        Load { queue: queue(), first: 1, last: Sequence::MAX, messages_max: u32::MAX, only: None };
+    let loaded = opened.reader.load(&load, usize::MAX).expect("no fault");
     let places: Vec<_> = loaded.messages.iter().map(|(sequence, _)| *sequence).collect();
     if (waiting.first, waiting.messages) == (1, places.len() as u64) {
         assert_eq!(waiting.last, places.last().copied().unwrap_or_default());
@@ -139,8 +140,8 @@ fn a_damaged_message_is_left_out_of_a_load_and_named() {
     let disk = SimulatedDisk::new();
     let opened = store_with(&disk, 10);
     disk.damage(FIRST_SEGMENT, place(&disk, FIRST_SEGMENT, 4) + 9, b"XX");
-    let load = Load { queue: queue(), first: 1, last: 10, messages_max: u32::MAX };
-    let loaded = opened.reader.load(load, usize::MAX).expect("no fault");
+    let load = Load { queue: queue(), first: 1, last: 10, messages_max: u32::MAX, only: None };
+    let loaded = opened.reader.load(&load, usize::MAX).expect("no fault");
     let places: Vec<_> = loaded.messages.iter().map(|(sequence, _)| *sequence).collect();
     assert_eq!(places, [1, 2, 3, 5, 6, 7, 8, 9, 10]);
     assert_eq!(loaded.damaged.len(), 1);
@@ -164,8 +165,8 @@ fn a_missing_segment_is_reported_and_its_messages_are_named_by_a_load() {
     let opened = open(folder.path(), options()).expect("the store opens");
     assert_eq!(opened.report.damaged.len(), 1, "{:?}", opened.report);
     assert!(opened.report.damaged[0].file.ends_with(FIRST_SEGMENT));
-    let load = Load { queue: queue(), first: 1, last: 40, messages_max: u32::MAX };
-    let loaded = opened.reader.load(load, usize::MAX).expect("no fault");
+    let load = Load { queue: queue(), first: 1, last: 40, messages_max: u32::MAX, only: None };
+    let loaded = opened.reader.load(&load, usize::MAX).expect("no fault");
     assert_eq!(loaded.damaged.first().map(|one| one.sequence), Some(1));
     assert_eq!(loaded.messages.last().map(|(sequence, _)| *sequence), Some(40));
     assert_eq!(loaded.messages.len() + loaded.damaged.len(), 40);

@@ -50,8 +50,14 @@ fn check(disk: &SimulatedDisk, model: &Model) -> Result<(), String> {
     let mut named = !opened.report.damaged.is_empty() || opened.report.cut_tail_bytes > 0;
     let mut missing = model.compare(&opened.recovered).err();
     for (queue, expected) in &model.queues {
-        let load = Load { queue: *queue, first: 1, last: Sequence::MAX, messages_max: u32::MAX };
-        let loaded = match opened.reader.load(load, usize::MAX) {
+        let load = Load {
+            queue: *queue,
+            first: 1,
+            last: Sequence::MAX,
+            messages_max: u32::MAX,
+            only: None,
+        };
+        let loaded = match opened.reader.load(&load, usize::MAX) {
             Ok(loaded) => loaded,
             Err(error) if error.to_string().contains("warren.redb") => {
                 named = true;
@@ -155,8 +161,8 @@ fn flip<K: redb::Key + 'static>(
 
 fn load_all(opened: &Opened, counter: u32) -> Loaded {
     let queue = QueueId::new(HOST, counter);
-    let load = Load { queue, first: 1, last: LAST, messages_max: u32::MAX };
-    opened.reader.load(load, usize::MAX).expect("no fault")
+    let load = Load { queue, first: 1, last: LAST, messages_max: u32::MAX, only: None };
+    opened.reader.load(&load, usize::MAX).expect("no fault")
 }
 
 fn texts(damaged: &[Damage]) -> String {

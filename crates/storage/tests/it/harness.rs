@@ -89,8 +89,8 @@ pub(crate) fn check_contents(reader: &Reader, model: &Model) -> Result<(), Strin
         let last = expected.keys().next_back().copied().unwrap_or_default();
         while first < queue.next_sequence.max(last + 1) {
             let messages_max = if first % 3 == 0 { 4 } else { u32::MAX };
-            let load = Load { queue: *id, first, last: Sequence::MAX, messages_max };
-            let loaded = reader.load(load, 2_500).map_err(|error| error.to_string())?;
+            let load = Load { queue: *id, first, last: Sequence::MAX, messages_max, only: None };
+            let loaded = reader.load(&load, 2_500).map_err(|error| error.to_string())?;
             if !loaded.damaged.is_empty() || !loaded.damaged_rows.is_empty() {
                 return Err(format!("damaged: {:?} {:?}", loaded.damaged, loaded.damaged_rows));
             }

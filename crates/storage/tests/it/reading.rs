@@ -38,7 +38,7 @@ fn checkpoint(opened: &mut Opened) {
 
 fn load(reader: &Reader, first: Sequence, last: Sequence, bytes_max: usize) -> Loaded {
     let loaded = reader
-        .load(Load { queue: queue(), first, last, messages_max: u32::MAX }, bytes_max)
+        .load(&Load { queue: queue(), first, last, messages_max: u32::MAX, only: None }, bytes_max)
         .expect("no fault");
     assert_eq!(loaded.damaged, vec![]);
     for (sequence, message) in &loaded.messages {
@@ -174,11 +174,17 @@ fn a_load_of_a_huge_range_finds_the_few_messages_that_are_left() {
         (2..=last).step_by(2).filter(single).map(|at| settled(queue(), at, at)).collect();
     opened.log.append(&rest).expect("no fault");
     opened.log.flush(false).expect("no fault");
-    let wish = |messages_max| Load { queue: queue(), first: 1, last: 10_000_000, messages_max };
+    let wish = |messages_max| Load {
+        queue: queue(),
+        first: 1,
+        last: 10_000_000,
+        messages_max,
+        only: None,
+    };
     for _ in 0..2 {
-        let all = opened.reader.load(wish(10), usize::MAX).expect("no fault");
+        let all = opened.reader.load(&wish(10), usize::MAX).expect("no fault");
         assert_eq!((places(&all), all.through), (left.to_vec(), 10_000_000));
-        let one = opened.reader.load(wish(1), usize::MAX).expect("no fault");
+        let one = opened.reader.load(&wish(1), usize::MAX).expect("no fault");
         assert_eq!((places(&one), one.through), (vec![5_000], 5_000));
         checkpoint(&mut opened);
     }
@@ -192,8 +198,8 @@ fn a_load_brings_no_more_messages_than_it_wants() {
     checkpoint(&mut opened);
     publish(&mut opened, 31, 60);
     for (first, messages_max) in [(1, 1), (20, 25), (50, 5)] {
-        let load = Load { queue: queue(), first, last: 100, messages_max };
-        let loaded = opened.reader.load(load, usize::MAX).expect("no fault");
+        let load = Load { queue: queue(), first, last: 100, messages_max, only: None };
+        let loaded = opened.reader.load(&load, usize::MAX).expect("no fault");
         let last = first + u64::from(messages_max) - 1;
         assert_eq!(places(&loaded), (first..=last).collect::<Vec<_>>());
         assert_eq!(loaded.through, last);

@@ -323,8 +323,9 @@ fn what_is_damaged_stays_where_it_is_and_is_reported_once() {
         first: 1,
         last: Sequence::MAX,
         messages_max: u32::MAX,
+        only: None,
     };
-    let loaded = opened.reader.load(load, usize::MAX).expect("no fault");
+    let loaded = opened.reader.load(&load, usize::MAX).expect("no fault");
     assert_eq!(loaded.damaged.len(), 1);
     assert_eq!(loaded.damaged[0].sequence, 24);
     assert_eq!(loaded.messages.len(), places.len() - 1);

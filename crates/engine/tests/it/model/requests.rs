@@ -63,18 +63,14 @@ impl Model {
             Request::Nack { delivery_tag, multiple, requeue, .. } => {
                 self.settle(at, *delivery_tag, *multiple, *requeue)?;
             }
-            // Their scenarios are by hand, and the simulation has a model of transactions.
-            Request::PublishFail { .. }
-            | Request::ConsumeReplies { .. }
-            | Request::TxSelect
-            | Request::TxCommit
-            | Request::TxRollback => panic!("not in this model: {request:?}"),
             Request::Qos { .. }
             | Request::Consume(_)
             | Request::Cancel { .. }
             | Request::Get { .. }
             | Request::Recover { .. }
             | Request::ConfirmSelect { .. } => self.message_request(at, request)?,
+            // Their scenarios are by hand, and the simulation has a model of transactions.
+            other => panic!("not in this model: {other:?}"),
         }
         Ok(())
     }
@@ -314,8 +310,8 @@ impl Model {
         if if_empty && count > 0 {
             return refused(format!("queue '{name}' in vhost '/' not empty"));
         }
-        self.remove_queue(number);
         self.say_after(durable, at, &format!("delete-ok {count}"));
+        self.remove_queue(number);
         Ok(())
     }
 

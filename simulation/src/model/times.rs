@@ -1,0 +1,126 @@
+//! What is there for a time only: which queues and messages, and whether it was time.
+
+use std::cmp::Reverse;
+
+use warren_amqp::{FieldTable, FieldValue};
+use warren_engine::{Expired, Milliseconds};
+
+use super::{Change, Model};
+use crate::messages::{MessageId, Publication};
+use crate::{Violation, limits};
+
+/// Until when a message may stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Expiry {
+    /// It does not expire before.
+    pub(crate) due: Milliseconds,
+    /// It is not delivered after.
+    pub(crate) last: Milliseconds,
+}
+
+/// The times of a queue, which follow from its name.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Times {
+    /// For its messages.
+    pub(crate) ttl: Option<Milliseconds>,
+    /// For itself while nobody uses it.
+    pub(crate) expires: Option<Milliseconds>,
+}
+
+impl Times {
+    pub(crate) fn of(queue: &str) -> Self {
+        let (ttl, expires) = match queue {
+            "d1" => (Some(100), None),
+            "d2" => (Some(2_000), Some(5_000)),
+            "t1" => (Some(40), None),
+            "at0" => (Some(0), None),
+            _ => (None, None),
+        };
+        Self { ttl, expires }
+    }
+
+    pub(crate) fn arguments(self) -> FieldTable {
+        let mut table = FieldTable::default();
+        for (name, value) in [("x-message-ttl", self.ttl), ("x-expires", self.expires)] {
+            if let Some(value) = value {
+                table.insert(name.into(), FieldValue::LongLongInt(value as i64));
+            }
+        }
+        table
+    }
+
+    /// When a message is to leave the queue.
+    pub(crate) fn expiry(self, publication: &Publication) -> Milliseconds {
+        let least = [self.ttl, publication.expiration].into_iter().flatten().min();
+        least.map_or(Milliseconds::MAX, |least| publication.time + least)
+    }
+}
+
+impl Model {
+    pub(super) fn expiry(&self, queue: &str, message: MessageId) -> Expiry {
+        let published = self.messages.get(message as usize);
+        let due = published.map(|published| Times::of(queue).expiry(&published.publication));
+        let due = due.unwrap_or(Milliseconds::MAX);
+        Expiry { due, last: due }
+    }
+
+    pub(super) fn time_passes(&mut self, now: Milliseconds) {
+        self.now = now;
+        for queue in self.queues.values_mut() {
+            queue.used.get_or_insert(now);
+        }
+    }
+
+    /// What the engine says has expired: it must have been time.
+    pub(super) fn expired(&mut self, expired: &[(String, Expired)]) -> Result<(), Violation> {
+        self.just_expired = expired.len();
+        let wrong = |text: String| Err(Violation::new("P11", text));
+        for (name, what) in expired {
+            let Some(number) = self.names.get(name).copied() else {
+                return wrong(format!("{what:?} of queue {name}, which is not there"));
+            };
+            let Some(queue) = self.queues.get_mut(&number) else { continue };
+            let Expired::Message(_, place) = what else {
+                let due = queue.times.expires.zip(queue.used).map(|(time, used)| used + time);
+                if due.is_none_or(|due| due > self.now) || !queue.consumers.is_empty() {
+                    return wrong(format!("queue {name} expires too early"));
+                }
+                self.remove_queue(number);
+                continue;
+            };
+            let level = queue.copies.get(place).map(|copy| copy.level);
+            let is_ready = level.is_some_and(|level| queue.ready.remove(&(Reverse(level), *place)));
+            let Some(copy) = queue.copies.remove(place).filter(|_| is_ready) else {
+                return wrong(format!("place {place} of queue {name} expires, which is not ready"));
+            };
+            if copy.expires.due > self.now {
+                let Expiry { due, .. } = copy.expires;
+                let text = format!("message {} of {name} expires, due at {due}", copy.message);
+                return wrong(text);
+            }
+            if copy.durable {
+                self.change(Change::Settled(number, *place));
+            }
+        }
+        Ok(())
+    }
+
+    /// With nothing on its way, what is due is gone.
+    pub(crate) fn check_times(&self) -> Result<(), Violation> {
+        let wrong = |text: String| Err(Violation::new("P11", text));
+        for queue in self.queues.values() {
+            let name = &queue.name;
+            let ready = queue.ready.iter().filter_map(|(_, place)| queue.copies.get(place));
+            let mut late =
+                ready.filter(|copy| copy.expires.last < self.now.saturating_sub(limits::LATE_MAX));
+            if let Some(copy) = late.next().filter(|_| self.damaged == 0) {
+                return wrong(format!("message {} of {name} does not expire", copy.message));
+            }
+            let due = queue.times.expires.zip(queue.used).map(|(time, used)| used + time);
+            if queue.consumers.is_empty() && due.is_some_and(|due| due <= self.now) {
+                return wrong(format!("queue {name} does not expire"));
+            }
+        }
+        Ok(())
+    }
+}
