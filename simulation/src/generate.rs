@@ -424,9 +424,8 @@ impl Asking<'_> {
         if source.ends_with("topic") || source == "groups" {
             routing_key = self.random.pick(&PATTERNS)?;
         }
-        if (source == "groups" || source == "amq.virtual-topic")
-            && let Some(group) = self.random.pick(&["g", "h"]).filter(|_| self.random.percent(60))
-        {
+        let group = self.random.pick(&["g", "h"]).filter(|_| self.random.percent(60));
+        if let Some(group) = group.filter(|_| ["groups", "amq.virtual-topic"].contains(&source)) {
             arguments.insert("x-group".into(), FieldValue::LongString(group.into()));
         }
         if source == "hash" {
