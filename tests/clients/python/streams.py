@@ -13,7 +13,7 @@ def read(connection, arguments, count):
 
     def take(channel, method, properties, body):
         channel.basic_ack(method.delivery_tag)
-        found.append((properties.headers["x-stream-offset"], body.decode()))
+        found.append((int(properties.headers["x-stream-offset"]), body.decode()))
 
     channel = connection.channel()
     # A consumer of a stream has to say how much it takes at a time, and to acknowledge.
