@@ -81,7 +81,7 @@ impl Backlog {
     }
 
     /// With messages on disk that may have a time of their own.
-    pub(crate) fn to_be_looked_through(mut self) -> Self {
+    pub(crate) fn looked_through_later(mut self) -> Self {
         if let Some(on_disk) = self.on_disk {
             self.expiring().unknown = Some((on_disk.first, on_disk.last));
         }

@@ -57,8 +57,9 @@ fn places(folder: &Path) -> (Vec<Sequence>, Vec<Sequence>) {
     let [lane] = found.lanes.as_slice() else { panic!("one lane is in use") };
     assert_eq!(lane.lane, LANE);
     let read = |queue: QueueId| {
-        let load = Load { queue, first: 1, last: Sequence::MAX, messages_max: u32::MAX };
-        let loaded = opened.reader.load(load, usize::MAX).expect("no fault");
+        let load =
+            Load { queue, first: 1, last: Sequence::MAX, messages_max: u32::MAX, only: None };
+        let loaded = opened.reader.load(&load, usize::MAX).expect("no fault");
         for (sequence, message) in &loaded.messages {
             assert_eq!(message.body(), body(*sequence));
         }
