@@ -7,7 +7,6 @@ mod programs;
 
 use crate::run::Failure;
 use crate::target_dir;
-use broker::{Broker, Kind};
 use control::Control;
 use programs::Program;
 use std::fs::{self, File};
@@ -17,7 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-pub(crate) use broker::free_port;
+pub(crate) use broker::{Broker, Kind, Programs, free_port};
 
 /// A program that takes longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -52,7 +51,7 @@ pub(crate) fn interop(words: &[&str]) -> Result<(), Failure> {
     let begun = Instant::now();
     let options = parse(words)?;
     let chosen = programs::prepare(&options.names)?;
-    let brokers = broker::Programs::prepare(options.kind)?;
+    let brokers = Programs::prepare(options.kind)?;
     let folder = target_dir().join(format!("interop-{}", std::process::id()));
     let queue = Mutex::new(chosen.into_iter());
     let results = Mutex::new(Vec::new());
@@ -143,7 +142,7 @@ fn report(program: &Program, (outcome, text): &Told) {
 }
 
 /// Runs one program against a broker of its own.
-fn run(program: &Program, brokers: &broker::Programs, folder: &Path) -> Told {
+fn run(program: &Program, brokers: &Programs, folder: &Path) -> Told {
     let folder = folder.join(program.name.replace('/', "-"));
     let log = folder.join("output.log");
     let result = Broker::start(brokers, &folder).and_then(|broker| drive(program, broker, &log));

@@ -4,6 +4,7 @@ mod fuzz;
 mod interop;
 mod run;
 mod setup;
+mod suites;
 
 use run::{Failure, Step};
 use std::env;
@@ -19,6 +20,7 @@ cargo xtask simulate [OPTIONS] runs of the simulation: --seeds N, --from S, --mi
                                with --enumerate every power cut of a script of 10,000 operations
 cargo xtask soak [OPTIONS]     hours of mixed load with restarts (--minutes 60), checked
 cargo xtask interop [NAMES]    clients in eight languages against a fresh broker (--against rabbitmq)
+cargo xtask client-suites      the clients' own test suites (--against rabbitmq), or those named
 cargo xtask bench              compare with RabbitMQ, then grow, and write docs/benchmarks.md
 cargo xtask bench compare|growth|document [OPTIONS]    one part of that
 cargo xtask fuzz [OPTIONS]     fuzz all targets, or the named ones (--minutes 5, --keep, --stable)
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         ["soak", options @ ..] => soak(options),
         ["bench", options @ ..] => bench(options),
         ["interop", words @ ..] => interop::interop(words),
+        ["client-suites", words @ ..] => suites::client_suites(words),
         ["fuzz", words @ ..] => fuzz::fuzz(words),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
@@ -83,6 +86,7 @@ fn test(names: &[&str]) -> Result<(), Failure> {
     println!("\n{}", summary.join("\n"));
     if names.is_empty() {
         planted_bugs()?;
+        interop::interop(&[])?;
     }
     println!("all steps passed in {} s", begun.elapsed().as_secs());
     Ok(())

@@ -133,7 +133,22 @@ fn once(
     for file in files {
         contents.push(fs::read(file).map_err(|error| failed(text(file), &error))?);
     }
-    let folder = cache()?.join(format!("{:016x}", fingerprint(&contents.concat())));
+    let key = contents.concat();
+    once_for(&String::from_utf8_lossy(&key), |folder| {
+        for (file, content) in files.iter().zip(&contents) {
+            let name = file.file_name().unwrap_or_default();
+            fs::write(folder.join(name), content).map_err(|error| failed(text(file), &error))?;
+        }
+        fill(folder)
+    })
+}
+
+/// A folder in the cache, named by the key. `fill` makes it when it is not complete yet.
+pub(crate) fn once_for(
+    key: &str,
+    fill: impl FnOnce(&Path) -> Result<(), Failure>,
+) -> Result<PathBuf, Failure> {
+    let folder = cache()?.join(format!("{:016x}", fingerprint(key.as_bytes())));
     let complete = folder.join("complete");
     if complete.exists() {
         return Ok(folder);
@@ -143,10 +158,6 @@ fn once(
         fs::remove_dir_all(&folder).map_err(|error| failed(text(&folder), &error))?;
     }
     fs::create_dir_all(&folder).map_err(|error| failed(text(&folder), &error))?;
-    for (file, content) in files.iter().zip(&contents) {
-        let name = file.file_name().unwrap_or_default();
-        fs::write(folder.join(name), content).map_err(|error| failed(text(file), &error))?;
-    }
     fill(&folder)?;
     fs::write(&complete, "").map_err(|error| failed(text(&complete), &error))?;
     Ok(folder)

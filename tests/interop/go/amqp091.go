@@ -425,7 +425,8 @@ func reconnect(command string) {
 	for number := 0; number < confirmed; number++ {
 		message := receive("a delivery", deliveries)
 		equal(string(message.Body), fmt.Sprint(number))
-		that(message.Redelivered || number > 0, "the one that was held is not marked")
+		// A delivery leaves before it is synced, so that a kill may come between.
+		that(message.Redelivered || number > 0 || command == "kill", "what was held is not marked")
 		must(message.Ack(false))
 	}
 	got(channel.QueueDelete(name, false, false, false))

@@ -1,4 +1,3 @@
-import com.rabbitmq.client.AMQP;
 import com.rabbitmq.client.AMQP.BasicProperties;
 import com.rabbitmq.client.Address;
 import com.rabbitmq.client.AlreadyClosedException;
@@ -18,7 +17,6 @@ import com.rabbitmq.client.RpcClientParams;
 import com.rabbitmq.client.RpcServer;
 import com.rabbitmq.client.ShutdownSignalException;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Date;
@@ -30,11 +28,10 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
 /** Checks a broker with RabbitMQ's Java client; see Check for the arguments. */
-final class Interop {
+final class Interop extends Helpers {
     private static final int PATIENCE = Check.PATIENCE_MILLISECONDS;
 
     private final Check check;
@@ -89,54 +86,6 @@ final class Interop {
 
     private String queue(Channel channel) throws IOException {
         return queue(channel, Map.of());
-    }
-
-    private static void send(Channel channel, String queue, Object... texts) throws IOException {
-        for (Object text : texts) {
-            channel.basicPublish("", queue, null, bytes(text));
-        }
-    }
-
-    private static byte[] bytes(Object text) {
-        return text.toString().getBytes(StandardCharsets.UTF_8);
-    }
-
-    private static String text(byte[] bytes) {
-        return new String(bytes, StandardCharsets.UTF_8);
-    }
-
-    private static GetResponse get(Channel channel, String queue) throws Exception {
-        return Check.eventually("a message is there", () -> channel.basicGet(queue, false));
-    }
-
-    private static List<String> bodies(Channel channel, String queue, int count) throws Exception {
-        List<String> found = new ArrayList<>();
-        for (int number = 0; number < count; number++) {
-            GetResponse message = get(channel, queue);
-            channel.basicAck(message.getEnvelope().getDeliveryTag(), false);
-            found.add(text(message.getBody()));
-        }
-        Check.equal(channel.basicGet(queue, true), null);
-        return found;
-    }
-
-    /** A consumer that keeps what comes. */
-    private static BlockingQueue<Delivery> consume(
-            Channel channel, String queue, boolean autoAck, Map<String, Object> arguments)
-            throws IOException {
-        BlockingQueue<Delivery> seen = new LinkedBlockingQueue<>();
-        channel.basicConsume(
-                queue, autoAck, arguments, (tag, delivery) -> seen.add(delivery), tag -> {});
-        return seen;
-    }
-
-    private static BasicProperties.Builder properties() {
-        return new BasicProperties.Builder();
-    }
-
-    private static String reason(GetResponse message) {
-        Object deaths = message.getProps().getHeaders().get("x-death");
-        return String.valueOf(((Map<?, ?>) ((List<?>) deaths).get(0)).get("reason"));
     }
 
     private void routing() {
@@ -464,21 +413,6 @@ final class Interop {
             }
             channel.queueDelete(name);
         }));
-    }
-
-    /** The call is answered with the end of the channel. */
-    private static void closes(int code, String start, Check.Body call) throws Exception {
-        try {
-            call.run();
-        } catch (IOException | AlreadyClosedException error) {
-            Throwable cause = error instanceof IOException ? error.getCause() : error;
-            AMQP.Channel.Close close =
-                    (AMQP.Channel.Close) ((ShutdownSignalException) cause).getReason();
-            Check.equal(close.getReplyCode(), code);
-            Check.that(close.getReplyText().startsWith(start), close.getReplyText());
-            return;
-        }
-        throw new AssertionError("no " + code + " came");
     }
 
     private void errors() {

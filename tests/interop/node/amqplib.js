@@ -359,7 +359,9 @@ function survives(command) {
     const again = await connect();
     const its = await open(again);
     const first = await get(its, name);
-    assert.deepEqual([first.content.toString(), first.fields.redelivered], ["0", true]);
+    assert.equal(first.content.toString(), "0");
+    // A delivery leaves before it is synced, so that a kill may come between.
+    assert(first.fields.redelivered || command === "kill", "it is not marked");
     its.ack(first);
     const rest = await bodies(its, name, 49);
     assert.deepEqual(rest, [...Array(49).keys()].map((number) => String(number + 1)));

@@ -78,12 +78,14 @@ fn lock_files_name_no_mirror() {
     for line in lock.lines().filter(|line| line.starts_with("source = ")) {
         assert_eq!(line, usual);
     }
-    let node = places::workspace().join("tests/clients/node/package-lock.json");
-    let lock = fs::read_to_string(node).unwrap();
-    assert!(!lock.contains("\"resolved\"") && !lock.contains("http"), "{lock}");
-    let python = places::workspace().join("tests/clients/python/requirements.txt");
-    for line in fs::read_to_string(python).unwrap().lines() {
-        let pinned = line.is_empty() || line.starts_with('#') || line.contains("==");
-        assert!(pinned && !line.contains("://"), "{line} is not a name with its version");
+    for folder in ["tests/clients", "tests/interop"] {
+        let folder = places::workspace().join(folder);
+        let lock = fs::read_to_string(folder.join("node/package-lock.json")).unwrap();
+        assert!(!lock.contains("\"resolved\"") && !lock.contains("http"), "{lock}");
+        let python = fs::read_to_string(folder.join("python/requirements.txt")).unwrap();
+        for line in python.lines() {
+            let pinned = line.is_empty() || line.starts_with('#') || line.contains("==");
+            assert!(pinned && !line.contains("://"), "{line} is not a name with its version");
+        }
     }
 }

@@ -94,7 +94,17 @@ pub(crate) struct Broker {
 impl Broker {
     /// Starts a broker with nothing in it.
     pub(crate) fn start(programs: &Programs, folder: &Path) -> Result<Self, Failure> {
-        let (amqp, second, epmd) = (free_port()?, free_port()?, free_port()?);
+        Self::start_at(programs, folder, free_port()?, free_port()?)
+    }
+
+    /// The same, on ports of choice.
+    pub(crate) fn start_at(
+        programs: &Programs,
+        folder: &Path,
+        amqp: u16,
+        second: u16,
+    ) -> Result<Self, Failure> {
+        let epmd = free_port()?;
         let data = folder.join("data");
         fs::create_dir_all(&data).map_err(|error| failed(&data, &error))?;
         let mut mount = Command::new("mount");

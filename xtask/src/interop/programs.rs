@@ -127,7 +127,7 @@ impl Tools {
         let mut command = Command::new("javac");
         let path = class_path(&[&jars.join("*")]);
         command.args(["-Xlint:all", "-d"]).arg(&classes).arg("-cp").arg(&path);
-        command.arg(source("java/Check.java")).arg(source("java/Interop.java"));
+        command.arg("-sourcepath").arg(source("java")).arg(source("java/Interop.java"));
         Step::new("build in Java").run(command)?;
         Ok(class_path(&[&classes, &jars.join("*")]))
     }

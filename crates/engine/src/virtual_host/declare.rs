@@ -15,6 +15,7 @@ use crate::record::{
 use crate::settings::QueueSettings;
 use crate::topology::{Removed, Topology, queue_of_topic};
 use crate::{Effects, Error, Event, QueueId, Reply, SessionId, arguments};
+use std::collections::BTreeSet;
 
 type At = (SessionId, u16);
 
@@ -225,20 +226,28 @@ impl VirtualHost {
         }
         let message_count = count(queue.backlog.len());
         let durable = queue.is_durable();
-        self.remove_queue(id, effects);
+        let consumers = self.take_queue(id, effects);
         let reply = Reply::QueueDeleteOk { message_count };
+        // Clients that wait for the reply do not expect a cancellation before it.
         self.reply_unless(no_wait, at, reply, durable, effects);
+        self.cancel_consumers(consumers, effects);
         Ok(())
     }
 
     /// Takes a queue away with its bindings, and tells its consumers.
     pub(super) fn remove_queue(&mut self, id: QueueId, effects: &mut Effects) {
+        let consumers = self.take_queue(id, effects);
+        self.cancel_consumers(consumers, effects);
+    }
+
+    /// Takes a queue away with its bindings; its consumers have not been told yet.
+    fn take_queue(&mut self, id: QueueId, effects: &mut Effects) -> BTreeSet<ConsumerKey> {
         let mut removed = self.topology.remove_queue(id);
         if planted::is(Bug::BindingStays) {
             removed.clear();
         }
         self.write_removed(removed, effects);
-        let Some(queue) = self.queues.remove(&id) else { return };
+        let Some(queue) = self.queues.remove(&id) else { return BTreeSet::new() };
         self.memory.changed(queue.resident_bytes(), 0);
         self.timers.forget(queue.due, Timer::Queue(id));
         if queue.is_durable() {
@@ -253,7 +262,12 @@ impl VirtualHost {
         for waiting in queue.waiting_gets {
             self.answer_without_queue(waiting, effects);
         }
-        for ConsumerKey { session, channel, number } in queue.consumers {
+        queue.consumers
+    }
+
+    /// Tells consumers that their queue is gone.
+    fn cancel_consumers(&mut self, consumers: BTreeSet<ConsumerKey>, effects: &mut Effects) {
+        for ConsumerKey { session, channel, number } in consumers {
             if let Some(state) = self.channel_mut((session, channel)) {
                 state.remove_consumer(number);
             }

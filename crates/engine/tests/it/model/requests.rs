@@ -310,8 +310,8 @@ impl Model {
         if if_empty && count > 0 {
             return refused(format!("queue '{name}' in vhost '/' not empty"));
         }
-        self.remove_queue(number);
         self.say_after(durable, at, &format!("delete-ok {count}"));
+        self.remove_queue(number);
         Ok(())
     }
 

@@ -382,8 +382,8 @@ fn a_server_named_queue_may_have_the_reserved_prefix() {
         publish amq.fanout '' hello
           > s1.1 deliver c 1 hello
         delete queue ''
-          > s1.1 cancelled c
           > s1.1 delete-ok 0
+          > s1.1 cancelled c
         ",
     );
 }
@@ -408,8 +408,8 @@ fn an_empty_name_is_the_queue_last_declared_on_the_channel() {
         consume '' c
           > s1.1 consume-ok c
         delete queue ''
-          > s1.1 cancelled c
           > s1.1 delete-ok 0
+          > s1.1 cancelled c
         purge '' on s1.2
           > s1.2 channel error 50.30: no previously declared queue
         ",

@@ -79,10 +79,10 @@ fn deleting_a_queue_counts_what_was_ready_and_cancels_consumers() {
           > write 1 -> q:1
           > write delivered q:1
         delete queue q
+          > once written: s1.1 delete-ok 1
           > s1.1 cancelled mine
           > s1.2 cancelled other
           > s2.1 cancelled far
-          > once written: s1.1 delete-ok 1
           > write no queue q
         # The deliveries are settled into nowhere.
         ack 1
