@@ -12,6 +12,7 @@ mod events;
 mod requests;
 mod restart;
 mod routing;
+mod streams;
 mod times;
 mod topology;
 mod transactions;
@@ -25,6 +26,7 @@ use crate::generate::is_single_active;
 use crate::messages::{MessageId, Publication};
 use crate::{Violation, limits};
 pub(crate) use durable::{Change, Durable, Found};
+use streams::{LastBatch, Reading};
 pub(crate) use times::{Expiry, Times};
 pub(crate) use topology::{Topology, header_arguments};
 use transactions::Transaction;
@@ -74,6 +76,8 @@ struct Queue {
     copies: BTreeMap<Place, Copy>,
     /// In the order in which they leave: the highest level first.
     ready: BTreeSet<(Reverse<u8>, Place)>,
+    /// Of a stream.
+    last_batch: LastBatch,
     /// With their priorities.
     consumers: BTreeMap<(At, u32), i32>,
     /// The one that is served, if it is one alone.
@@ -139,6 +143,8 @@ struct Consumer {
     tag: String,
     queue: QueueNumber,
     no_ack: bool,
+    /// Where it stands, if the queue is a stream.
+    reading: Option<Reading>,
 }
 
 /// The reply that a request must have: where a get is not answered, it comes later.

@@ -104,6 +104,21 @@ impl Entry {
         self.kept.under(queue.lane(self.lane))
     }
 
+    /// A delivery of a message that stays where it is, whatever becomes of the delivery.
+    pub(crate) fn of_stream(sequence: Sequence, body_bytes: u32) -> Self {
+        Self {
+            sequence,
+            message: None,
+            body_bytes,
+            weight: 0,
+            redelivered: false,
+            lane: 0,
+            kept: Kept::InMemory,
+            expires: NEVER,
+            expires_alone: false,
+        }
+    }
+
     /// What the content takes in memory, if it is there.
     pub(crate) fn resident_bytes(&self) -> usize {
         if self.message.is_some() { self.weight as usize } else { 0 }

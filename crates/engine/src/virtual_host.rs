@@ -18,6 +18,7 @@ mod order;
 mod publish;
 mod replies;
 mod settle;
+mod streams;
 mod subscribe;
 mod time;
 mod timeout;
@@ -29,6 +30,7 @@ use crate::planted::{self, Bug};
 pub use bounds::Bounds;
 use memory::Memory;
 pub use memory::MemoryLimits;
+use streams::Streams;
 use time::Timers;
 pub(crate) use timeout::Marks;
 use timeout::Timeouts;
@@ -69,6 +71,7 @@ pub struct VirtualHost {
     bounds: Bounds,
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
+    streams: Streams,
     timers: Timers,
     timeouts: Timeouts,
     /// See [`Self::take_pressed`].
@@ -124,6 +127,7 @@ impl VirtualHost {
             memory: Memory::default(),
             bounds: Bounds::default(),
             now: 0,
+            streams: Streams::default(),
             timers: Timers::default(),
             timeouts: Timeouts::default(),
             is_pressed: false,
@@ -155,6 +159,7 @@ impl VirtualHost {
                 }
                 host.topology.add_queue(record.id, &record.name, record.durable);
                 host.queues.insert(record.id, Queue::recovered(recovered));
+                host.look_at_stream(record.id);
                 host.schedule(record.id);
             }
         }
@@ -209,8 +214,8 @@ impl VirtualHost {
             bindings: self.topology.binding_count(),
             queues: self.queues.len(),
             consumers: channels().map(|channel| channel.consumers.len()).sum(),
-            messages_ready: self.queues.values().map(|queue| queue.backlog.len() as usize).sum(),
-            message_bytes_ready: self.queues.values().map(|queue| queue.backlog.body_bytes()).sum(),
+            messages_ready: self.queues.values().map(|queue| queue.len() as usize).sum(),
+            message_bytes_ready: self.queues.values().map(Queue::body_bytes).sum(),
             messages_unacknowledged: channels().map(Channel::unsettled).sum(),
         }
     }
@@ -223,7 +228,10 @@ impl VirtualHost {
         }
         let first = effects.events.len();
         match command {
-            Command::Clock(now) => self.clock(now),
+            Command::Clock(now) => {
+                self.clock(now);
+                self.streams_due(effects);
+            }
             Command::OpenSession(session) => {
                 // One that is open keeps what it has, or its consumers would be nobody's.
                 self.sessions.entry(session).or_default();
@@ -475,6 +483,9 @@ impl VirtualHost {
         let lane = answer.load.queue;
         let id = lane.declared();
         let Some(queue) = self.queues.get_mut(&id) else { return };
+        if queue.is_stream() {
+            return self.stream_loaded(answer, effects);
+        }
         let before = queue.resident_bytes();
         let missing = queue.loaded(answer, self.now);
         self.memory.changed(before, queue.resident_bytes());

@@ -65,7 +65,7 @@ impl Model {
 
     pub(super) fn put_back(&mut self, delivery: &Delivery) {
         let queue = self.queues.get_mut(&delivery.queue);
-        let Some(queue) = queue else { return };
+        let Some(queue) = queue.filter(|queue| !queue.is_stream()) else { return };
         if let Some(copy) = queue.copies.get_mut(&delivery.place) {
             copy.holder = None;
             copy.redelivered = true;
@@ -126,7 +126,8 @@ impl Model {
             let Some(number) = self.names.get(&name) else { continue };
             let Some(queue) = self.queues.get_mut(number) else { continue };
             queue.last_place += 1;
-            let durable = queue.durable && published.publication.persistent;
+            let durable = queue.durable && (published.publication.persistent || queue.is_stream());
+            queue.note_batch(self.op);
             let publication = &published.publication;
             let priority = publication.priority.unwrap_or_default();
             let level = priority.min(max_priority(&name));
@@ -181,6 +182,9 @@ impl Model {
     /// A delivery is done with.
     pub(super) fn leave_for_good(&mut self, at: At, delivery: &Delivery) {
         let Some(queue) = self.queues.get_mut(&delivery.queue) else { return };
+        if queue.is_stream() {
+            return;
+        }
         let Some(copy) = queue.copies.remove(&delivery.place) else { return };
         queue.ready.remove(&(Reverse(copy.level), delivery.place));
         let durable = copy.durable;
@@ -451,6 +455,7 @@ impl Model {
         };
         let promise = if promise == self.op { promise } else { 0 };
         let Some(queue) = self.names.get(name).copied() else { return Ok(promise) };
+        let mut reading = None;
         if let Some(queue) = self.queues.get_mut(&queue) {
             let priority = match request.arguments.inner().get("x-priority") {
                 Some(FieldValue::LongInt(priority)) => *priority,
@@ -458,10 +463,12 @@ impl Model {
             };
             queue.consumers.insert((at, self.consumers_made), priority);
             queue.choose_active();
+            reading = queue.reading(request);
         }
         if let Some(channel) = self.channels.get_mut(&at) {
             let (tag, no_ack) = (request.consumer_tag.clone(), request.no_ack);
-            channel.consumers.insert(self.consumers_made, Consumer { tag, queue, no_ack });
+            let consumer = Consumer { tag, queue, no_ack, reading };
+            channel.consumers.insert(self.consumers_made, consumer);
         }
         Ok(promise)
     }

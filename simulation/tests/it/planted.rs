@@ -13,7 +13,7 @@ enum Bug {
     Store(InStore),
 }
 
-const BUGS: [Bug; 48] = [
+const BUGS: [Bug; 50] = [
     Bug::Engine(InEngine::ConfirmBeforeSync),
     Bug::Engine(InEngine::CloseBeforeSync),
     Bug::Engine(InEngine::DeclareBeforeSync),
@@ -33,6 +33,8 @@ const BUGS: [Bug; 48] = [
     Bug::Engine(InEngine::BindingStays),
     Bug::Engine(InEngine::QueueNumberReused),
     Bug::Engine(InEngine::LoadBringsBack),
+    Bug::Engine(InEngine::StreamBeforeSync),
+    Bug::Engine(InEngine::StreamForgetsLast),
     Bug::Engine(InEngine::PageInForgetsLast),
     Bug::Engine(InEngine::NewOvertakesDisk),
     Bug::Engine(InEngine::SpilledSettledAsDurable),

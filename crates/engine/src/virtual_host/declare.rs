@@ -188,7 +188,7 @@ impl VirtualHost {
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let reply = Reply::QueueDeclareOk {
             queue: queue.record.name.clone(),
-            message_count: count(queue.backlog.len()),
+            message_count: count(queue.len()),
             consumer_count: queue.consumers.len() as u32,
         };
         let name = queue.record.name.clone();
@@ -221,10 +221,10 @@ impl VirtualHost {
         if if_unused && !queue.consumers.is_empty() {
             return Err(self.in_use("queue", &name).into());
         }
-        if if_empty && !queue.backlog.is_empty() {
+        if if_empty && queue.len() > 0 {
             return Err(Error::NotEmpty { name, vhost: self.name.clone() }.into());
         }
-        let message_count = count(queue.backlog.len());
+        let message_count = count(queue.len());
         let durable = queue.is_durable();
         let consumers = self.take_queue(id, effects);
         let reply = Reply::QueueDeleteOk { message_count };
@@ -248,6 +248,7 @@ impl VirtualHost {
         }
         self.write_removed(removed, effects);
         let Some(queue) = self.queues.remove(&id) else { return BTreeSet::new() };
+        self.forget_stream(&queue);
         self.memory.changed(queue.resident_bytes(), 0);
         self.timers.forget(queue.due, Timer::Queue(id));
         if queue.is_durable() {
@@ -285,6 +286,7 @@ impl VirtualHost {
     ) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
         let id = self.accessible_queue(at.0, &name)?;
+        self.refuse_stream(id, "queue.purge")?;
         let Some(purged) = self.with_queue(id, Queue::purge) else {
             return Ok(());
         };

@@ -64,7 +64,7 @@ impl VirtualHost {
     /// Otherwise, time is only wanted in front of other commands.
     #[must_use]
     pub fn next_due(&self) -> Option<Milliseconds> {
-        self.timers.next()
+        [self.timers.next(), self.streams.next_due()].into_iter().flatten().min()
     }
 
     pub(super) fn clock(&mut self, now: Milliseconds) {

@@ -16,6 +16,7 @@ mod publish;
 mod replies;
 mod restart;
 mod settle;
+mod streams;
 mod timeout;
 mod transactions;
 mod virtual_topics;

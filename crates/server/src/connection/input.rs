@@ -14,7 +14,7 @@ use crate::shard::ToShard;
 use crate::{limits, login, names};
 
 /// Arguments of queues and exchanges that RabbitMQ acts on and this version only keeps.
-const KEPT_ARGUMENTS: [&str; 11] = [
+const KEPT_ARGUMENTS: [&str; 9] = [
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-exchange",
@@ -23,9 +23,7 @@ const KEPT_ARGUMENTS: [&str; 11] = [
     "x-max-length",
     "x-max-length-bytes",
     "x-overflow",
-    "x-queue-type",
     "x-delivery-limit",
-    "x-max-age",
 ];
 
 impl Connection {
