@@ -254,8 +254,8 @@ fn deleting_a_stream_cancels_its_consumers() {
           > s1.1 channel error 50.40: queue 's' in vhost '/' not empty
         given open s1.1; qos 1; consume s a
         delete queue s
-          > s1.1 cancelled a
           > once written: s1.1 delete-ok 1
+          > s1.1 cancelled a
           > write no queue s
         ",
     );
