@@ -30,6 +30,10 @@ pub(crate) struct ClientChannel {
     pub(crate) tags: Vec<u64>,
     /// Tags of consumers that want no acknowledgements.
     pub(crate) no_ack: BTreeSet<String>,
+    /// The prefetch of consumers to come.
+    pub(crate) prefetch: u16,
+    /// Deliveries of streams may come, which cannot be given back.
+    pub(crate) has_streams: bool,
     /// Gets that are not answered: whether they want no acknowledgement.
     pub(crate) gets: VecDeque<bool>,
     /// Messages published since `confirm.select`, in order.
@@ -77,6 +81,12 @@ impl Client {
                     return Err(wrong(format!("a delivery to consumer {consumer}, unknown")));
                 }
                 channel.take_tag(*delivery_tag, no_ack)?;
+            }
+            Event::DeliverFromStream { consumer, delivery_tag, .. } => {
+                if !channel.consumers.contains_key(consumer) {
+                    return Err(wrong(format!("a delivery to consumer {consumer}, unknown")));
+                }
+                channel.take_tag(*delivery_tag, false)?;
             }
             Event::GetOk { delivery_tag, .. } => {
                 channel.answered("get")?;

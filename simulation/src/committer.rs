@@ -87,7 +87,10 @@ impl Node {
         self.move_messages(model, notes);
         // The server's pause before a late sync is short: only so many records are written in it.
         let late = late || self.unsynced.written.len() >= limits::UNSYNCED_RECORDS_MAX;
-        let sync = late || self.taken.iter().any(|group| !group.committed.is_empty());
+        let waits = |group: &Group| {
+            !group.committed.is_empty() || group.loads.iter().any(warren_engine::Load::is_sync)
+        };
+        let sync = late || self.taken.iter().any(waits);
         let write = sync || self.taken.iter().any(|group| !group.loads.is_empty());
         if write && !self.flush(sync, model, notes) {
             return;

@@ -1,12 +1,14 @@
 //! The end of each run: faults stop, everything comes to rest, the broker is started again, and
 //! all that waits is drained. Then nothing may be left, in memory and on disk.
 
+use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{Command, ConsumeRequest, Declaration, Request, SessionId};
 
 use crate::Violation;
 use crate::client::{Client, ClientChannel};
 use crate::committer::Checkpoint;
 use crate::faults::End;
+use crate::generate::is_stream;
 use crate::limits;
 use crate::node::Node;
 use crate::random::Random;
@@ -88,16 +90,25 @@ impl World {
         // A queue comes and goes, so that there is news for a checkpoint.
         let mut requests = vec![Request::ChannelOpen, declare_last(), delete_last()];
         channel.awaited.extend(["queue.declare", "queue.delete"]);
+        // Streams want to know how much is taken at a time.
+        requests.push(Request::Qos { prefetch_count: u16::MAX, global: false });
+        channel.awaited.push_back("qos");
         for queue in queues {
             channel.awaited.push_back("consume");
-            let no_ack = self.random.percent(20);
+            let no_ack = self.random.percent(20) && !is_stream(&queue);
             if no_ack {
                 channel.no_ack.insert(queue.clone());
+            }
+            let mut arguments = FieldTable::default();
+            if is_stream(&queue) {
+                let first = FieldValue::LongString("first".into());
+                arguments.insert("x-stream-offset".into(), first);
             }
             requests.push(Request::Consume(ConsumeRequest {
                 consumer_tag: queue.clone(),
                 queue,
                 no_ack,
+                arguments,
                 ..ConsumeRequest::default()
             }));
         }
@@ -109,6 +120,8 @@ impl World {
         }
         self.rest()?;
         self.settle_all(session)?;
+        self.model.check_streams_read()?;
+        self.delete_streams(session)?;
         if self.model.damaged > 0 {
             let text = format!("{} damaged messages are not told of", self.model.damaged);
             return Err(Violation::new("P1", text));
@@ -128,6 +141,22 @@ impl World {
             Some(_) => Err(Violation::new("P12", "the session is not closed")),
             None => Ok(()),
         }
+    }
+
+    /// Only by this does a stream become empty.
+    fn delete_streams(&mut self, session: SessionId) -> Result<(), Violation> {
+        for name in self.model.stream_names() {
+            let client = self.clients.first_mut();
+            if let Some(channel) = client.and_then(|client| client.channels.get_mut(&1)) {
+                channel.awaited.push_back("queue.delete");
+            }
+            let (if_unused, if_empty, no_wait) = (false, false, false);
+            let request = Request::QueueDelete { name, if_unused, if_empty, no_wait };
+            if let Some(node) = &mut self.node {
+                node.inbox.push_back(Command::Request { session, channel: 1, request });
+            }
+        }
+        self.rest()
     }
 
     fn settle_all(&mut self, session: SessionId) -> Result<(), Violation> {

@@ -43,9 +43,9 @@ pub(crate) enum Wish {
     WrongTag,
 }
 
-/// Queues by name: durable ones, transient ones, auto-delete ones, a quorum queue. The exclusive
-/// ones are made up. Some subscribe themselves to a virtual topic.
-pub(crate) const QUEUES: [&str; 12] = [
+/// Queues by name: durable ones, transient ones, auto-delete ones, a quorum queue, streams. The
+/// exclusive ones are made up. Some subscribe themselves to a virtual topic.
+pub(crate) const QUEUES: [&str; 14] = [
     "d0",
     "d1",
     "d2",
@@ -55,6 +55,8 @@ pub(crate) const QUEUES: [&str; 12] = [
     "a0",
     "at0",
     "q0",
+    "s0",
+    "s1",
     "Consumer.g.a.#",
     "Consumer.g.a.b",
     "Consumer.h.VirtualTopic.k",
@@ -65,14 +67,8 @@ pub(crate) const DELIVERY_LIMIT: u32 = 2;
 
 /// The queue to which the dead letters of a queue go. Chains without circles; one leads nowhere.
 pub(crate) fn dead_letters_of(queue: &str) -> Option<&'static str> {
-    const LEADS: [(&str, &str); 6] = [
-        ("d1", "d2"),
-        ("d2", "d3"),
-        ("t0", "t1"),
-        ("t1", "d1"),
-        ("a0", "none"),
-        ("q0", "d3"),
-    ];
+    const LEADS: [(&str, &str); 6] =
+        [("d1", "d2"), ("d2", "d3"), ("t0", "t1"), ("t1", "d1"), ("a0", "none"), ("q0", "d3")];
     LEADS.into_iter().find(|(from, _)| *from == queue).map(|(_, to)| to)
 }
 
@@ -102,6 +98,9 @@ pub(crate) fn is_single_active(name: &str) -> bool {
 fn queue_arguments(name: &str) -> FieldTable {
     let mut arguments = Times::of(name).arguments();
     let text = |text: &str| FieldValue::LongString(text.as_bytes().into());
+    if is_stream(name) {
+        arguments.insert("x-queue-type".into(), text("stream"));
+    }
     if let Some(to) = dead_letters_of(name) {
         arguments.insert("x-dead-letter-exchange".into(), text(""));
         arguments.insert("x-dead-letter-routing-key".into(), text(to));
@@ -139,6 +138,11 @@ const MORE_KEYS: [&[&str]; 5] = [&["d1"], &["k0", "d0"], &["a.b"], &["VirtualTop
 const KEYS: [&str; 5] = ["k0", "k1", "a.b", "a.b.c", "c"];
 const PATTERNS: [&str; 5] = ["#", "a.*", "a.#", "*", "*.b.#"];
 const VALUES: [&str; 3] = ["one", "two", "three"];
+
+/// True for the names of streams.
+pub(crate) fn is_stream(name: &str) -> bool {
+    name.starts_with('s')
+}
 
 /// A client that is about to ask something.
 pub(crate) struct Asking<'a> {
@@ -337,13 +341,16 @@ impl Asking<'_> {
                 ),
                 other => ("bind", other),
             },
-            Wish::Purge => ("purge", Request::QueuePurge { name: self.queue(), no_wait }),
+            Wish::Purge => ("purge", Request::QueuePurge { name: self.no_stream()?, no_wait }),
             Wish::Qos => {
                 let prefetch_count = self.random.pick(&[0, 1, 2, 5, 20, 100])?;
                 let global = self.random.percent(40);
+                if !global {
+                    channel.prefetch = prefetch_count;
+                }
                 ("qos", Request::Qos { prefetch_count, global })
             }
-            Wish::Consume => ("consume", self.consume(channel)),
+            Wish::Consume => self.consume(channel)?,
             Wish::Cancel => {
                 let tags: Vec<String> = channel.consumers.values().cloned().collect();
                 let consumer_tag = self.random.pick(&tags)?;
@@ -351,14 +358,16 @@ impl Asking<'_> {
             }
             Wish::Get => {
                 let no_ack = self.random.percent(30);
+                let queue = self.no_stream()?;
                 channel.gets.push_back(no_ack);
-                ("get", Request::Get { queue: self.queue(), no_ack })
+                ("get", Request::Get { queue, no_ack })
             }
             Wish::ConfirmSelect if channel.transaction.is_none() => {
                 channel.published.get_or_insert_default();
                 ("confirm.select", Request::ConfirmSelect { no_wait })
             }
             Wish::TxSelect | Wish::TxCommit | Wish::TxRollback => transaction(wish, channel)?,
+            Wish::Nack | Wish::Recover if channel.has_streams => return None,
             Wish::Nack => return self.nack(channel),
             Wish::Recover => {
                 channel.tags.clear();
@@ -392,6 +401,10 @@ impl Asking<'_> {
         let there = self.model.queue_names();
         let there = self.random.pick(&there).filter(|_| self.random.percent(90));
         there.unwrap_or_else(|| self.random.pick(&QUEUES).unwrap_or_default().to_owned())
+    }
+
+    fn no_stream(&mut self) -> Option<String> {
+        Some(self.queue()).filter(|name| !is_stream(name))
     }
 
     fn declare_queue(&mut self) -> Request {
@@ -456,25 +469,52 @@ impl Asking<'_> {
         Some(Request::Bind { source, destination, routing_key, arguments, no_wait: false })
     }
 
-    fn consume(&mut self, channel: &mut ClientChannel) -> Request {
+    fn consume(&mut self, channel: &mut ClientChannel) -> Option<(&'static str, Request)> {
+        let queue = self.queue();
+        let mut arguments = FieldTable::default();
+        if is_stream(&queue) {
+            if channel.prefetch == 0 {
+                channel.prefetch = self.random.pick(&[1, 5, 50])?;
+                let prefetch_count = channel.prefetch;
+                return Some(("qos", Request::Qos { prefetch_count, global: false }));
+            }
+            channel.has_streams = true;
+            arguments = self.stream_arguments();
+        }
         let consumer_tag = format!("c{}", self.random.next() % 1_000_000_007);
-        let no_ack = self.random.percent(15);
+        let no_ack = self.random.percent(15) && !is_stream(&queue);
         if no_ack {
             channel.no_ack.insert(consumer_tag.clone());
         }
-        let mut arguments = FieldTable::default();
-        if self.random.percent(30) {
+        if !is_stream(&queue) && self.random.percent(30) {
             let priority = self.random.pick(&[-1, 1, 7]).unwrap_or_default();
             arguments.insert("x-priority".into(), FieldValue::LongInt(priority));
         }
-        Request::Consume(ConsumeRequest {
-            queue: self.queue(),
-            consumer_tag,
-            no_ack,
-            exclusive: self.random.percent(5),
-            no_wait: false,
-            arguments,
-        })
+        let exclusive = self.random.percent(5);
+        let no_wait = false;
+        let consume = ConsumeRequest { queue, consumer_tag, no_ack, exclusive, no_wait, arguments };
+        Some(("consume", Request::Consume(consume)))
+    }
+
+    /// Where a consumer of a stream begins, and what it wants.
+    fn stream_arguments(&mut self) -> FieldTable {
+        let mut arguments = FieldTable::default();
+        let offset = match self.random.below(5) {
+            0 => None,
+            1 => Some(FieldValue::LongString("last".into())),
+            2 => Some(FieldValue::LongString("next".into())),
+            3 => Some(FieldValue::LongLongInt(self.random.below(60) as i64)),
+            _ => Some(FieldValue::LongString("first".into())),
+        };
+        if let Some(offset) = offset {
+            arguments.insert("x-stream-offset".into(), offset);
+        }
+        if self.random.percent(20)
+            && let Some(value) = self.random.pick(&VALUES)
+        {
+            arguments.insert("x-stream-filter".into(), FieldValue::LongString(value.into()));
+        }
+        arguments
     }
 }
 

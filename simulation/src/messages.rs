@@ -31,6 +31,7 @@ pub(crate) struct Publication {
     pub(crate) expiration: Option<Milliseconds>,
 }
 
+const FILTER_VALUE: &str = "x-stream-filter-value";
 const HEADERS: u16 = 1 << 13;
 const DELIVERY_MODE: u16 = 1 << 12;
 const PRIORITY: u16 = 1 << 11;
@@ -56,6 +57,10 @@ impl Publication {
             }
             if let Some(value) = self.header {
                 table.extend([1, b'h']);
+                put_text(&mut table, value);
+                // The same, for consumers of streams.
+                table.push(FILTER_VALUE.len() as u8);
+                table.extend(FILTER_VALUE.as_bytes());
                 put_text(&mut table, value);
             }
             if !self.shown_keys.is_empty() {

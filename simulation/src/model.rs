@@ -14,6 +14,7 @@ mod events;
 mod requests;
 mod restart;
 mod routing;
+mod streams;
 mod times;
 mod topology;
 mod transactions;
@@ -27,6 +28,7 @@ use crate::generate::is_single_active;
 use crate::messages::{MessageId, Publication};
 use crate::{Violation, limits};
 use requests::End;
+use streams::{LastBatch, Reading};
 
 pub(crate) use durable::{Change, Durable, Found, FoundMessage};
 pub(crate) use times::{Expiry, Times};
@@ -84,6 +86,8 @@ struct Queue {
     ready: BTreeSet<(Reverse<u8>, Place)>,
     /// Copies that it gave up and that are still to become dead letters.
     leaving: VecDeque<(Place, Copy)>,
+    /// Of a stream.
+    last_batch: LastBatch,
     /// With their priorities.
     consumers: BTreeMap<(At, u32), i32>,
     /// The one that is served, if it is one alone.
@@ -149,6 +153,8 @@ struct Consumer {
     tag: String,
     queue: QueueNumber,
     no_ack: bool,
+    /// Where it stands, if the queue is a stream.
+    reading: Option<Reading>,
 }
 
 /// The reply that a request must have: where a get is not answered, it comes later.

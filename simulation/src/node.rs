@@ -376,6 +376,14 @@ fn note_events(events: &[Outgoing], notes: &mut Notes) {
                      message {id} redelivered {redelivered}"
                 ));
             }
+            Event::DeliverFromStream { channel, consumer, delivery_tag, offset, message } => {
+                counts.delivered += 1;
+                let id = id_of(message).unwrap_or_default();
+                trace.line(format_args!(
+                    "  -> {after}s{session}.{channel} deliver {consumer} tag {delivery_tag} \
+                     message {id} at {offset}"
+                ));
+            }
             Event::GetOk { channel, delivery_tag, redelivered, message, message_count } => {
                 counts.delivered += 1;
                 counts.redelivered += u64::from(*redelivered);

@@ -9,6 +9,10 @@
 //! Source: AMQP 0-9-1 section 4.2.6.1; the properties are those of class basic. Messages carry
 //! these bytes from the publisher to the consumer unchanged.
 
+mod header;
+
+pub use header::put_with_long;
+
 use crate::reader::Reader;
 use crate::{Error, table};
 

@@ -4,7 +4,7 @@ use warren_amqp::{FieldTable, FieldValue};
 
 /// Queue arguments that a redeclaration must repeat; others are stored and not compared, as
 /// RabbitMQ does.
-const COMPARED_QUEUE_ARGUMENTS: [&str; 20] = [
+const COMPARED_QUEUE_ARGUMENTS: [&str; 22] = [
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-exchange",
@@ -19,6 +19,8 @@ const COMPARED_QUEUE_ARGUMENTS: [&str; 20] = [
     "x-single-active-consumer",
     "x-delivery-limit",
     "x-max-age",
+    "x-stream-max-segment-size-bytes",
+    "x-initial-cluster-size",
     "x-queue-version",
     "x-queue-master-locator",
     "x-queue-leader-locator",
@@ -94,6 +96,19 @@ fn described(value: Option<&FieldValue>) -> String {
         None => "none".to_owned(),
         Some(value) => format!("the value '{}' of type '{}'", text(value), type_name(value)),
     }
+}
+
+/// A value with its type, as RabbitMQ writes it where it shows its own terms.
+pub(crate) fn described_erlang(value: &FieldValue) -> String {
+    let text = match value {
+        FieldValue::LongString(_) => format!("<<\"{}\">>", text(value)),
+        FieldValue::FieldTable(_) | FieldValue::FieldArray(_) => "[]".to_owned(),
+        FieldValue::ByteArray(bytes) => {
+            format!("<<\"{}\">>", String::from_utf8_lossy(bytes.as_slice()))
+        }
+        value => text(value),
+    };
+    format!("{{{},{text}}}", type_name(value))
 }
 
 fn text(value: &FieldValue) -> String {

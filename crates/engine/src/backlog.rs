@@ -107,6 +107,21 @@ impl Entry {
         self.kept.under(queue.lane(self.lane))
     }
 
+    /// A delivery of a message that stays where it is, whatever becomes of the delivery.
+    pub(crate) fn of_stream(sequence: Sequence, body_bytes: u32) -> Self {
+        Self {
+            sequence,
+            message: None,
+            body_bytes,
+            weight: 0,
+            redelivered: false,
+            lane: 0,
+            kept: Kept::InMemory,
+            expires: NEVER,
+            expires_alone: false,
+        }
+    }
+
     /// What the content takes in memory, if it is there.
     pub(crate) fn resident_bytes(&self) -> usize {
         if self.message.is_some() { self.weight as usize } else { 0 }
@@ -536,7 +551,7 @@ impl Backlog {
 
     /// Checks that the counts agree with what is there.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if self.head.iter().any(|entry| entry.lane != self.lane) {
+        if self.head.iter().any(|entry| !entry.is_gone() && entry.lane != self.lane) {
             return Err("a message waits in the lane of another".to_owned());
         }
         if !self.head.iter().is_sorted_by(|a, b| a.sequence < b.sequence) {

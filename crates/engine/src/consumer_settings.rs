@@ -26,8 +26,15 @@ impl ConsumerSettings {
             return Ok(Self::default());
         }
         let refused: &[&str] = match kind {
-            QueueType::Classic => &["x-stream-offset"],
-            QueueType::Quorum => &["x-stream-offset", "x-cancel-on-ha-failover"],
+            QueueType::Classic => {
+                &["x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered"]
+            }
+            QueueType::Quorum => &[
+                "x-stream-offset",
+                "x-stream-filter",
+                "x-stream-match-unfiltered",
+                "x-cancel-on-ha-failover",
+            ],
             QueueType::Stream => &["x-priority", "x-cancel-on-ha-failover"],
         };
         if let Some(argument) = refused.iter().find(|name| arguments.contains_key(name)) {

@@ -142,10 +142,19 @@ pub struct Load {
     pub first: Sequence,
     /// The last place. The range may be far larger than what waits in it.
     pub last: Sequence,
-    /// The answer brings at most this many messages, the first ones; at least 1.
+    /// The answer brings at most this many messages, the first ones; at least 1. With 0, nothing is
+    /// to be read: the answer comes when all writes so far are durable.
     pub messages_max: u32,
     /// If given, only these places of the range are wanted, which are in order.
     pub only: Option<Arc<[Sequence]>>,
+}
+
+impl Load {
+    /// True if the answer is only to tell that all writes so far are durable.
+    #[must_use]
+    pub fn is_sync(&self) -> bool {
+        self.messages_max == 0
+    }
 }
 
 /// Something for one session.
@@ -161,6 +170,19 @@ pub enum Event {
         delivery_tag: u64,
         /// Delivered before.
         redelivered: bool,
+        /// What.
+        message: Message,
+    },
+    /// `basic.deliver` of a message of a stream, which gets the header `x-stream-offset`.
+    DeliverFromStream {
+        /// On which channel.
+        channel: u16,
+        /// The consumer's number on its channel.
+        consumer: u32,
+        /// The delivery's tag.
+        delivery_tag: u64,
+        /// Where the message stands in the stream, counted from 0.
+        offset: u64,
         /// What.
         message: Message,
     },
@@ -243,6 +265,7 @@ impl Event {
     pub fn weight(&self) -> usize {
         match self {
             Self::Deliver { message, .. }
+            | Self::DeliverFromStream { message, .. }
             | Self::GetOk { message, .. }
             | Self::Return { message, .. } => delivery_weight(message),
             Self::Confirm { .. }
@@ -258,7 +281,7 @@ impl Event {
     /// True for messages from queues, by `basic.deliver` or `basic.get-ok`: the outbox counts them.
     #[must_use]
     pub fn is_delivery(&self) -> bool {
-        matches!(self, Self::Deliver { .. } | Self::GetOk { .. })
+        matches!(self, Self::Deliver { .. } | Self::DeliverFromStream { .. } | Self::GetOk { .. })
     }
 
     /// The channel that the event is about, if it is about one.
@@ -266,6 +289,7 @@ impl Event {
     pub fn channel(&self) -> Option<u16> {
         match self {
             Self::Deliver { channel, .. }
+            | Self::DeliverFromStream { channel, .. }
             | Self::GetOk { channel, .. }
             | Self::Return { channel, .. }
             | Self::Confirm { channel, .. }

@@ -141,6 +141,17 @@ pub enum Error {
         /// Its virtual host.
         vhost: String,
     },
+    /// A stream with segments larger than [`crate::limits::STREAM_SEGMENT_BYTES_MAX`].
+    #[error("Exceeded max value for x-stream-max-segment-size-bytes")]
+    SegmentTooLarge,
+    /// A consumer of a stream has to say how much it takes at a time.
+    #[error("consumer prefetch count is not set for 'queue '{name}' in vhost '{vhost}''")]
+    PrefetchNotSet {
+        /// The queue.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+    },
     /// The queue belongs to another connection.
     #[error(
         "cannot obtain exclusive access to locked queue '{name}' in vhost '{vhost}'. It could be \

@@ -174,7 +174,7 @@ impl Lanes {
         let backlog = |waiting, delivered_through| {
             let found = Backlog::recovered(waiting, delivered_through);
             let found = found.with_ttl(settings.message_ttl);
-            if recovered.may_expire { found.to_be_looked_through() } else { found }
+            if recovered.may_expire { found.looked_through_later() } else { found }
         };
         lanes.base = backlog(recovered.waiting, recovered.delivered_through);
         for found in recovered.lanes.iter().filter(|found| found.waiting.messages > 0) {

@@ -36,6 +36,7 @@ mod router;
 mod session;
 mod settings;
 mod single_active;
+mod stream;
 mod topology;
 mod transaction;
 mod virtual_host;

@@ -111,6 +111,49 @@ pub const LEAVING_LONG: usize = 8 * 1024;
 /// their own.
 pub const LEAVING_GAP: u64 = 16;
 
+/// A stream's messages are counted in chunks of this many: what is too old or too much goes by whole
+/// chunks, and an index of them takes a few bytes for a thousand messages.
+pub const STREAM_CHUNK_MESSAGES: u64 = 4096;
+
+/// And a chunk ends when it takes so many bytes: large messages should not go by the gigabyte.
+pub const STREAM_CHUNK_BYTES: u64 = 16 << 20;
+
+/// Chunks of one stream, of 56 bytes. Above it they are joined, as small segments make small chunks.
+pub const STREAM_CHUNKS_MAX: usize = 64 * 1024;
+
+/// The size of a stream's segment when its declaration says nothing, in bytes, as with RabbitMQ.
+pub const STREAM_SEGMENT_BYTES: u64 = 500_000_000;
+
+/// The largest segment that may be asked for, in bytes, as with RabbitMQ.
+pub const STREAM_SEGMENT_BYTES_MAX: u64 = 3_000_000_000;
+
+/// What a message of a stream counts beside its body, in bytes: about what it takes on disk.
+pub const STREAM_MESSAGE_BYTES: u64 = 64;
+
+/// `x-stream-offset: last` begins with the messages that came together last, and so many at most.
+pub const STREAM_BATCH_MESSAGES: u64 = 4096;
+
+/// Messages that came together carry times that differ by less than this, in milliseconds: each
+/// connection looks at the clock on its own.
+pub const STREAM_TIME_SLACK_MS: u64 = 1000;
+
+/// The newest messages of a stream stay in memory up to this many bytes without asking who may still
+/// read them, which costs a look at every consumer.
+pub const STREAM_TAIL_BYTES: usize = 256 * 1024;
+
+/// Messages that one consumer of a stream gets before it is another one's turn.
+pub const STREAM_TURN: u32 = 256;
+
+/// Messages of one stream that are looked at for its consumers before other work has its turn:
+/// thousands of consumers may want the same megabytes.
+pub const STREAM_STEP_MESSAGES: usize = 16 * 1024;
+
+/// Chunks of one stream that go before other work has its turn.
+pub const STREAM_STEP_CHUNKS: usize = 16;
+
+/// Streams that have their turn when the time has come, before other work has its own.
+pub const STREAM_STEP_STREAMS: usize = 64;
+
 /// The longest time that an argument may ask for, in milliseconds: ten years. A longer one is a
 /// mistake in the unit.
 pub const DURATION_MS_MAX: u64 = 315_360_000_000;

@@ -65,6 +65,10 @@ pub enum Bug {
     CommitForgetsSettled,
     /// A rollback carries out the acknowledgements.
     RollbackSettles,
+    /// Consumers of a stream get messages that are not durable yet.
+    StreamBeforeSync,
+    /// The last message of what was read for a consumer of a stream is forgotten.
+    StreamForgetsLast,
     /// A purge does not write that what was on disk is gone.
     PurgeLeavesRange,
     /// Messages without a priority come before those with one.

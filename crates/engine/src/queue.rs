@@ -13,6 +13,7 @@ use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
 use crate::round::Round;
 use crate::settings::{Overflow, QueueSettings, QueueType};
 use crate::single_active::SingleActive;
+use crate::stream::Stream;
 use crate::{Effects, Message, Milliseconds, QueueId, SessionId};
 
 /// Turns of consumers that are gone which a round may hold beside those of its consumers.
@@ -63,6 +64,8 @@ pub(crate) struct Queue {
     pub(crate) backlog: Lanes,
     /// Messages on their way to the dead letter exchange.
     pub(crate) leaving: Leaving,
+    /// If it is there, it has the messages, and the backlog has none.
+    pub(crate) stream: Option<Box<Stream>>,
     /// Messages of the queue were written that do not survive a restart.
     pub(crate) has_spilled: bool,
     /// Deliveries that are unacknowledged, over all channels.
@@ -102,16 +105,19 @@ impl Queue {
         settings: QueueSettings,
         owner: Option<SessionId>,
     ) -> Self {
+        let stream = settings.stream.as_ref().map(|settings| Box::new(Stream::new(**settings, 1)));
         let backlog = Lanes::new(&settings);
         let single_active = settings.single_active_consumer.then(Box::default);
         Self {
             record,
-            has_limits: settings.max_length.is_some() || settings.max_length_bytes.is_some(),
+            has_limits: settings.kind != QueueType::Stream
+                && (settings.max_length.is_some() || settings.max_length_bytes.is_some()),
             counts_returns: settings.kind == QueueType::Quorum,
             settings,
             owner,
             backlog,
             leaving: Leaving::default(),
+            stream,
             has_spilled: false,
             unacknowledged: 0,
             unacknowledged_bytes: 0,
@@ -135,7 +141,13 @@ impl Queue {
         let mut queue = Self::new(recovered.record.clone(), settings, None);
         queue.next_sequence = recovered.next_sequence;
         queue.delivered = Delivered::recovered(recovered.delivered_through);
-        queue.backlog = Lanes::recovered(&queue.settings, recovered);
+        match &queue.settings.stream {
+            Some(settings) => {
+                let (waiting, next) = (recovered.waiting, recovered.next_sequence);
+                queue.stream = Some(Box::new(Stream::recovered(**settings, waiting, next)));
+            }
+            None => queue.backlog = Lanes::recovered(&queue.settings, recovered),
+        }
         queue
     }
 
@@ -153,6 +165,35 @@ impl Queue {
         let (lane, stays) = self.backlog.push(sequence, message, durable, resident_max, now);
         self.has_spilled |= !stays && !durable;
         (self.record.id.lane(lane), sequence, stays)
+    }
+
+    /// Puts a new message at the end of a stream; gives its place.
+    pub(crate) fn append(
+        &mut self,
+        message: &Message,
+        now: Milliseconds,
+        resident_max: usize,
+    ) -> Sequence {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        if let Some(stream) = &mut self.stream {
+            stream.push(sequence, message, now, resident_max);
+        }
+        sequence
+    }
+
+    pub(crate) fn is_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// How many messages are ready, or in the stream.
+    pub(crate) fn len(&self) -> u64 {
+        self.stream.as_ref().map_or_else(|| self.backlog.len(), |stream| stream.len())
+    }
+
+    /// What their bodies take, in bytes.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.stream.as_ref().map_or_else(|| self.backlog.body_bytes(), |stream| stream.body_bytes())
     }
 
     /// A message that survives a restart may come back after one, and is to be known as delivered
@@ -217,7 +258,7 @@ impl Queue {
     /// Messages that are ready. Some that are to be dropped are on disk and have to be read first;
     /// nobody can have them any more.
     pub(crate) fn ready(&self) -> u64 {
-        let ready = self.backlog.len();
+        let ready = self.len();
         match self.settings.max_length {
             Some(max) if self.settings.overflow == Overflow::DropHead => ready.min(max),
             _ => ready,
@@ -251,13 +292,17 @@ impl Queue {
 
     /// What contents take in memory, ready and unacknowledged, in bytes.
     pub(crate) fn resident_bytes(&self) -> usize {
-        self.backlog.resident_bytes() + self.unacknowledged_bytes + self.leaving.resident_bytes()
+        let stream = self.stream.as_ref().map_or(0, |stream| stream.resident_bytes());
+        let ready = self.backlog.resident_bytes() + stream;
+        ready + self.unacknowledged_bytes + self.leaving.resident_bytes()
     }
 
     /// Puts messages back to their places (see [`Lanes::requeue`]).
     pub(crate) fn requeue(&mut self, entries: Vec<Entry>, resident_max: usize) {
         entries.iter().for_each(|entry| self.note_returned(entry));
-        self.backlog.requeue(entries, resident_max);
+        if self.stream.is_none() {
+            self.backlog.requeue(entries, resident_max);
+        }
     }
 
     /// Adds a consumer. False if it is not served for now, as another one is alone.
@@ -284,6 +329,9 @@ impl Queue {
     /// thousands of consumers leave.
     pub(crate) fn remove_consumer(&mut self, consumer: ConsumerKey) -> Option<ConsumerKey> {
         self.consumers.remove(&consumer);
+        if let Some(stream) = &mut self.stream {
+            stream.remove_reader(consumer);
+        }
         if self.round.len() > TURNS_LEFT_BEHIND + 2 * self.consumers.len() {
             self.round.retain(|key| self.consumers.contains(key));
         }

@@ -8,6 +8,7 @@ use warren_amqp::{FieldTable, FieldValue};
 use crate::arguments::{integer, type_name};
 use crate::compatibility;
 use crate::record::QueueRecord;
+use crate::stream::arguments::{StreamSettings, interval};
 use crate::{Error, limits};
 
 /// The kinds of queue (`x-queue-type`).
@@ -78,7 +79,14 @@ impl QueueType {
                 "x-max-length",
                 "x-overflow",
                 "x-max-priority",
+                "x-single-active-consumer",
                 "x-delivery-limit",
+                "x-queue-mode",
+                "x-queue-version",
+                "x-queue-master-locator",
+                "x-quorum-initial-group-size",
+                "x-max-in-memory-length",
+                "x-max-in-memory-bytes",
             ],
         }
     }
@@ -125,6 +133,8 @@ pub(crate) struct QueueSettings {
     pub(crate) delivery_limit: Option<u32>,
     /// How long a delivery may stay unacknowledged, in milliseconds, where the queue says so.
     pub(crate) consumer_timeout: Option<u64>,
+    /// The queue is a stream, and this is what it keeps.
+    pub(crate) stream: Option<Box<StreamSettings>>,
 }
 
 /// The argument that is wrong, and what is wrong with it as RabbitMQ writes it.
@@ -165,13 +175,21 @@ impl QueueSettings {
                 return Err(Error::InvalidProperty { property, name, vhost });
             }
         }
+        let segment_bytes = settings.stream.as_ref().map_or(0, |stream| stream.segment_bytes);
+        if segment_bytes > limits::STREAM_SEGMENT_BYTES_MAX {
+            return Err(Error::SegmentTooLarge);
+        }
         Ok(settings)
     }
 
     /// The settings of a queue that was declared before. What no declaration allows any more has no
     /// effect, as the queue has to go on.
     pub(crate) fn recovered(record: &QueueRecord) -> Self {
-        Self::read(&record.arguments).unwrap_or_default()
+        let mut settings = Self::read(&record.arguments).unwrap_or_default();
+        if !record.durable || record.exclusive || record.auto_delete {
+            settings.stream = None;
+        }
+        settings
     }
 
     fn read(arguments: &FieldTable) -> Result<Self, Problem> {
@@ -197,7 +215,8 @@ impl QueueSettings {
             expires,
             dead_letter,
             max_length: not_negative(arguments, "x-max-length")?,
-            max_length_bytes: not_negative(arguments, "x-max-length-bytes")?,
+            max_length_bytes: not_negative(arguments, "x-max-length-bytes")?
+                .filter(|_| kind != QueueType::Stream),
             max_priority: max_priority(arguments)?,
             overflow: overflow(arguments)?,
             single_active_consumer: boolean(arguments, "x-single-active-consumer")?,
@@ -207,10 +226,29 @@ impl QueueSettings {
                 Some(limit) => u32::try_from(limit).ok(),
             },
             consumer_timeout: duration(arguments, "x-consumer-timeout", 1)?,
+            stream: stream(arguments, kind)?,
         };
         compatibility::check(arguments)?;
         Ok(settings)
     }
+}
+
+fn stream(arguments: &FieldTable, kind: QueueType) -> Result<Option<Box<StreamSettings>>, Problem> {
+    const AGE: &str = "x-max-age";
+    let segment_bytes = not_negative(arguments, "x-stream-max-segment-size-bytes")?;
+    let max_age = match string(arguments, AGE)? {
+        None => None,
+        Some(text) => match interval(text) {
+            Some(age) => Some(age),
+            None => return Err((AGE, "invalid_max_age".to_owned())),
+        },
+    };
+    let settings = StreamSettings {
+        max_age,
+        max_bytes: not_negative(arguments, "x-max-length-bytes")?,
+        segment_bytes: segment_bytes.unwrap_or(limits::STREAM_SEGMENT_BYTES),
+    };
+    Ok((kind == QueueType::Stream).then(|| Box::new(settings)))
 }
 
 /// The arguments without those that a type does not have: their values do not matter.

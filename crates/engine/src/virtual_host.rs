@@ -20,6 +20,7 @@ mod overflow;
 mod publish;
 mod replies;
 mod settle;
+mod streams;
 mod subscribe;
 mod time;
 mod timeout;
@@ -33,6 +34,7 @@ use crate::planted::{self, Bug};
 pub use bounds::Bounds;
 use memory::Memory;
 pub use memory::MemoryLimits;
+use streams::Streams;
 use time::Timers;
 pub(crate) use timeout::Marks;
 use timeout::Timeouts;
@@ -73,6 +75,7 @@ pub struct VirtualHost {
     bounds: Bounds,
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
+    streams: Streams,
     timers: Timers,
     timeouts: Timeouts,
     /// See [`Self::take_pressed`].
@@ -136,6 +139,7 @@ impl VirtualHost {
             memory: Memory::default(),
             bounds: Bounds::default(),
             now: 0,
+            streams: Streams::default(),
             timers: Timers::default(),
             timeouts: Timeouts::default(),
             is_pressed: false,
@@ -176,6 +180,7 @@ impl VirtualHost {
                 if is_over {
                     host.mark_dirty(record.id);
                 }
+                host.look_at_stream(record.id);
                 host.schedule(record.id);
             }
         }
@@ -231,7 +236,7 @@ impl VirtualHost {
             queues: self.queues.len(),
             consumers: channels().map(|channel| channel.consumers.len()).sum(),
             messages_ready: self.queues.values().map(|queue| queue.ready() as usize).sum(),
-            message_bytes_ready: self.queues.values().map(|queue| queue.backlog.body_bytes()).sum(),
+            message_bytes_ready: self.queues.values().map(Queue::body_bytes).sum(),
             messages_unacknowledged: channels().map(Channel::unsettled).sum(),
         }
     }
@@ -253,7 +258,10 @@ impl VirtualHost {
             _ => limits::DEAD_LETTER_STEP,
         };
         match command {
-            Command::Clock(now) => self.clock(now),
+            Command::Clock(now) => {
+                self.clock(now);
+                self.streams_due(effects);
+            }
             Command::OpenSession(session) => {
                 // One that is open keeps what it has, or its consumers would be nobody's.
                 self.sessions.entry(session).or_default();
@@ -516,6 +524,9 @@ impl VirtualHost {
         let lane = answer.load.queue;
         let id = lane.declared();
         let Some(queue) = self.queues.get_mut(&id) else { return };
+        if queue.is_stream() {
+            return self.stream_loaded(answer, effects);
+        }
         let before = queue.resident_bytes();
         let answer = match queue.leaving.loaded(answer) {
             Ok(lost) => {

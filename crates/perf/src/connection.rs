@@ -57,6 +57,7 @@ impl Target {
 pub(crate) enum Declare {
     Transient,
     Durable,
+    Stream,
     Passive,
 }
 
@@ -244,6 +245,13 @@ impl Connection {
         self.write(&request)
     }
 
+    /// Starts a consumer that reads a stream from its beginning.
+    pub(crate) fn consume_stream(&mut self, queue: &str) -> Result<(), Error> {
+        let request = Arguments::new().short(0).short_string(queue).short_string(queue);
+        let request = request.octet(0b1000).table("x-stream-offset", "first");
+        self.write(&request.frame(CHANNEL, methods::BASIC_CONSUME))
+    }
+
     /// Tells the broker that this side is alive.
     pub(crate) fn heartbeat(&mut self) -> Result<(), Error> {
         self.write(&encode::HEARTBEAT_FRAME)
@@ -346,9 +354,13 @@ pub(crate) fn declare_queue(queue: &str, declare: Declare) -> Vec<u8> {
     let bits = match declare {
         Declare::Transient => 0,
         Declare::Passive => 1,
-        Declare::Durable => 2,
+        Declare::Durable | Declare::Stream => 2,
     };
-    let request = Arguments::new().short(0).short_string(queue).octet(bits).empty_table();
+    let request = Arguments::new().short(0).short_string(queue).octet(bits);
+    let request = match declare {
+        Declare::Stream => request.table("x-queue-type", "stream"),
+        _ => request.empty_table(),
+    };
     request.frame(CHANNEL, methods::QUEUE_DECLARE)
 }
 

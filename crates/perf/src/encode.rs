@@ -68,6 +68,12 @@ impl Arguments {
         self.long(0)
     }
 
+    /// A table of one text.
+    pub(crate) fn table(self, name: &str, text: &str) -> Self {
+        let entry = Self::new().short_string(name).octet(b'S').long_string(text.as_bytes());
+        self.long_string(&entry.0)
+    }
+
     /// The finished method frame.
     pub(crate) fn frame(self, channel: u16, method: u32) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.0.len() + 4 + FRAME_OVERHEAD);

@@ -39,6 +39,13 @@ pub(crate) struct Group {
     pub(crate) done: (Arc<AtomicU64>, u64),
 }
 
+impl Group {
+    /// Somebody waits until the writes are durable.
+    fn waits_for_sync(&self) -> bool {
+        !self.committed.is_empty() || self.loads.iter().any(Load::is_sync)
+    }
+}
+
 /// What the committer can be told beside its work. It hears this also while it waits for room.
 #[derive(Debug)]
 pub(crate) enum ToCommitter {
@@ -298,7 +305,7 @@ impl Committer {
     /// Writes and syncs, if somebody waits for it, it is `late`, or enough has come together; then
     /// lets the events go. False if something is left that is not written yet.
     fn commit(&mut self, groups: &mut Vec<Group>, late: bool) -> bool {
-        let sync = late || groups.iter().any(|group| !group.committed.is_empty());
+        let sync = late || groups.iter().any(Group::waits_for_sync);
         // A load wants to find the writes in the log, synced or not.
         let write = sync || groups.iter().any(|group| !group.loads.is_empty());
         let full = self.log.pending_bytes() >= limits::COMMIT_BYTES;

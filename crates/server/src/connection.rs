@@ -125,7 +125,9 @@ pub(crate) struct Connection {
     outbox_sender: Option<mpsc::UnboundedSender<Vec<Event>>>,
     /// Events that are to be encoded.
     events: VecDeque<std::vec::IntoIter<Event>>,
-    /// What those of them weigh that are not deliveries, in bytes.
+    /// Properties that are made for one delivery.
+    properties: Vec<u8>,
+    /// What those of the events weigh that are not deliveries, in bytes.
     reply_bytes: usize,
     /// How much of the output is written.
     written: usize,
@@ -181,6 +183,7 @@ impl Connection {
             outbox,
             outbox_sender: Some(outbox_sender),
             events: VecDeque::new(),
+            properties: Vec::new(),
             reply_bytes: 0,
             written: 0,
             flushed: 0,

@@ -22,6 +22,8 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         | Error::InvalidArgumentType { .. }
         | Error::UnsupportedArgument { .. }
         | Error::InvalidProperty { .. }
+        | Error::SegmentTooLarge
+        | Error::PrefetchNotSet { .. }
         | Error::InUse { .. }
         | Error::NotEmpty { .. }
         | Error::InvalidMatch { .. }

@@ -76,8 +76,8 @@ impl Reader {
         Self { shared }
     }
 
-    /// Reads what still waits of `load` and was flushed, in order: at least one message, and
-    /// more as long as they have about `bytes_max` bytes together and are not more than the load
+    /// Reads what still waits of `load` and was flushed, in order: nothing if it is only to tell of a
+    /// sync; otherwise at least one message, and more as long as they have about `bytes_max` bytes together and are not more than the load
     /// wants. All messages of a load share one batch.
     ///
     /// # Errors
@@ -85,6 +85,9 @@ impl Reader {
     /// other error of the disk or of redb is final. What does not match its checksum is no error:
     /// it is reported in [`Loaded::damaged`] and [`Loaded::damaged_rows`].
     pub fn load(&self, load: &Load, bytes_max: usize) -> Result<Loaded, Error> {
+        if load.is_sync() {
+            return Ok(Loaded { through: load.last, ..Loaded::default() });
+        }
         let mut places = self.places(load, bytes_max)?;
         let mut pins = self.pin(&places.entries);
         // A segment can only go away after its last message was settled, so a missing one means
@@ -134,7 +137,7 @@ impl Reader {
         if let Some(only) = &load.only {
             return self.picked(load, only, bytes_max);
         }
-        let mut budget = Budget { bytes_left: bytes_max, messages_left: load.messages_max.max(1) };
+        let mut budget = Budget { bytes_left: bytes_max, messages_left: load.messages_max };
         let mut found =
             Places { entries: Vec::new(), damaged_rows: Vec::new(), through: load.last };
         let (mut from, mut rows_max) = (load.first, 1);

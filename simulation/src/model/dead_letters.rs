@@ -25,7 +25,8 @@ impl Model {
 
     /// A copy comes back: ready again, or given up if that was too often.
     pub(super) fn come_back(&mut self, number: QueueNumber, place: Place) {
-        let Some(queue) = self.queues.get_mut(&number) else { return };
+        let queue = self.queues.get_mut(&number);
+        let Some(queue) = queue.filter(|queue| !queue.is_stream()) else { return };
         let Some(copy) = queue.copies.get_mut(&place) else { return };
         copy.holder = None;
         copy.redelivered = true;

@@ -41,6 +41,17 @@ impl Model {
                     let (tag, redelivered) = (*delivery_tag, *redelivered);
                     self.handed_out(&HandedOut { at, queue, no_ack, tag, redelivered, message })?;
                 }
+                Event::DeliverFromStream { channel, consumer, delivery_tag, offset, message } => {
+                    let (at, tag, place) = ((*session, *channel), *delivery_tag, *offset + 1);
+                    let queue = self.read_from_stream(at, *consumer, *offset, message)?;
+                    let Some(channel) = self.channels.get_mut(&at) else { continue };
+                    if tag <= channel.last_tag {
+                        let text = format!("{at:?} has tag {tag} again, in a stream");
+                        return Err(Violation::new("tags", text));
+                    }
+                    channel.last_tag = tag;
+                    channel.hold(tag, Delivery { queue, place });
+                }
                 Event::GetOk { channel, delivery_tag, redelivered, message, message_count } => {
                     let at = (*session, *channel);
                     let channel = self.channels.get_mut(&at);
@@ -178,7 +189,7 @@ impl Model {
     }
 
     /// The message is one that somebody published, byte for byte.
-    fn check_content(&self, message: &Message) -> Result<u64, Violation> {
+    pub(super) fn check_content(&self, message: &Message) -> Result<u64, Violation> {
         let invented = |text: String| Violation::new("P2", text);
         let id = id_of(message).ok_or_else(|| invented("a message without number".to_owned()))?;
         match self.messages.get(id as usize) {

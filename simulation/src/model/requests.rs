@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
     BindingRecord, ConsumeRequest, Declaration, Destination, Event, ExchangeRecord, ExchangeType,
-    Message, Outgoing, PublishBatch, Request, SessionId,
+    Message, Milliseconds, Outgoing, PublishBatch, Request, SessionId,
 };
 
 use super::durable::Deaths;
@@ -131,10 +131,14 @@ impl Model {
             let Some(number) = self.names.get(&name) else { continue };
             let Some(queue) = self.queues.get_mut(number) else { continue };
             queue.last_place += 1;
-            let durable = queue.durable && published.publication.persistent;
+            let durable = queue.durable && (published.publication.persistent || queue.is_stream());
+            queue.note_batch(self.op);
             let publication = &published.publication;
             let level = level_in(&name, publication.priority);
-            let due = queue.times.expiry(publication);
+            let due = match queue.is_stream() {
+                true => Milliseconds::MAX,
+                false => queue.times.expiry(publication),
+            };
             // What is due when it comes is offered once.
             let expires = Expiry { due, last: due.max(self.now) };
             let copy = Copy::new(id, level, durable, expires);
@@ -196,6 +200,9 @@ impl Model {
     /// A delivery is done with.
     pub(super) fn leave_for_good(&mut self, at: At, delivery: &Delivery) {
         let Some(queue) = self.queues.get_mut(&delivery.queue) else { return };
+        if queue.is_stream() {
+            return;
+        }
         let Some(copy) = queue.copies.remove(&delivery.place) else { return };
         queue.ready.remove(&(Reverse(copy.level), delivery.place));
         let durable = copy.durable;
@@ -467,6 +474,7 @@ impl Model {
         };
         let promise = if promise == self.op { promise } else { 0 };
         let Some(queue) = self.names.get(name).copied() else { return Ok(promise) };
+        let mut reading = None;
         if let Some(queue) = self.queues.get_mut(&queue) {
             let priority = match request.arguments.inner().get("x-priority") {
                 Some(FieldValue::LongInt(priority)) => *priority,
@@ -474,10 +482,12 @@ impl Model {
             };
             queue.consumers.insert((at, self.consumers_made), priority);
             queue.choose_active();
+            reading = queue.reading(request);
         }
         if let Some(channel) = self.channels.get_mut(&at) {
             let (tag, no_ack) = (request.consumer_tag.clone(), request.no_ack);
-            channel.consumers.insert(self.consumers_made, Consumer { tag, queue, no_ack });
+            let consumer = Consumer { tag, queue, no_ack, reading };
+            channel.consumers.insert(self.consumers_made, consumer);
         }
         Ok(promise)
     }

@@ -51,6 +51,7 @@ impl Model {
             let number = self.names.get(name);
             if let Some(queue) = number.and_then(|number| self.queues.get_mut(number)) {
                 queue.last_place = next - 1;
+                queue.forget_batch();
             }
         }
         Ok(())

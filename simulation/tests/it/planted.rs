@@ -13,7 +13,7 @@ enum Bug {
     Store(InStore),
 }
 
-const BUGS: [Bug; 51] = [
+const BUGS: [Bug; 53] = [
     Bug::Engine(InEngine::ConfirmBeforeSync),
     Bug::Engine(InEngine::CloseBeforeSync),
     Bug::Engine(InEngine::DeclareBeforeSync),
@@ -36,6 +36,8 @@ const BUGS: [Bug; 51] = [
     Bug::Engine(InEngine::BindingStays),
     Bug::Engine(InEngine::QueueNumberReused),
     Bug::Engine(InEngine::LoadBringsBack),
+    Bug::Engine(InEngine::StreamBeforeSync),
+    Bug::Engine(InEngine::StreamForgetsLast),
     Bug::Engine(InEngine::PageInForgetsLast),
     Bug::Engine(InEngine::NewOvertakesDisk),
     Bug::Engine(InEngine::SpilledSettledAsDurable),

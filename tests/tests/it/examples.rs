@@ -59,14 +59,14 @@ fn work_queues() {
 #[test]
 fn priorities() {
     let broker = Broker::own();
-    let expected = "received a fire extinguisher\nreceived a parcel\nreceived a postcard\n";
+    let expected = "received a fire extinguisher\nreceived a parcel\nreceived a postcard";
     assert_eq!(run(&broker, "priorities", &[]), expected);
 }
 
 #[test]
 fn a_single_active_consumer() {
     let broker = Broker::own();
-    let expected = "first received one\nfirst received two\nsecond received three\n";
+    let expected = "first received one\nfirst received two\nsecond received three";
     assert_eq!(run(&broker, "single_active", &[]), expected);
 }
 

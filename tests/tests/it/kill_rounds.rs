@@ -20,11 +20,20 @@ fn free_port() -> u16 {
 
 #[test]
 fn nothing_that_was_confirmed_is_lost_by_kills_under_load() {
+    kill_under_load(&[]);
+}
+
+#[test]
+fn no_place_of_a_stream_changes_by_kills_during_appends() {
+    kill_under_load(&["--streams"]);
+}
+
+fn kill_under_load(options: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port().to_string();
     let mut command = Command::new(places::built_program("perf"));
     command.args(["verify", "--port", &port, "--rounds", &ROUNDS.to_string(), "--json"]);
-    command.args(["--kill-after-ms-max", "1000", "--"]);
+    command.args(["--kill-after-ms-max", "1000"]).args(options).arg("--");
     command.arg(places::built_program("warren")).arg("server");
     command.arg("--data-dir").arg(folder.path().join("data"));
     command.args(["--amqp-listen", &format!("127.0.0.1:{port}")]);

@@ -33,5 +33,6 @@ mod refusals;
 mod replies;
 mod routing;
 mod slow_peers;
+mod streams;
 mod tidy;
 mod transactions;

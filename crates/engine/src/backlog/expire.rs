@@ -54,14 +54,14 @@ pub(super) struct Expiring {
 
 impl Entry {
     /// What is left of a message in the middle of the head.
-    fn gone(sequence: Sequence) -> Self {
+    fn gone(&self) -> Self {
         Self {
-            sequence,
+            sequence: self.sequence,
             message: None,
             body_bytes: 0,
             weight: 0,
             redelivered: false,
-            lane: 0,
+            lane: self.lane,
             kept: Kept::InMemory,
             returns: 0,
             expires: NEVER,
@@ -82,7 +82,7 @@ impl Backlog {
     }
 
     /// With messages on disk that may have a time of their own.
-    pub(crate) fn to_be_looked_through(mut self) -> Self {
+    pub(crate) fn looked_through_later(mut self) -> Self {
         if let Some(on_disk) = self.on_disk {
             self.expiring().unknown = Some((on_disk.first, on_disk.last));
         }
@@ -226,7 +226,7 @@ impl Backlog {
     /// Takes a message out of the middle of the head.
     fn take_at(&mut self, at: usize) -> Option<Entry> {
         let entry = self.head.get_mut(at)?;
-        let gone = Entry::gone(entry.sequence);
+        let gone = entry.gone();
         let entry = std::mem::replace(entry, gone);
         self.head_bytes -= u64::from(entry.body_bytes);
         self.resident_bytes -= entry.resident_bytes();

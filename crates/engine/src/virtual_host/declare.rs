@@ -221,7 +221,7 @@ impl VirtualHost {
         if if_unused && !queue.consumers.is_empty() {
             return Err(self.in_use("queue", &name).into());
         }
-        if if_empty && !queue.backlog.is_empty() {
+        if if_empty && queue.len() > 0 {
             return Err(Error::NotEmpty { name, vhost: self.name.clone() }.into());
         }
         let message_count = count(queue.ready());
@@ -249,6 +249,7 @@ impl VirtualHost {
         }
         self.write_removed(removed, effects);
         let Some(queue) = self.queues.remove(&id) else { return BTreeSet::new() };
+        self.forget_stream(&queue);
         self.memory.changed(queue.resident_bytes(), 0);
         self.timers.forget(queue.due, Timer::Queue(id));
         if queue.is_durable() {
@@ -286,6 +287,7 @@ impl VirtualHost {
     ) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
         let id = self.accessible_queue(at.0, &name)?;
+        self.refuse_stream(id, "queue.purge")?;
         let Some(purged) = self.with_queue(id, Queue::purge) else {
             return Ok(());
         };

@@ -42,6 +42,9 @@ impl VirtualHost {
     pub(super) fn dispatch(&mut self, id: QueueId, effects: &mut Effects) {
         let (shares, now) = (self.shares(), self.now);
         let Some(queue) = self.queues.get_mut(&id) else { return };
+        if queue.is_stream() {
+            return self.dispatch_stream(id, effects);
+        }
         let before = queue.resident_bytes();
         let delivered = Self::deliver(queue, &mut self.sessions, shares, now, effects);
         if delivered {

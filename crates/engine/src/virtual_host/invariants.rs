@@ -5,7 +5,8 @@ use rustc_hash::FxHashMap;
 use super::VirtualHost;
 use crate::QueueId;
 use crate::expiry::NEVER;
-use crate::queue::WaitingGet;
+use crate::queue::{ConsumerKey, WaitingGet};
+use crate::stream::Stream;
 use crate::transaction::Transaction;
 
 impl VirtualHost {
@@ -60,7 +61,10 @@ impl VirtualHost {
             if !foreseen || (queue.due != NEVER && !self.timers.has(queue.due, *id)) {
                 return Err(format!("queue {name}: nobody looks at it in time"));
             }
-            self.check_consumers(queue)?;
+            match &queue.stream {
+                Some(stream) => self.check_stream(queue, stream)?,
+                None => self.check_consumers(queue)?,
+            }
         }
         if resident_bytes != self.memory.resident_bytes {
             let counted = self.memory.resident_bytes;
@@ -100,6 +104,28 @@ impl VirtualHost {
         let strangers = queue.round.iter().filter(|key| !queue.consumers.contains(key)).count();
         if strangers > crate::queue::TURNS_LEFT_BEHIND + queue.consumers.len() {
             return Err(format!("queue {name}: {strangers} turns of consumers that are gone"));
+        }
+        Ok(())
+    }
+
+    /// Every consumer of a stream has one turn somewhere, or is parked; and turns are only left when
+    /// the stream has one of its own at once.
+    fn check_stream(&self, queue: &crate::queue::Queue, stream: &Stream) -> Result<(), String> {
+        let name = &queue.record.name;
+        let parked = |key: &ConsumerKey| {
+            let session = self.sessions.get(&key.session);
+            let channel = session.and_then(|session| session.channels.get(&key.channel));
+            let consumer = channel.and_then(|channel| channel.consumers.get(&key.number));
+            consumer.is_none_or(|consumer| consumer.is_parked)
+        };
+        let turns = |key: &ConsumerKey| queue.round.iter().filter(|other| *other == key).count();
+        stream.check(turns, parked).map_err(|fault| format!("stream {name}: {fault}"))?;
+        let is_due = stream.due.is_some_and(|due| due <= self.now);
+        if queue.round.len() > 0 && !is_due {
+            return Err(format!("stream {name}: turns are left and nobody will see to them"));
+        }
+        if stream.readers() != queue.consumers.len() || !queue.backlog.is_empty() {
+            return Err(format!("stream {name}: its consumers or messages are elsewhere"));
         }
         Ok(())
     }

@@ -213,10 +213,15 @@ impl VirtualHost {
                     None => continue,
                 };
             }
-            let durable = is_persistent && queue.is_durable();
+            // Of a stream, every message survives.
+            let is_stream = queue.is_stream();
+            let durable = (is_persistent || is_stream) && queue.is_durable();
             let resident_max = self.memory.queue_max(durable, queues);
             let before = queue.resident_bytes();
-            let (name, sequence, stays) = queue.enqueue(message, durable, resident_max, now);
+            let (name, sequence, stays) = match is_stream {
+                true => (*id, queue.append(message, now, resident_max), true),
+                false => queue.enqueue(message, durable, resident_max, now),
+            };
             self.memory.changed(before, queue.resident_bytes());
             if durable {
                 outcome = Outcome::Survives;

@@ -63,6 +63,11 @@ impl VirtualHost {
     ) -> Result<(), Refusal> {
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
         let deliveries = channel.unacknowledged.take(delivery_tag, multiple)?;
+        if let Some(refusal) = self.refuse_of_stream(&deliveries, "basic.nack and basic.reject") {
+            self.requeue(deliveries);
+            return Err(refusal);
+        }
+        let Some(channel) = self.channel_mut(at) else { return Ok(()) };
         if let Some(transaction) = &mut channel.transaction {
             let settlement = if requeue { Settlement::Requeued } else { Settlement::Rejected };
             transaction.settle(settlement, deliveries);
@@ -100,6 +105,10 @@ impl VirtualHost {
         }
         if let Some(channel) = self.channel_mut(at) {
             let deliveries = channel.unacknowledged.take_all();
+            if let Some(refusal) = self.refuse_of_stream(&deliveries, "basic.recover") {
+                self.requeue(deliveries, effects);
+                return Err(refusal);
+            }
             self.put_back(at, deliveries, effects);
         }
         if !no_wait {

@@ -55,6 +55,9 @@ impl VirtualHost {
         }) {
             return Err(Error::ExclusiveUse { name, vhost: self.name.clone() }.into());
         }
+        let stream = queue.map(|queue| queue.record.id);
+        let subscription =
+            self.stream_subscription(at, stream, request.no_ack, &request.arguments)?;
         let (id, waits) = self.take_wanted(at, wanted, effects)?;
         let timeout = self.consumer_timeout(id, &request.arguments);
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
@@ -64,6 +67,9 @@ impl VirtualHost {
         let number = self.consumers_made;
         let key = ConsumerKey { session: at.0, channel: at.1, number };
         let is_served = queue.add_consumer(key, settings.priority);
+        if let (Some(stream), Some((start, filter))) = (&mut queue.stream, subscription) {
+            stream.add_reader(key, start, filter);
+        }
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
         let consumer = Consumer {
             tag: request.consumer_tag.clone(),
@@ -114,8 +120,8 @@ impl VirtualHost {
 
     /// A consumer is gone from its channel and leaves its queue, which may have waited for that.
     pub(super) fn leave_queue(&mut self, id: QueueId, key: ConsumerKey, effects: &mut Effects) {
+        let next = self.with_queue(id, |queue| queue.remove_consumer(key)).flatten();
         let Some(queue) = self.queues.get_mut(&id) else { return };
-        let next = queue.remove_consumer(key);
         if queue.consumers.is_empty() {
             queue.exclusively_consumed = false;
             let stays = planted::is(Bug::AutoDeleteKeepsMessages) && !queue.backlog.is_empty();
@@ -133,6 +139,7 @@ impl VirtualHost {
     pub(super) fn get(&mut self, at: At, name: String, no_ack: bool) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
         let id = self.accessible_queue_or_part(at.0, &name)?;
+        self.refuse_stream(id, "basic.get")?;
         let Some(incarnation) = self.channel(at).map(|channel| channel.incarnation) else {
             return Ok(());
         };

@@ -64,7 +64,9 @@ impl VirtualHost {
     /// Otherwise, time is only wanted in front of other commands.
     #[must_use]
     pub fn next_due(&self) -> Option<Milliseconds> {
-        if self.has_leaving() { Some(self.now) } else { self.timers.next() }
+        let leaving = self.has_leaving().then_some(self.now);
+        let due = [leaving, self.timers.next(), self.streams.next_due()];
+        due.into_iter().flatten().min()
     }
 
     pub(super) fn clock(&mut self, now: Milliseconds) {

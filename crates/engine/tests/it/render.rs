@@ -66,6 +66,10 @@ pub(crate) fn outgoing(
             let tag = tag_of((*session, *channel), *consumer);
             format!("deliver {tag} {delivery_tag} {}{}", body(message), again(*redelivered))
         }
+        Event::DeliverFromStream { channel, consumer, delivery_tag, offset, message } => {
+            let tag = tag_of((*session, *channel), *consumer);
+            format!("deliver {tag} {delivery_tag} {} at {offset}", body(message))
+        }
         Event::GetOk { delivery_tag, redelivered, message_count, message, .. } => {
             let again = again(*redelivered);
             format!("get-ok {delivery_tag} {}{again}, {message_count} left", body(message))

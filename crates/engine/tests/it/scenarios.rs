@@ -19,6 +19,7 @@ mod replies;
 mod restart;
 mod returns;
 mod settle;
+mod streams;
 mod timeout;
 mod transactions;
 mod virtual_topics;

@@ -102,6 +102,10 @@ fn value(text: &str) -> FieldValue {
         ("true", _) => FieldValue::Boolean(true),
         ("false", _) => FieldValue::Boolean(false),
         ("void", _) => FieldValue::Void,
+        _ if text.contains(',') => {
+            let texts = text.split(',').map(|text| FieldValue::LongString(text.as_bytes().into()));
+            FieldValue::FieldArray(texts.collect::<Vec<_>>().into())
+        }
         (_, Some(seconds)) => FieldValue::Timestamp(seconds.parse().unwrap()),
         _ => FieldValue::LongString(name(text).into_bytes().into()),
     }
@@ -170,6 +174,12 @@ fn publish_batch(line: &str, now: Milliseconds) -> PublishBatch {
         }
         if let Some(text) = rest.word("expiration:") {
             properties = properties.set(Property::Expiration, text);
+        }
+        // A message that came at a time of its own, as `time:N`.
+        let time = words.iter().find_map(|word| word.strip_prefix("time:"));
+        rest.0.retain(|word| !word.starts_with("time:"));
+        if let Some(time) = time {
+            batch = batch.at(number(time));
         }
         publishes.push((channel, rest.flag("mandatory")));
         rest.done(part);

@@ -219,6 +219,7 @@ impl World {
             let name = self.durable.name(load.queue);
             match &load.only {
                 Some(only) => format!("load {name}:{}", render::list(only)),
+                None if load.is_sync() => render::places("sync", &name, load.first, load.last),
                 None => render::places("load", &name, load.first, load.last),
             }
         }));

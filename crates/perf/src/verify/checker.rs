@@ -30,6 +30,8 @@ pub(super) struct Delivery {
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
     pub(super) round: u32,
+    /// Each phase read the whole of each stream.
+    pub(super) streams: bool,
     /// For each producer the sequence numbers that were confirmed.
     pub(super) confirmed: Vec<Vec<u64>>,
     /// For each queue its deliveries.
@@ -86,6 +88,9 @@ pub(super) fn check(evidence: &Evidence) -> Verdict {
     let mut verdict = Verdict::default();
     let mut seen = HashSet::new();
     for (queue, deliveries) in evidence.deliveries.iter().enumerate() {
+        if evidence.streams {
+            verdict.lost += changed_places(deliveries);
+        }
         check_queue(evidence.round, queue, deliveries, &mut seen, &mut verdict);
     }
     verdict.delivered = seen.len() as u64;
@@ -97,6 +102,17 @@ pub(super) fn check(evidence: &Evidence) -> Verdict {
                 as u64;
     }
     verdict
+}
+
+/// What was read of a stream before the kill stands in the same places after it. Gives how many
+/// messages do not.
+fn changed_places(deliveries: &[Delivery]) -> u64 {
+    let of = |phase| deliveries.iter().filter(move |delivery| delivery.phase == phase);
+    let mut after = of(Phase::AfterRestart);
+    let changed = of(Phase::BeforeKill).filter(|before| {
+        after.next().and_then(|after| after.body) != before.body || before.body.is_none()
+    });
+    changed.count() as u64
 }
 
 /// In each phase a queue has one consumer and nothing is requeued, so a producer's messages have to
@@ -186,6 +202,7 @@ mod tests {
     fn verdict(confirmed: &[u64], deliveries: Vec<Delivery>) -> Verdict {
         check(&Evidence {
             round: ROUND,
+            streams: false,
             confirmed: vec![confirmed.to_vec()],
             deliveries: vec![deliveries],
         })
@@ -257,6 +274,12 @@ mod tests {
     fn redeliveries_have_to_be_in_order_too() {
         let verdict = verdict(&[], [before(&[0, 1, 2]), after(&[2, 1])].concat());
         assert_eq!((verdict.out_of_order, verdict.duplicates), (1, 2));
+    }
+
+    #[test]
+    fn a_stream_is_after_the_kill_what_it_was_before() {
+        assert_eq!(changed_places(&[before(&[0, 1]), after(&[0, 1, 2])].concat()), 0);
+        assert_eq!(changed_places(&[before(&[0, 1, 2]), after(&[0, 2])].concat()), 2);
     }
 
     #[test]

@@ -28,6 +28,8 @@ const PREFETCH: u16 = 300;
 pub(super) struct Shared<'a> {
     pub(super) target: &'a Target,
     pub(super) queues: &'a [String],
+    /// The queues are streams, which are read from the beginning each time.
+    pub(super) streams: bool,
     pub(super) round: u32,
     pub(super) window: u64,
     pub(super) size_max: u64,
@@ -128,8 +130,13 @@ fn receive(
     deliveries: &mut Vec<Delivery>,
 ) -> Result<(), Error> {
     let mut connection = Connection::open(shared.target)?;
-    let plan = Plan { ack: AckMode::One, prefetch: PREFETCH };
-    consumer::subscribe(&mut connection, &[queue.to_owned()], plan)?;
+    if shared.streams {
+        connection.qos(PREFETCH)?;
+        connection.consume_stream(queue)?;
+    } else {
+        let plan = Plan { ack: AckMode::One, prefetch: PREFETCH };
+        consumer::subscribe(&mut connection, &[queue.to_owned()], plan)?;
+    }
     connection.poll_for_stop()?;
     let mut content = Content::default();
     let (mut last_tag, mut acknowledged) = (0, 0);

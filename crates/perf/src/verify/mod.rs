@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// Durable queues, one consumer each.
     #[arg(long, default_value_t = 4)]
     queues: usize,
+    /// Streams in the place of queues: they are read from the beginning before the kill and after.
+    #[arg(long)]
+    streams: bool,
     /// Unconfirmed messages a producer.
     #[arg(long, default_value_t = 200)]
     window: u64,
@@ -102,12 +105,18 @@ pub(crate) fn command(options: &Options) -> Result<(), Error> {
     }
     let mut command = broker_command(options)?;
     let mut broker = start(options, &mut command)?;
-    let queues: Vec<String> = {
-        let prefix = unique_name();
+    let prefix = unique_name();
+    let named = |prefix: &str| -> Vec<String> {
         (0..options.queues.max(1)).map(|number| format!("{prefix}-{number}")).collect()
     };
+    let mut queues = named(&prefix);
     let mut outcome = Outcome { seed, rounds: Vec::new(), total: Verdict::default() };
     for round in 1..=options.rounds {
+        if options.streams {
+            // Nothing is taken out of a stream, so each round has its own.
+            delete_queues(options, &queues)?;
+            queues = named(&format!("{prefix}-{round}"));
+        }
         let result = run_round(options, round, &queues, &mut broker, &mut command, &mut random)?;
         if !options.json {
             let title = format!(
@@ -119,14 +128,18 @@ pub(crate) fn command(options: &Options) -> Result<(), Error> {
         outcome.total += result.verdict;
         outcome.rounds.push(result);
     }
-    let mut control = Connection::open(&options.target)?;
-    for queue in &queues {
-        control.delete_queue(queue)?;
-    }
-    control.close()?;
+    delete_queues(options, &queues)?;
     broker.stop(STOP_SECONDS)?;
     report::print(options.json, &outcome, &table("all rounds".to_owned(), &outcome.total))?;
     judge(&outcome.total)
+}
+
+fn delete_queues(options: &Options, queues: &[String]) -> Result<(), Error> {
+    let mut control = Connection::open(&options.target)?;
+    for queue in queues {
+        control.delete_queue(queue)?;
+    }
+    control.close()
 }
 
 fn judge(total: &Verdict) -> Result<(), Error> {
@@ -194,7 +207,8 @@ fn run_round(
 ) -> Result<RoundOutcome, Error> {
     let mut control = Connection::open(&options.target)?;
     for queue in queues {
-        control.declare_queue(queue, Declare::Durable)?;
+        let declare = if options.streams { Declare::Stream } else { Declare::Durable };
+        control.declare_queue(queue, declare)?;
     }
     control.close()?;
 
@@ -244,7 +258,7 @@ fn load_and_kill(
     });
     run.result()?;
     killed?;
-    Ok(Evidence { round, confirmed, deliveries })
+    Ok(Evidence { round, streams: options.streams, confirmed, deliveries })
 }
 
 /// Consumes what is left and adds it to the evidence.
@@ -266,7 +280,7 @@ fn drain(
                 scope.spawn(move || clients::consume(shared, queue, Phase::AfterRestart, random))
             })
             .collect();
-        let quiet = wait_quiet(&mut control, queues, &run, &delivered);
+        let quiet = wait_quiet(&mut control, shared);
         if let Err(error) = quiet {
             run.fail(error);
         }
@@ -280,22 +294,19 @@ fn drain(
     control.close()
 }
 
-/// Waits until every queue is empty and nothing has arrived for a while.
-fn wait_quiet(
-    control: &mut Connection,
-    queues: &[String],
-    run: &Run,
-    delivered: &AtomicU64,
-) -> Result<(), Error> {
+/// Waits until every queue is empty, or every stream was read, and nothing has arrived for a while.
+fn wait_quiet(control: &mut Connection, shared: &Shared<'_>) -> Result<(), Error> {
+    let (run, delivered) = (shared.run, shared.delivered);
     let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
     while !run.stopped() && Instant::now() < deadline {
         let before = delivered.load(Ordering::Relaxed);
         run.wait_until(Instant::now() + QUIET);
         let mut ready = 0;
-        for queue in queues {
-            ready += control.declare_queue(queue, Declare::Passive)?;
+        for queue in shared.queues {
+            ready += u64::from(control.declare_queue(queue, Declare::Passive)?);
         }
-        if ready == 0 && delivered.load(Ordering::Relaxed) == before {
+        let left = if shared.streams { ready.saturating_sub(before) } else { ready };
+        if left == 0 && delivered.load(Ordering::Relaxed) == before {
             return Ok(());
         }
     }
@@ -313,6 +324,7 @@ fn shared<'a>(
     Shared {
         target: &options.target,
         queues,
+        streams: options.streams,
         round,
         window: options.window.max(1),
         size_max: options.size_max,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tracing::info;
+use warren_amqp::properties::put_with_long;
 use warren_amqp::{Content, Method, ReplyCode, ShortString, basic, confirm, exchange, queue, tx};
 use warren_engine::{Event, Message, Reply};
 
@@ -59,6 +60,18 @@ impl Connection {
                     return;
                 };
                 self.amqp.deliver(channel, tag, delivery_tag, redelivered, content(&message));
+            }
+            Event::DeliverFromStream { channel, consumer, delivery_tag, offset, message } => {
+                let state = self.channels.get(&channel);
+                let Some(tag) = state.and_then(|state| state.consumers.get(&consumer)) else {
+                    return;
+                };
+                let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+                self.properties.clear();
+                let properties = &mut self.properties;
+                put_with_long(properties, message.properties(), "x-stream-offset", offset);
+                let content = Content { properties: &self.properties, ..content(&message) };
+                self.amqp.deliver(channel, tag, delivery_tag, false, content);
             }
             Event::GetOk { channel, delivery_tag, redelivered, message_count, message } => {
                 self.amqp.get_ok(

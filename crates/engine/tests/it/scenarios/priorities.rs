@@ -77,8 +77,8 @@ fn each_level_is_written_under_a_name_of_its_own() {
           > write settled q/7:2..3
           > write settled q:1
         delete queue q
-          > s1.1 cancelled c
           > once written: s1.1 delete-ok 0
+          > s1.1 cancelled c
           > write no queue q
         ",
     );
