@@ -117,6 +117,7 @@ impl Entry {
             redelivered: false,
             lane: 0,
             kept: Kept::InMemory,
+            returns: 0,
             expires: NEVER,
             expires_alone: false,
         }

@@ -376,7 +376,7 @@ impl Stream {
 
     /// Takes an answer from disk. `now` stands for a time that nobody knows any more.
     pub(crate) fn loaded(&mut self, answer: Answer, now: Milliseconds) -> Answered {
-        let Answer { load, through, mut messages, damaged } = answer;
+        let Answer { load, through, mut messages, damaged, .. } = answer;
         if load.messages_max == 0 {
             self.is_syncing = false;
             self.durable = self.durable.max(load.last);

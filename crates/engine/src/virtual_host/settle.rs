@@ -64,7 +64,7 @@ impl VirtualHost {
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
         let deliveries = channel.unacknowledged.take(delivery_tag, multiple)?;
         if let Some(refusal) = self.refuse_of_stream(&deliveries, "basic.nack and basic.reject") {
-            self.requeue(deliveries);
+            self.requeue(deliveries, effects);
             return Err(refusal);
         }
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
