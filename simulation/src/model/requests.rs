@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
     BindingRecord, ConsumeRequest, Declaration, Destination, Event, ExchangeRecord, ExchangeType,
-    Message, Outgoing, PublishBatch, Request, SessionId,
+    Message, Milliseconds, Outgoing, PublishBatch, Request, SessionId,
 };
 
 use super::routing::group_and_pattern;
@@ -131,7 +131,10 @@ impl Model {
             let publication = &published.publication;
             let priority = publication.priority.unwrap_or_default();
             let level = priority.min(max_priority(&name));
-            let due = queue.times.expiry(publication);
+            let due = match queue.is_stream() {
+                true => Milliseconds::MAX,
+                false => queue.times.expiry(publication),
+            };
             // What is due when it comes is offered once.
             let expires = Expiry { due, last: due.max(self.now) };
             let (message, redelivered, holder) = (id, false, None);

@@ -65,6 +65,8 @@ impl Times {
 impl Model {
     pub(super) fn expiry(&self, queue: &str, message: MessageId) -> Expiry {
         let published = self.messages.get(message as usize);
+        // Nothing expires in a stream.
+        let published = published.filter(|_| !is_stream(queue));
         let due = published.map(|published| Times::of(queue).expiry(&published.publication));
         let due = due.unwrap_or(Milliseconds::MAX);
         Expiry { due, last: due }

@@ -7,17 +7,22 @@ import pika
 STREAM = "events"
 
 
-def read(channel, arguments, count):
+def read(connection, arguments, count):
     """The offsets and bodies of the next messages."""
     found = []
+
+    def take(channel, method, properties, body):
+        channel.basic_ack(method.delivery_tag)
+        found.append((int(properties.headers["x-stream-offset"]), body.decode()))
+
+    channel = connection.channel()
     # A consumer of a stream has to say how much it takes at a time, and to acknowledge.
     channel.basic_qos(prefetch_count=100)
-    for method, properties, body in channel.consume(STREAM, arguments=arguments):
-        channel.basic_ack(method.delivery_tag)
-        found.append((properties.headers["x-stream-offset"], body.decode()))
-        if len(found) == count:
-            channel.cancel()
-            return found
+    channel.basic_consume(STREAM, take, arguments=arguments)
+    while len(found) < count:
+        connection.process_data_events(time_limit=1)
+    channel.close()
+    return found[:count]
 
 
 connection = pika.BlockingConnection(pika.ConnectionParameters(sys.argv[1], sys.argv[2]))
@@ -33,10 +38,10 @@ for number in range(10):
     properties = pika.BasicProperties(headers={"x-stream-filter-value": color})
     channel.basic_publish("", STREAM, f"event {number}", properties)
 
-print("first:", read(channel, {"x-stream-offset": "first"}, 2))
-print("again:", read(channel, {"x-stream-offset": "first"}, 2))
-print("offset 7:", read(channel, {"x-stream-offset": 7}, 3))
-print("an hour ago:", read(channel, {"x-stream-offset": "1h"}, 1))
+print("first:", read(connection, {"x-stream-offset": "first"}, 2))
+print("again:", read(connection, {"x-stream-offset": "first"}, 2))
+print("offset 7:", read(connection, {"x-stream-offset": 7}, 3))
+print("an hour ago:", read(connection, {"x-stream-offset": "1h"}, 1))
 red = {"x-stream-offset": "first", "x-stream-filter": "red"}
-print("red ones:", read(channel, red, 3))
+print("red ones:", read(connection, red, 3))
 connection.close()

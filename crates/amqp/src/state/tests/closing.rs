@@ -140,8 +140,8 @@ fn heartbeats_belong_on_channel_0_and_are_empty() {
     let mut peer = Peer::with_channel();
     assert_eq!(peer.feed(&frame(8, 0, &[])), [""; 0]);
     assert!(peer.connection.is_open());
-    let on_channel = "FRAME_ERROR - type 8, all octets = <<>>: unknown_frame";
-    peer.breaks(&frame(8, 1, &[]), &format!("connection.close 501 '{on_channel}' 0.0"));
+    let on_channel = "UNEXPECTED_FRAME - type 8, all octets = <<>>";
+    peer.breaks(&frame(8, 1, &[]), &format!("connection.close 505 '{on_channel}' 0.0"));
     let with_payload = "FRAME_ERROR - type 8, all octets = <<1,2>>: unknown_frame";
     let close = format!("connection.close 501 '{with_payload}' 0.0");
     Peer::open().breaks(&frame(8, 0, &[1, 2]), &close);

@@ -132,9 +132,9 @@ fn a_header_must_follow_a_publish() {
     let text = "UNEXPECTED_FRAME - expected content header for class 60, got non content header \
                 frame instead";
     let declare = method(1, 50, 10, b"");
-    let close = format!("connection.close 505 '{text}' 50.10");
-    Peer::with_channel().breaks(&[publish_method(1), declare].concat(), &close);
+    // It is the publish that is blamed, as RabbitMQ does.
     let close = format!("connection.close 505 '{text}' 60.40");
+    Peer::with_channel().breaks(&[publish_method(1), declare].concat(), &close);
     Peer::with_channel().breaks(&[publish_method(1), publish_method(1)].concat(), &close);
     let body = frame(3, 1, b"body");
     Peer::with_channel().breaks(&[publish_method(1), body].concat(), &close);
