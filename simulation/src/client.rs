@@ -101,6 +101,9 @@ impl Client {
                     channel.confirm(number, model)?;
                 }
             }
+            Event::Refused { first, .. } => {
+                return Err(wrong(format!("number {first} is refused")));
+            }
             Event::Reply { reply, .. } => {
                 model.reply_received((session, number))?;
                 channel.answered(name_of(reply))?;

@@ -188,7 +188,7 @@ impl Node {
     pub(crate) fn load_step(&mut self, bytes_max: usize, notes: &mut Notes) {
         let Some(load) = self.loads.pop_front() else { return };
         match self.reader.load(&load, bytes_max) {
-            Ok(Loaded { messages, damaged, damaged_rows, through }) => {
+            Ok(Loaded { messages, damaged, damaged_rows, returns, through }) => {
                 notes.trace.line(format_args!(
                     "  loaded {} of {load:?}, through {through}, {} damaged, rows {damaged_rows:?}",
                     messages.len(),
@@ -196,7 +196,8 @@ impl Node {
                 ));
                 notes.counts.loaded += messages.len() as u64;
                 let damaged = damaged.iter().map(|one| (one.sequence, one.body_bytes)).collect();
-                self.inbox.push_back(Command::Loaded { load, through, messages, damaged });
+                let command = Command::Loaded { load, through, messages, damaged, returns };
+                self.inbox.push_back(command);
             }
             Err(error) if error.is_full() => self.loads.push_front(load),
             Err(error) => self.fail(notes, "load", &error),

@@ -43,9 +43,9 @@ pub(crate) enum Wish {
     WrongTag,
 }
 
-/// Queues by name: durable ones, transient ones, auto-delete ones, streams. The exclusive ones are made up.
-/// Some subscribe themselves to a virtual topic.
-pub(crate) const QUEUES: [&str; 13] = [
+/// Queues by name: durable ones, transient ones, auto-delete ones, a quorum queue, streams. The
+/// exclusive ones are made up. Some subscribe themselves to a virtual topic.
+pub(crate) const QUEUES: [&str; 14] = [
     "d0",
     "d1",
     "d2",
@@ -54,6 +54,7 @@ pub(crate) const QUEUES: [&str; 13] = [
     "t1",
     "a0",
     "at0",
+    "q0",
     "s0",
     "s1",
     "Consumer.g.a.#",
@@ -61,13 +62,31 @@ pub(crate) const QUEUES: [&str; 13] = [
     "Consumer.h.VirtualTopic.k",
 ];
 
+/// How often a message may come back to the quorum queue.
+pub(crate) const DELIVERY_LIMIT: u32 = 2;
+
+/// The queue to which the dead letters of a queue go. Chains without circles; one leads nowhere.
+pub(crate) fn dead_letters_of(queue: &str) -> Option<&'static str> {
+    const LEADS: [(&str, &str); 6] =
+        [("d1", "d2"), ("d2", "d3"), ("t0", "t1"), ("t1", "d1"), ("a0", "none"), ("q0", "d3")];
+    LEADS.into_iter().find(|(from, _)| *from == queue).map(|(_, to)| to)
+}
+
 /// The highest priority that a queue of this name knows.
 pub(crate) fn max_priority(name: &str) -> u8 {
     match name {
         "d2" => 5,
         "t1" => 255,
+        "q0" => 31,
         _ => 0,
     }
+}
+
+/// The level of a message in a queue of this name.
+pub(crate) fn level_in(name: &str, priority: Option<u8>) -> u8 {
+    // A quorum queue has messages without a priority in the middle.
+    let default = if name == "q0" { 4 } else { 0 };
+    priority.unwrap_or(default).min(max_priority(name))
 }
 
 /// A queue of this name serves one consumer alone.
@@ -75,12 +94,22 @@ pub(crate) fn is_single_active(name: &str) -> bool {
     matches!(name, "d3" | "a0")
 }
 
+/// The arguments that a queue is declared with.
 fn queue_arguments(name: &str) -> FieldTable {
     let mut arguments = Times::of(name).arguments();
+    let text = |text: &str| FieldValue::LongString(text.as_bytes().into());
     if is_stream(name) {
-        arguments.insert("x-queue-type".into(), FieldValue::LongString("stream".into()));
+        arguments.insert("x-queue-type".into(), text("stream"));
     }
-    if max_priority(name) > 0 {
+    if let Some(to) = dead_letters_of(name) {
+        arguments.insert("x-dead-letter-exchange".into(), text(""));
+        arguments.insert("x-dead-letter-routing-key".into(), text(to));
+    }
+    if name == "q0" {
+        let limit = FieldValue::LongInt(DELIVERY_LIMIT as i32);
+        arguments.insert("x-queue-type".into(), text("quorum"));
+        arguments.insert("x-delivery-limit".into(), limit);
+    } else if max_priority(name) > 0 {
         let max = FieldValue::LongInt(i32::from(max_priority(name)));
         arguments.insert("x-max-priority".into(), max);
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use warren_amqp::properties;
+use warren_amqp::table::{self, Value};
 use warren_engine::{Message, MessageBatch, Milliseconds};
 
 use crate::trace::fnv;
@@ -144,4 +146,37 @@ pub(crate) fn hash_when_delivered(message: &Publication) -> u64 {
 fn hash_of_parts(exchange: &str, routing_key: &str, properties: &[u8], body: &[u8]) -> u64 {
     let parts = [exchange.as_bytes(), b"\n", routing_key.as_bytes(), b"\n", properties, body];
     parts.into_iter().fold(0, fnv)
+}
+
+/// How often a message died, as its headers tell.
+pub(crate) fn deaths_of(message: &Message) -> u32 {
+    let headers = properties::headers(message.properties()).unwrap_or_default();
+    let Some(Value::Array(deaths)) = table::get(headers, "x-death") else { return 0 };
+    let count = |death| match death {
+        Value::Table(death) => match table::get(death, "count") {
+            Some(Value::Int(count)) => u32::try_from(count).unwrap_or_default(),
+            _ => 0,
+        },
+        _ => 0,
+    };
+    table::elements(deaths).map(count).sum()
+}
+
+/// How often a message came back, as its header tells.
+pub(crate) fn returns_of(message: &Message) -> u32 {
+    let headers = properties::headers(message.properties()).unwrap_or_default();
+    match table::get(headers, "x-delivery-count") {
+        Some(Value::Int(count)) => u32::try_from(count).unwrap_or_default(),
+        _ => 0,
+    }
+}
+
+/// True if the parts of a message are as they were published that no broker changes, though it
+/// added headers.
+pub(crate) fn is_same(message: &Message, publication: &Publication) -> bool {
+    let headers = properties::headers(message.properties()).unwrap_or_default();
+    let header = publication.header.map(|header| Value::Bytes(header.as_bytes()));
+    message.body() == publication.body()
+        && message.is_persistent() == publication.persistent
+        && table::get(headers, "h") == header
 }

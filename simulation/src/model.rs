@@ -4,9 +4,11 @@
 //! restart it knows what must be there, what may be there, and what must not. Which messages expired
 //! the engine tells; the model knows whether it was time (`times.rs`).
 //!
-//! The properties have the names of docs/testing.md. Length limits and dead letters (P11) and
-//! deduplication (P7) get their place in `requests.rs` when the broker has them: each a reason for which a copy leaves its queue, or does not enter it.
+//! The properties have the names of docs/testing.md. Length limits (P11) and deduplication (P7) get
+//! their place in `requests.rs` when they come: each a reason for which a copy leaves its queue, or
+//! does not enter it.
 
+mod dead_letters;
 mod durable;
 mod events;
 mod requests;
@@ -25,8 +27,10 @@ use warren_engine::{Command, Expired, Milliseconds, Outgoing, SessionId, Summary
 use crate::generate::is_single_active;
 use crate::messages::{MessageId, Publication};
 use crate::{Violation, limits};
-pub(crate) use durable::{Change, Durable, Found};
+use requests::End;
 use streams::{LastBatch, Reading};
+
+pub(crate) use durable::{Change, Durable, Found, FoundMessage};
 pub(crate) use times::{Expiry, Times};
 pub(crate) use topology::{Topology, header_arguments};
 use transactions::Transaction;
@@ -60,6 +64,10 @@ struct Copy {
     /// Delivered before, and known to have been.
     redelivered: bool,
     holder: Option<At>,
+    /// How often it came back, in a queue that counts it.
+    returns: u32,
+    /// How often it died.
+    deaths: u32,
     expires: Expiry,
 }
 
@@ -76,6 +84,8 @@ struct Queue {
     copies: BTreeMap<Place, Copy>,
     /// In the order in which they leave: the highest level first.
     ready: BTreeSet<(Reverse<u8>, Place)>,
+    /// Copies that it gave up and that are still to become dead letters.
+    leaving: VecDeque<(Place, Copy)>,
     /// Of a stream.
     last_batch: LastBatch,
     /// With their priorities.
@@ -200,6 +210,8 @@ pub(crate) struct Model {
     pub(crate) damaged: usize,
     /// Channels that the command at hand must have closed with an error.
     errors: Vec<At>,
+    /// What the engine says of the command at hand: so many copies left these queues.
+    dead_lettered: VecDeque<(String, usize)>,
     now: Milliseconds,
     /// How many messages the command at hand let expire.
     just_expired: usize,
@@ -226,6 +238,7 @@ impl Model {
             closes: BTreeMap::new(),
             damaged: 0,
             errors: vec![],
+            dead_lettered: VecDeque::new(),
             now: limits::FIRST_TIME,
             just_expired: 0,
         }
@@ -242,10 +255,12 @@ impl Model {
         &mut self,
         command: &Command,
         events: &[Outgoing],
+        dead_lettered: &[(String, usize)],
         expired: &[(String, Expired)],
     ) -> Result<(), Violation> {
         self.op += 1;
         self.errors.clear();
+        self.dead_lettered = dead_lettered.iter().cloned().collect();
         match command {
             Command::OpenSession(session) => {
                 self.sessions.insert(*session);
@@ -260,7 +275,7 @@ impl Model {
             Command::Acknowledge { session, acknowledgements } => {
                 for ack in acknowledgements {
                     let at = (*session, ack.channel);
-                    self.settle(at, ack.delivery_tag, ack.multiple, false);
+                    self.settle(at, ack.delivery_tag, ack.multiple, End::Acknowledged);
                 }
             }
             Command::Request { session, channel, request } => {
@@ -271,7 +286,11 @@ impl Model {
             Command::Flushed { .. } | Command::Loaded { .. } => {}
         }
         self.expired(expired)?;
-        self.observe(events)
+        let moved = !dead_lettered.is_empty();
+        while let Some((queue, count)) = self.dead_lettered.pop_front() {
+            self.dead_letter(&queue, count)?;
+        }
+        self.observe(events, moved)
     }
 
     /// The sums of the engine and of the model are the same: no message is in two places or none.
@@ -387,8 +406,8 @@ impl Model {
         open.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Messages that wait or are held, over all queues.
+    /// Messages that wait, are held or leave, over all queues.
     pub(crate) fn waiting(&self) -> usize {
-        self.queues.values().map(|queue| queue.copies.len()).sum()
+        self.queues.values().map(|queue| queue.copies.len() + queue.leaving.len()).sum()
     }
 }

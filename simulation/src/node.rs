@@ -14,8 +14,8 @@ use warren_storage::fault::SimulatedDisk;
 use warren_storage::{Checkpointer, Log, Moves, Opened, Options, Reader, open_on};
 
 use crate::committer::{Checkpoint, Group, Unsynced};
-use crate::messages::{MessageId, id_of};
-use crate::model::{Found, Model};
+use crate::messages::{deaths_of, id_of};
+use crate::model::{Found, FoundMessage, Model};
 use crate::trace::Trace;
 use crate::{Counts, Violation, limits};
 
@@ -246,7 +246,8 @@ impl Node {
         let checked = self.host.check_invariants();
         checked.map_err(|text| Violation::new("invariant", text))?;
         let events = self.effects.events.get(events..).unwrap_or_default();
-        model.apply(command, events, &told)?;
+        model.apply(command, events, &self.effects.dead_lettered, &told)?;
+        self.effects.dead_lettered.clear();
         model.check_summary(&self.host.summary())
     }
 
@@ -324,7 +325,7 @@ fn read_all(
     reader: &Reader,
     queue: &RecoveredQueue,
     rotten: &mut usize,
-) -> Result<Vec<(MessageId, bool)>, warren_storage::Error> {
+) -> Result<Vec<FoundMessage>, warren_storage::Error> {
     let id = queue.record.id;
     let mut lanes = vec![(id, queue.delivered_through)];
     lanes.extend(queue.lanes.iter().map(|lane| (id.lane(lane.lane), lane.delivered_through)));
@@ -340,7 +341,7 @@ fn read_lane(
     queue: QueueId,
     delivered: u64,
     rotten: &mut usize,
-    found: &mut BTreeMap<u64, (MessageId, bool)>,
+    found: &mut BTreeMap<u64, FoundMessage>,
 ) -> Result<(), warren_storage::Error> {
     let mut first = 1;
     loop {
@@ -348,8 +349,11 @@ fn read_lane(
         let loaded = reader.load(&load, 64 << 10)?;
         *rotten += loaded.damaged.len();
         found.extend(loaded.messages.iter().filter_map(|(sequence, message)| {
+            let counted = loaded.returns.iter().find(|(place, _)| place == sequence);
+            let returns = counted.map_or(0, |(_, count)| *count);
+            let (deaths, delivered) = (deaths_of(message), *sequence <= delivered);
             let id = id_of(message)?;
-            Some((*sequence, (id, *sequence <= delivered)))
+            Some((*sequence, FoundMessage { id, delivered, returns, deaths }))
         }));
         if loaded.through == u64::MAX || loaded.through < first {
             return Ok(());
@@ -397,6 +401,7 @@ fn note_events(events: &[Outgoing], notes: &mut Notes) {
                 trace.line(format_args!("  -> {after}s{session}.{channel} error {error}"));
             }
             Event::Confirm { .. }
+            | Event::Refused { .. }
             | Event::Reply { .. }
             | Event::ConsumerCancelled { .. }
             | Event::SessionError { .. }

@@ -242,6 +242,37 @@ pub fn replaced(properties: &[u8], wanted: Property, value: Option<&[u8]>) -> Ve
     builder.build()
 }
 
+/// Appends the same properties to `out`, with `headers` (a raw table) in the place of theirs, and
+/// without the expiration if `expiration` is false. Malformed properties end early.
+pub fn rewrite(properties: &[u8], headers: &[u8], expiration: bool, out: &mut Vec<u8>) {
+    let mut reader = Reader::new(properties);
+    let flags = reader.u16().unwrap_or_default();
+    let start = out.len();
+    let mut written = 0_u16;
+    out.extend_from_slice(&written.to_be_bytes());
+    for property in PROPERTIES {
+        let before = reader.rest();
+        let is_set = flags & property.flag() != 0;
+        if is_set && property.take(&mut reader).is_err() {
+            break;
+        }
+        if property == Property::Headers {
+            let Ok(length) = u32::try_from(headers.len()) else { continue };
+            out.extend_from_slice(&length.to_be_bytes());
+            out.extend_from_slice(headers);
+        } else if is_set && (expiration || property != Property::Expiration) {
+            let bytes = before.len() - reader.rest().len();
+            out.extend_from_slice(before.get(..bytes).unwrap_or_default());
+        } else {
+            continue;
+        }
+        written |= property.flag();
+    }
+    if let Some(place) = out.get_mut(start..start + 2) {
+        place.copy_from_slice(&written.to_be_bytes());
+    }
+}
+
 /// Builds raw properties.
 #[derive(Debug, Clone, Default)]
 pub struct Builder {

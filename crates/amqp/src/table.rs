@@ -53,6 +53,36 @@ pub fn elements(raw: &[u8]) -> impl Iterator<Item = Value<'_>> {
     std::iter::from_fn(move || value(&mut reader).ok())
 }
 
+/// The entries of a raw table with the bytes of each value, its letter in front. It ends early
+/// where the bytes are malformed.
+pub fn raw_entries(raw: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
+    let mut reader = Reader::new(raw);
+    std::iter::from_fn(move || {
+        let key = reader.short_string().ok()?;
+        Some((key, raw_value(&mut reader)?))
+    })
+}
+
+/// The elements of a raw array as bytes, the letter of each in front. It ends early where the bytes
+/// are malformed.
+pub fn raw_elements(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut reader = Reader::new(raw);
+    std::iter::from_fn(move || raw_value(&mut reader))
+}
+
+/// The bytes of the next value, its letter in front.
+fn raw_value<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let before = reader.rest();
+    value(reader).ok()?;
+    before.get(..before.len() - reader.rest().len()).filter(|bytes| !bytes.is_empty())
+}
+
+/// A value from its bytes, its letter in front; `None` if they are malformed.
+#[must_use]
+pub fn raw_value_of(bytes: &[u8]) -> Option<Value<'_>> {
+    value(&mut Reader::new(bytes)).ok()
+}
+
 /// The first value with this key in a raw table.
 #[must_use]
 pub fn get<'a>(raw: &'a [u8], key: &str) -> Option<Value<'a>> {

@@ -113,7 +113,7 @@ impl World {
             .enumerate()
             .map(|(index, place)| (*place, Message::new(&batch, index as u32).expect("a message")));
         let messages = messages.collect();
-        Command::Loaded { messages, load, through, damaged: vec![] }
+        Command::Loaded { messages, load, through, damaged: vec![], returns: vec![] }
     }
 }
 

@@ -68,6 +68,8 @@ pub(crate) struct Entry {
     /// The lane of its queue that it waits in.
     pub(crate) lane: u8,
     pub(crate) kept: Kept,
+    /// How often it came back, in queues that count it.
+    pub(crate) returns: u32,
     /// From then on nobody gets it any more.
     pub(crate) expires: Milliseconds,
     /// By a time of its own, so that it may expire before those in front of it.
@@ -94,6 +96,7 @@ impl Entry {
             redelivered,
             lane,
             kept,
+            returns: 0,
             expires,
             expires_alone,
         }
@@ -167,6 +170,8 @@ pub(crate) struct Answer {
     pub(crate) messages: Vec<(Sequence, Message)>,
     /// What cannot be read, with the lengths of the bodies.
     pub(crate) damaged: Vec<(Sequence, u32)>,
+    /// How often messages came back, of those that did and whose queue counts it.
+    pub(crate) returns: Vec<(Sequence, u32)>,
 }
 
 /// What an answer from disk came to, beside the messages that it brought.
@@ -283,6 +288,12 @@ impl Backlog {
             self.expires_on_disk(expiry.at, sequence, now);
         }
         false
+    }
+
+    /// Takes the first message, with or without its content, if it is not in the part of which the
+    /// disk alone knows.
+    pub(crate) fn drop_first(&mut self) -> Option<Entry> {
+        self.pop_front()
     }
 
     /// Puts messages back to their places. Contents that the store has are dropped if those in
@@ -431,7 +442,8 @@ impl Backlog {
     }
 
     fn page_in(&mut self, mut on_disk: Waiting, answer: Answer, durable: bool) -> Missing {
-        let Answer { through, mut messages, damaged, .. } = answer;
+        let Answer { through, mut messages, damaged, returns, .. } = answer;
+        let mut returns = returns.into_iter().peekable();
         let mut gone = messages.len() as u64;
         if planted::is(Bug::PageInForgetsLast) {
             messages.pop();
@@ -440,7 +452,9 @@ impl Backlog {
             let kept = Kept::from_disk(&message, durable);
             let mut entry = Entry::new(sequence, message, kept, self.head.back());
             entry.lane = self.lane;
-            entry.redelivered = sequence <= self.redelivered_through;
+            while returns.next_if(|(place, _)| *place < sequence).is_some() {}
+            entry.returns = returns.next_if(|(place, _)| *place == sequence).map_or(0, |of| of.1);
+            entry.redelivered = sequence <= self.redelivered_through || entry.returns > 0;
             self.set_expiry(&mut entry);
             let bytes = u64::from(entry.body_bytes);
             on_disk.body_bytes = on_disk.body_bytes.saturating_sub(bytes);
@@ -537,7 +551,7 @@ impl Backlog {
 
     /// Checks that the counts agree with what is there.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if self.head.iter().any(|entry| entry.lane != self.lane) {
+        if self.head.iter().any(|entry| !entry.is_gone() && entry.lane != self.lane) {
             return Err("a message waits in the lane of another".to_owned());
         }
         if !self.head.iter().is_sorted_by(|a, b| a.sequence < b.sequence) {

@@ -65,6 +65,8 @@ pub enum Command {
         messages: Vec<(Sequence, Message)>,
         /// Messages that wait but cannot be read, with the lengths of their bodies, in order.
         damaged: Vec<(Sequence, u32)>,
+        /// How often messages came back, in order: those of which a [`crate::Write::Returned`] told.
+        returns: Vec<(Sequence, u32)>,
     },
 }
 

@@ -20,6 +20,8 @@ pub struct Effects {
     pub expired: Vec<Expired>,
     /// Messages of which the disk did not know any more, for the log.
     pub vanished: Vec<(QueueId, u64)>,
+    /// How many messages went from queues to their dead letter exchanges, or nowhere, in order.
+    pub dead_lettered: Vec<(String, usize)>,
     /// Arguments that have no effect and were sent for the first time, for the log.
     pub without_effect: Vec<&'static str>,
     /// What is left of a command that leads to very much. Hand on the rest of the effects, then call
@@ -53,6 +55,7 @@ impl Effects {
             && self.loads.is_empty()
             && self.lost.is_empty()
             && self.vanished.is_empty()
+            && self.dead_lettered.is_empty()
             && self.expired.is_empty()
             && self.without_effect.is_empty()
             && self.unfinished.is_none()
@@ -65,6 +68,7 @@ impl Effects {
         self.loads.clear();
         self.lost.clear();
         self.vanished.clear();
+        self.dead_lettered.clear();
         self.expired.clear();
         self.without_effect.clear();
         self.unfinished = None;
@@ -90,6 +94,18 @@ impl Effects {
             return;
         }
         self.writes.push(Write::Settled { queue, first: sequence, last: sequence });
+    }
+
+    /// Notes that `sequence` came back to `queue` for the `count`th time.
+    pub(crate) fn returned(&mut self, queue: QueueId, sequence: Sequence, count: u32) {
+        if let Some(Write::Returned { queue: same, last, count: equal, .. }) =
+            self.writes.last_mut()
+            && (*same, *equal, *last + 1) == (queue, count, sequence)
+        {
+            *last = sequence;
+            return;
+        }
+        self.writes.push(Write::Returned { queue, first: sequence, last: sequence, count });
     }
 
     /// Notes that `queue` was delivered up to `through`, in the place of the write before if that
@@ -199,6 +215,15 @@ pub enum Event {
         /// The last number.
         last: u64,
     },
+    /// `basic.nack` to a publisher: a queue refused messages with these numbers on the channel.
+    Refused {
+        /// On which channel.
+        channel: u16,
+        /// The first number, counted from 1 since `confirm.select`.
+        first: u64,
+        /// The last number.
+        last: u64,
+    },
     /// The reply to a request.
     Reply {
         /// On which channel.
@@ -244,6 +269,7 @@ impl Event {
             | Self::GetOk { message, .. }
             | Self::Return { message, .. } => delivery_weight(message),
             Self::Confirm { .. }
+            | Self::Refused { .. }
             | Self::Reply { .. }
             | Self::ConsumerCancelled { .. }
             | Self::ChannelError { .. }
@@ -267,6 +293,7 @@ impl Event {
             | Self::GetOk { channel, .. }
             | Self::Return { channel, .. }
             | Self::Confirm { channel, .. }
+            | Self::Refused { channel, .. }
             | Self::Reply { channel, .. }
             | Self::ConsumerCancelled { channel, .. }
             | Self::ChannelError { channel, .. } => Some(*channel),

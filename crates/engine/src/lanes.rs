@@ -314,6 +314,11 @@ impl Lanes {
         self.change(self.first(), Backlog::pop_for_good)
     }
 
+    /// Takes the first message, with or without its content (see [`Backlog::drop_first`]).
+    pub(crate) fn drop_first(&mut self) -> Option<Entry> {
+        self.change(self.first(), Backlog::drop_first)
+    }
+
     /// What is to be read from disk next: for the first lane that wants something, as long as the
     /// lanes before it are about to run out (see [`Backlog::load`]).
     pub(crate) fn load(&mut self, queue: QueueId, share: usize) -> Option<Load> {

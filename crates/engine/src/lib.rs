@@ -12,6 +12,7 @@ mod command;
 mod compatibility;
 mod consumer_settings;
 mod copies;
+mod death;
 mod effect;
 mod error;
 mod exchange;
@@ -20,6 +21,7 @@ mod expiry;
 pub mod fuzzing;
 mod held;
 mod lanes;
+mod leaving;
 pub mod limits;
 mod message;
 #[cfg(feature = "planted")]

@@ -87,6 +87,33 @@ pub const REPLY_OUTBOX_BYTES: usize = 16 * 1024 * 1024;
 /// Consumers on one channel, if nothing else is configured. More than a client has a use for.
 pub const CONSUMERS_PER_CHANNEL: usize = 10_000;
 
+/// Messages that go to dead letter exchanges in one command beyond those that the command itself
+/// gave up: about a millisecond of work. The rest follows with the time.
+pub const DEAD_LETTER_STEP: usize = 512;
+
+/// The same for a batch of publishes: what it pushes out goes at once, as it could pile up otherwise.
+pub const DEAD_LETTERS_OF_PUBLISH: usize = 4 * PUBLISH_STEP_COPIES;
+
+/// Messages that are made in one batch when they go to a dead letter exchange, and the bytes of one:
+/// a message that stays alone keeps the whole of it.
+pub const DEAD_LETTER_BATCH: usize = 64;
+
+/// See [`DEAD_LETTER_BATCH`].
+pub const DEAD_LETTER_BATCH_BYTES: usize = 16 * 1024;
+
+/// Messages that queues refused and give to their dead letter exchanges at once, in one command.
+/// They are in no store, so that the rest of them waits in memory.
+pub const REFUSED_STEP: usize = 16 * 1024;
+
+/// Messages that leave a queue for its dead letter exchange while others wait in it whose time is
+/// over: enough that there is always something to do, few enough that they take no memory to speak
+/// of when millions expire at once.
+pub const LEAVING_LONG: usize = 8 * 1024;
+
+/// Places between two messages that leave a queue which are read with them rather than by a wish of
+/// their own.
+pub const LEAVING_GAP: u64 = 16;
+
 /// A stream's messages are counted in chunks of this many: what is too old or too much goes by whole
 /// chunks, and an index of them takes a few bytes for a thousand messages.
 pub const STREAM_CHUNK_MESSAGES: u64 = 4096;

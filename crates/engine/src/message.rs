@@ -71,7 +71,8 @@ impl MessageBatch {
         self.push_with_hidden_keys(exchange, routing_key, &[], properties, body);
     }
 
-    fn push_with_hidden_keys(
+    /// The same with routing keys that no consumer is to see, as the array of a field table.
+    pub(crate) fn push_with_hidden_keys(
         &mut self,
         exchange: &str,
         routing_key: &str,

@@ -29,6 +29,12 @@ pub enum Bug {
     PurgeForgetsHeld,
     /// The last message of a purge comes back after a restart.
     PurgeNotWritten,
+    /// How often messages came back is not written.
+    ReturnsNotWritten,
+    /// A dead letter stays in its old queue as well, after a restart.
+    DeadLetterStays,
+    /// A dead letter overtakes those before it.
+    DeadLetterOvertakes,
     /// A rejected message comes back after a restart.
     RejectNotWritten,
     /// A range of settled messages reaches one too far.

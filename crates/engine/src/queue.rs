@@ -8,9 +8,10 @@ use smallvec::smallvec;
 use crate::backlog::{Answer, Entry, Kept, Missing, Purged};
 use crate::expiry::NEVER;
 use crate::lanes::{Delivered, Lanes};
+use crate::leaving::Leaving;
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
 use crate::round::Round;
-use crate::settings::QueueSettings;
+use crate::settings::{Overflow, QueueSettings, QueueType};
 use crate::single_active::SingleActive;
 use crate::stream::Stream;
 use crate::{Effects, Message, Milliseconds, QueueId, SessionId};
@@ -61,6 +62,8 @@ pub(crate) struct Queue {
     /// The connection that an exclusive queue belongs to.
     pub(crate) owner: Option<SessionId>,
     pub(crate) backlog: Lanes,
+    /// Messages on their way to the dead letter exchange.
+    pub(crate) leaving: Leaving,
     /// If it is there, it has the messages, and the backlog has none.
     pub(crate) stream: Option<Box<Stream>>,
     /// Messages of the queue were written that do not survive a restart.
@@ -83,6 +86,13 @@ pub(crate) struct Queue {
     pub(crate) waiting_gets: VecDeque<WaitingGet>,
     /// On the list of queues to be dispatched.
     pub(crate) is_dirty: bool,
+    /// On the list of queues whose messages go to their dead letter exchange.
+    pub(crate) is_leaving: bool,
+    /// The declaration says how much may be ready. Apart from the settings, as it is looked at for
+    /// every message.
+    pub(crate) has_limits: bool,
+    /// It is counted how often a message comes back.
+    pub(crate) counts_returns: bool,
     /// When time is to be given to the queue, as the virtual host has noted it.
     pub(crate) due: Milliseconds,
     /// When the queue was last used; 0 if that was before the time was known.
@@ -100,9 +110,13 @@ impl Queue {
         let single_active = settings.single_active_consumer.then(Box::default);
         Self {
             record,
+            has_limits: settings.kind != QueueType::Stream
+                && (settings.max_length.is_some() || settings.max_length_bytes.is_some()),
+            counts_returns: settings.kind == QueueType::Quorum,
             settings,
             owner,
             backlog,
+            leaving: Leaving::default(),
             stream,
             has_spilled: false,
             unacknowledged: 0,
@@ -115,6 +129,7 @@ impl Queue {
             exclusively_consumed: false,
             waiting_gets: VecDeque::new(),
             is_dirty: false,
+            is_leaving: false,
             due: NEVER,
             used: 0,
         }
@@ -240,6 +255,35 @@ impl Queue {
         self.backlog.purge()
     }
 
+    /// Messages that are ready. Some that are to be dropped are on disk and have to be read first;
+    /// nobody can have them any more.
+    pub(crate) fn ready(&self) -> u64 {
+        let ready = self.len();
+        match self.settings.max_length {
+            Some(max) if self.settings.overflow == Overflow::DropHead => ready.min(max),
+            _ => ready,
+        }
+    }
+
+    /// True if `more` messages with bodies of `bytes` are more than the queue has room for.
+    fn overflows(&self, more: u64, bytes: u64) -> bool {
+        let settings = &self.settings;
+        settings.max_length.is_some_and(|max| self.backlog.len() + more > max)
+            || settings.max_length_bytes.is_some_and(|max| self.backlog.body_bytes() + bytes > max)
+    }
+
+    /// True if the oldest messages have to go.
+    pub(crate) fn is_over(&self) -> bool {
+        self.has_limits && self.settings.overflow == Overflow::DropHead && self.overflows(0, 0)
+    }
+
+    /// True if there is no room for a message, and the queue refuses it then.
+    pub(crate) fn refuses(&self, message: &Message) -> bool {
+        self.has_limits
+            && self.settings.overflow != Overflow::DropHead
+            && self.overflows(1, u64::from(message.body_bytes()))
+    }
+
     /// Takes an answer from disk (see [`Lanes::loaded`]).
     pub(crate) fn loaded(&mut self, answer: Answer, now: Milliseconds) -> Missing {
         let durable = self.is_durable();
@@ -249,7 +293,8 @@ impl Queue {
     /// What contents take in memory, ready and unacknowledged, in bytes.
     pub(crate) fn resident_bytes(&self) -> usize {
         let stream = self.stream.as_ref().map_or(0, |stream| stream.resident_bytes());
-        self.backlog.resident_bytes() + self.unacknowledged_bytes + stream
+        let ready = self.backlog.resident_bytes() + stream;
+        ready + self.unacknowledged_bytes + self.leaving.resident_bytes()
     }
 
     /// Puts messages back to their places (see [`Lanes::requeue`]).

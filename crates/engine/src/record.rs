@@ -234,6 +234,18 @@ pub enum Write {
         /// The last place, which may be the first.
         last: Sequence,
     },
+    /// The messages from `first` to `last`, as far as they are there, have come back to their queue
+    /// so many times.
+    Returned {
+        /// The queue.
+        queue: QueueId,
+        /// The first place.
+        first: Sequence,
+        /// The last place, which may be the first.
+        last: Sequence,
+        /// How often.
+        count: u32,
+    },
     /// The messages up to `through`, as far as they are still there, were delivered: they come
     /// with the redelivered flag after a restart.
     Delivered {

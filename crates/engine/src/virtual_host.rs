@@ -3,9 +3,10 @@
 //! This file holds the state, the one `match` over commands, and sessions and channels coming and
 //! going. The rest is in files by subject: `declare` (exchanges, queues, bindings), `publish`,
 //! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
-//! consumers), `groups` (queues that subscribe themselves), `order` (what waits for a `basic.get`),
-//! `transactions`, `replies` (direct reply-to), `time` (what happens at a time), `timeout`
-//! (deliveries that are never acknowledged), `invariants` (what tests check after every command).
+//! consumers), `groups` (queues that subscribe themselves), `dead_letter` (what queues give up),
+//! `overflow` (what they have no room for), `order` (what waits for a `basic.get`), `transactions`,
+//! `replies` (direct reply-to), `time` (what happens at a time), `timeout` (deliveries that are
+//! never acknowledged), `invariants` (what tests check after every command).
 
 mod bounds;
 mod dead_letter;
@@ -15,6 +16,7 @@ mod groups;
 mod invariants;
 mod memory;
 mod order;
+mod overflow;
 mod publish;
 mod replies;
 mod settle;
@@ -23,6 +25,8 @@ mod subscribe;
 mod time;
 mod timeout;
 mod transactions;
+
+use std::collections::VecDeque;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -41,8 +45,8 @@ use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
 use crate::{
-    Command, Effects, Error, Event, Milliseconds, Origin, QueueId, Recovered, Reply, Request,
-    SessionId, VirtualHostId,
+    Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, Recovered, Reply,
+    Request, SessionId, VirtualHostId, limits,
 };
 
 /// A refusal, with how much of the connection it ends.
@@ -80,6 +84,14 @@ pub struct VirtualHost {
     sessions: FxHashMap<SessionId, Session>,
     /// Queues in which something changed that may lead to a delivery.
     dirty: Vec<QueueId>,
+    /// Queues with messages that go to their dead letter exchange and whose contents are there.
+    leaving: VecDeque<QueueId>,
+    /// Messages that queues refused and that go to their dead letter exchange.
+    refused: VecDeque<(QueueId, Message)>,
+    /// How many messages the command at hand gave up that go to a dead letter exchange.
+    given_up: usize,
+    /// The last message came to a queue with limits.
+    enqueued_limited: bool,
     /// Sessions whose next `basic.get` may have its turn.
     getters: Vec<SessionId>,
     /// Channels with a `basic.get` that is not answered.
@@ -134,6 +146,10 @@ impl VirtualHost {
             next_queue: 1,
             sessions: FxHashMap::default(),
             dirty: Vec::new(),
+            leaving: VecDeque::new(),
+            refused: VecDeque::new(),
+            given_up: 0,
+            enqueued_limited: false,
             getters: Vec::new(),
             holding: FxHashSet::default(),
             reply_consumers: FxHashMap::default(),
@@ -158,7 +174,12 @@ impl VirtualHost {
                     host.next_queue = host.next_queue.max(record.id.counter() + 1);
                 }
                 host.topology.add_queue(record.id, &record.name, record.durable);
-                host.queues.insert(record.id, Queue::recovered(recovered));
+                let queue = Queue::recovered(recovered);
+                let is_over = queue.is_over();
+                host.queues.insert(record.id, queue);
+                if is_over {
+                    host.mark_dirty(record.id);
+                }
                 host.look_at_stream(record.id);
                 host.schedule(record.id);
             }
@@ -214,7 +235,7 @@ impl VirtualHost {
             bindings: self.topology.binding_count(),
             queues: self.queues.len(),
             consumers: channels().map(|channel| channel.consumers.len()).sum(),
-            messages_ready: self.queues.values().map(|queue| queue.len() as usize).sum(),
+            messages_ready: self.queues.values().map(|queue| queue.ready() as usize).sum(),
             message_bytes_ready: self.queues.values().map(Queue::body_bytes).sum(),
             messages_unacknowledged: channels().map(Channel::unsettled).sum(),
         }
@@ -227,6 +248,15 @@ impl VirtualHost {
             self.go_on(effects);
         }
         let first = effects.events.len();
+        self.given_up = 0;
+        let least = match command {
+            Command::Clock(_) | Command::Loaded { .. } => limits::DEAD_LETTER_STEP,
+            _ => 0,
+        };
+        let most = match command {
+            Command::Publish(_) => limits::DEAD_LETTERS_OF_PUBLISH,
+            _ => limits::DEAD_LETTER_STEP,
+        };
         match command {
             Command::Clock(now) => {
                 self.clock(now);
@@ -246,23 +276,34 @@ impl VirtualHost {
                 self.request(session, channel, request, effects);
             }
             Command::Flushed { session, bytes } => self.flushed(session, bytes),
-            Command::Loaded { load, through, messages, damaged } => {
-                self.loaded(Answer { load, through, messages, damaged }, effects);
+            Command::Loaded { load, through, messages, damaged, returns } => {
+                self.loaded(Answer { load, through, messages, damaged, returns }, effects);
             }
         }
         self.serve_getters(effects);
         self.keep_order(first, effects);
+        self.finish(least, most, effects);
+    }
+
+    /// Delivers what can be delivered, and lets dead letters go: between `least` and `most`, as the
+    /// command gave them up.
+    fn finish(&mut self, least: usize, most: usize, effects: &mut Effects) {
         self.dispatch_dirty(effects);
         self.let_happen_what_is_due(effects);
+        if self.has_leaving() {
+            self.work_off(least, most, effects);
+            self.dispatch_dirty(effects);
+        }
     }
 
     /// Goes on with a command that [`Effects::unfinished`] tells of.
     pub fn go_on(&mut self, effects: &mut Effects) {
         if let Some(unfinished) = effects.unfinished.take() {
             let first = effects.events.len();
+            self.given_up = 0;
             self.publish_from(unfinished, effects);
             self.keep_order(first, effects);
-            self.dispatch_dirty(effects);
+            self.finish(0, limits::DEAD_LETTERS_OF_PUBLISH, effects);
         }
     }
 
@@ -432,7 +473,7 @@ impl VirtualHost {
             self.reply_consumers.remove(&replies.name);
         }
         // Requeue before consumers go: an auto-delete queue takes its messages with it.
-        self.requeue(channel.unacknowledged.take_all());
+        self.requeue(channel.unacknowledged.take_all(), effects);
         for (number, consumer) in std::mem::take(&mut channel.consumers) {
             let key = ConsumerKey { session: at.0, channel: at.1, number };
             self.leave_queue(consumer.queue, key, effects);
@@ -487,6 +528,13 @@ impl VirtualHost {
             return self.stream_loaded(answer, effects);
         }
         let before = queue.resident_bytes();
+        let answer = match queue.leaving.loaded(answer) {
+            Ok(lost) => {
+                self.memory.changed(before, queue.resident_bytes());
+                return self.leaving_loaded(id, lost, effects);
+            }
+            Err(answer) => answer,
+        };
         let missing = queue.loaded(answer, self.now);
         self.memory.changed(before, queue.resident_bytes());
         for sequence in missing.lost {
@@ -502,6 +550,7 @@ impl VirtualHost {
             effects.vanished.push((id, missing.unknown));
         }
         self.give_up_expired(id, &missing.expired, effects);
+        self.shed(id, effects);
         self.serve_waiting_gets(id, effects);
         self.mark_dirty(id);
     }

@@ -4,18 +4,22 @@
 //! A `basic.ack` with `multiple` covers every number up to its own, so it may go out only when all
 //! of them are confirmed. A run that is ahead of a gap is acknowledged number by number at once:
 //! a publisher that mixes transient and persistent messages does not wait for the disk for both.
+//!
+//! A run of messages that a queue refused becomes `basic.nack` frames in the same way. Whatever a
+//! frame with `multiple` covers that is not of its own run has its answer already.
 
 /// The confirms of one channel.
 #[derive(Debug, Default)]
 pub(crate) struct Confirms {
-    /// All numbers up to here are confirmed and acknowledged.
+    /// All numbers up to here have their answer.
     done: u64,
-    /// Runs beyond the gap after `done`, acknowledged one by one; in order, apart from each other.
+    /// Runs beyond the gap after `done`, answered one by one; in order, apart from each other.
     ahead: Vec<(u64, u64)>,
 }
 
 impl Confirms {
-    /// Takes the run `first..=last` and calls `ack` with a number and `multiple` for each frame.
+    /// Takes the run `first..=last` and calls `ack` with a number and `multiple` for each frame, be
+    /// it `basic.ack` or `basic.nack`.
     pub(crate) fn add(&mut self, first: u64, last: u64, mut ack: impl FnMut(u64, bool)) {
         if first != self.done + 1 {
             (first..=last).for_each(|number| ack(number, false));

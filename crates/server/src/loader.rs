@@ -25,7 +25,7 @@ pub(crate) fn run(
         let host = load.queue.virtual_host();
         let Some(shard) = shards.get(&host) else { continue };
         match load_when_there_is_room(reader, &load, shard) {
-            Ok(Loaded { messages, damaged, damaged_rows, through }) => {
+            Ok(Loaded { messages, damaged, damaged_rows, returns, through }) => {
                 for DamagedMessage { sequence, reason, .. } in &damaged {
                     error!(queue.id = load.queue.0, sequence, reason, "a message is damaged");
                 }
@@ -33,7 +33,7 @@ pub(crate) fn run(
                     error!(file = %file.display(), reason = message, "messages are lost");
                 }
                 let damaged = damaged.iter().map(|one| (one.sequence, one.body_bytes)).collect();
-                let command = Command::Loaded { load, through, messages, damaged };
+                let command = Command::Loaded { load, through, messages, damaged, returns };
                 if shard.blocking_send(ToShard::Loaded(host, command)).is_err() {
                     return;
                 }

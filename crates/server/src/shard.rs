@@ -234,6 +234,7 @@ impl Shard {
         for (queue, messages) in self.effects.vanished.drain(..) {
             error!(queue.id = queue.0, messages, "messages are missing from the store's index");
         }
+        self.effects.dead_lettered.clear();
         self.effects.expired.clear();
         for argument in self.effects.without_effect.drain(..) {
             info!(argument, "a client sends an argument that has no effect here");

@@ -8,6 +8,7 @@ use crate::entries::Entries;
 use crate::limits::ENTRY_OVERHEAD_BYTES;
 use crate::planted::{self, Bug};
 use crate::ranges::Ranges;
+use crate::returns::Returns;
 
 /// Where a waiting message stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +163,8 @@ pub(crate) struct QueueDelta {
     pub(crate) entries: Entries,
     /// What left of older layers.
     pub(crate) settled: Ranges,
+    /// How often messages came back, of those that wait.
+    pub(crate) returns: Returns,
 }
 
 impl QueueDelta {
@@ -180,13 +183,16 @@ impl QueueDelta {
 
     /// Entries and settled ranges, which take memory.
     pub(crate) fn held(&self) -> usize {
-        self.entries.held() + self.settled.len()
+        self.entries.held() + self.settled.len() + self.returns.len()
     }
 
     pub(crate) fn settle(&mut self, first: Sequence, last: Sequence, freed: &mut Freed) {
         let one_more = planted::is(Bug::SettledTooFar) && last > first;
         let last = last + u64::from(one_more);
         self.entries.settle(first, last, freed);
+        if !self.returns.is_empty() {
+            self.returns.remove(first, last);
+        }
         if first < self.older_next {
             self.settled.insert(first, last.min(self.older_next - 1));
         }

@@ -33,6 +33,9 @@ pub fn rewritten(payload: &[u8]) -> Option<Vec<u8>> {
             Replayed::Settled { queue, first, last } => {
                 record::put_settled(&mut out, queue, first, last);
             }
+            Replayed::Returned { queue, first, last, count } => {
+                record::put_returned(&mut out, queue, first, last, count);
+            }
             Replayed::Delivered { queue, through } => {
                 record::put_delivered(&mut out, queue, through);
             }

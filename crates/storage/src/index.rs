@@ -11,6 +11,7 @@
 //! | `segments` | segment | what messages of rows in `messages` have of it |
 //! | `messages` | queue id, first place | a row of entries, see `rows.rs` |
 //! | `spilled` | the same | the same, for messages that no restart survives |
+//! | `returns` | queue id, first place | last place, how often the messages came back |
 //!
 //! Every value but the format has a checksum, see `seal.rs`. Standings and segment counts always
 //! fit the rows: they change in the same transaction. So a store opens without reading the rows.
@@ -20,6 +21,7 @@ mod count;
 mod lookup;
 mod messages;
 mod records;
+mod returns;
 mod seal;
 mod upgrade;
 mod walk;
@@ -62,9 +64,11 @@ const BINDINGS: Sealed<'_, (u32, &[u8])> = TableDefinition::new("bindings");
 const SEGMENTS: Sealed<'_, u32> = TableDefinition::new("segments");
 const MESSAGES: Sealed<'_, (u64, u64)> = TableDefinition::new("messages");
 const SPILLED: Sealed<'_, (u64, u64)> = TableDefinition::new("spilled");
+const RETURNS: Sealed<'_, (u64, u64)> = TableDefinition::new("returns");
 
 const MESSAGES_NAME: &str = "messages";
 const SPILLED_NAME: &str = "spilled";
+const RETURNS_NAME: &str = "returns";
 const SEGMENTS_NAME: &str = "segments";
 const STANDINGS_NAME: &str = "standings";
 const STORE_NAME: &str = "store";

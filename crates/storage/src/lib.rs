@@ -49,6 +49,7 @@ mod record;
 mod recovery;
 mod relocate;
 mod replay;
+mod returns;
 mod room;
 mod rows;
 mod segment;

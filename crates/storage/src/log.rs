@@ -17,7 +17,9 @@ use crate::limits::{
     LAYER_ENTRIES_MAX, MESSAGE_BYTES_MAX, PENDING_BYTES_KEPT, RECORD_BYTES_MAX, SMALL_SEGMENT_BYTES,
 };
 use crate::planted::{self, Bug};
-use crate::record::{body_bytes, put_delivered, put_enqueued, put_settled, put_topology};
+use crate::record::{
+    body_bytes, put_delivered, put_enqueued, put_returned, put_settled, put_topology,
+};
 use crate::relocate::Moves;
 use crate::segment::{self, HEADER_BYTES, Header, RECORD_ALIGNMENT, RECORD_HEADER_BYTES};
 use crate::shared::{Position, Segment, Shared};
@@ -81,6 +83,12 @@ enum Change {
         queue: QueueId,
         through: Sequence,
     },
+    Returned {
+        queue: QueueId,
+        first: Sequence,
+        last: Sequence,
+        count: u32,
+    },
     /// The messages, and where in the record they begin.
     Moved(Box<Moves>, u32),
     Topology(Box<Write>),
@@ -127,7 +135,9 @@ impl Log {
     pub fn append(&mut self, writes: &[Write]) -> Result<usize, Error> {
         self.check()?;
         for (taken, write) in writes.iter().enumerate() {
-            if self.pending.len() >= RECORD_BYTES_MAX {
+            // What follows a message in one command may tell of its old place: they stay together.
+            let begins = matches!(write, Write::Enqueued { .. } | Write::Together(_));
+            if begins && self.pending.len() >= RECORD_BYTES_MAX {
                 match self.write_pending() {
                     Ok(()) => {}
                     Err(error) if error.is_full() => return Ok(taken),
@@ -167,6 +177,10 @@ impl Log {
             Write::Delivered { queue, through } => {
                 put_delivered(&mut self.pending, *queue, *through);
                 self.changes.push(Change::Delivered { queue: *queue, through: *through });
+            }
+            &Write::Returned { queue, first, last, count } => {
+                put_returned(&mut self.pending, queue, first, last, count);
+                self.changes.push(Change::Returned { queue, first, last, count });
             }
             // One after the other into the pending record, which is written whole or not at all.
             Write::Together(parts) => {
@@ -280,6 +294,9 @@ impl Log {
                 }
                 Change::Settled { queue, first, last } => state.settle(queue, first, last),
                 Change::Delivered { queue, through } => state.deliver(queue, through),
+                Change::Returned { queue, first, last, count } => {
+                    state.come_back(queue, first, last, count);
+                }
                 Change::Moved(moves, offset) => {
                     state.apply_moves(&moves, segment, record_offset + offset, self.record_number);
                 }

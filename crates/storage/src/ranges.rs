@@ -43,6 +43,11 @@ impl Ranges {
         self.ranges.range(sequence..).next().map(|(first, _)| *first)
     }
 
+    /// The ranges, each with its first and last place.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Sequence, Sequence)> {
+        self.ranges.iter().map(|(first, last)| (*first, *last))
+    }
+
     /// How many ranges there are.
     pub(crate) fn len(&self) -> usize {
         self.ranges.len()

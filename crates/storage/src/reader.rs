@@ -37,6 +37,8 @@ pub struct Loaded {
     /// Places of the index that cannot be read: which messages they told of is not known, but
     /// that they are lost.
     pub damaged_rows: Vec<Damage>,
+    /// How often messages of those came back, in order, where that was written.
+    pub returns: Vec<(Sequence, u32)>,
     /// Up to this place all that waits is in `messages` or `damaged`; it is below the wanted last
     /// place only if a limit was reached.
     pub through: Sequence,
@@ -97,7 +99,27 @@ impl Reader {
             places = self.places(load, bytes_max)?;
             pins = self.pin(&places.entries);
         }
-        self.read(places, &pins)
+        let mut loaded = self.read(places, &pins)?;
+        self.count_returns(load.queue, &mut loaded)?;
+        Ok(loaded)
+    }
+
+    /// Adds how often the messages came back.
+    fn count_returns(&self, queue: QueueId, loaded: &mut Loaded) -> Result<(), Error> {
+        let (Some((first, _)), Some((last, _))) = (loaded.messages.first(), loaded.messages.last())
+        else {
+            return Ok(());
+        };
+        let (first, last) = (*first, *last);
+        // The layers first: what leaves them is in the database before.
+        let mut found = self.shared.state().returns(queue, first, last);
+        let damaged = &mut loaded.damaged_rows;
+        self.shared.index.with(|index| index.returns(queue, (first, last), &mut found, damaged))?;
+        if !found.is_empty() {
+            let count = |place: &Sequence| Some((*place, found.get(*place)?));
+            loaded.returns = loaded.messages.iter().filter_map(|(place, _)| count(place)).collect();
+        }
+        Ok(())
     }
 
     fn pin(&self, entries: &[Entry]) -> Pins {

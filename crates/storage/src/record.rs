@@ -12,6 +12,7 @@
 //! u8 8  Unbound            virtual host, record
 //! u8 9  Delivered          queue id, last sequence
 //! u8 10 Moved              segment and offset of the message's old place; then like Enqueued
+//! u8 11 Returned           queue id, first sequence, last - first, count
 //! ```
 //!
 //! Numbers are of variable length but for `u32`. A message has a checksum of its own beside the
@@ -35,6 +36,7 @@ const BOUND: u8 = 7;
 const UNBOUND: u8 = 8;
 const DELIVERED: u8 = 9;
 const MOVED: u8 = 10;
+const RETURNED: u8 = 11;
 
 /// Length and checksum in front of a message, in bytes.
 pub(crate) const MESSAGE_HEADER_BYTES: usize = 8;
@@ -63,6 +65,12 @@ pub(crate) enum Replayed<'a> {
     Delivered {
         queue: QueueId,
         through: Sequence,
+    },
+    Returned {
+        queue: QueueId,
+        first: Sequence,
+        last: Sequence,
+        count: u32,
     },
     Topology(Write),
 }
@@ -129,6 +137,21 @@ pub(crate) fn put_delivered(out: &mut Vec<u8>, queue: QueueId, through: Sequence
     put_number(out, through);
 }
 
+/// Appends that messages came back to a queue for the `count`th time.
+pub(crate) fn put_returned(
+    out: &mut Vec<u8>,
+    queue: QueueId,
+    first: Sequence,
+    last: Sequence,
+    count: u32,
+) {
+    out.push(RETURNED);
+    put_number(out, queue.0);
+    put_number(out, first);
+    put_number(out, last.saturating_sub(first));
+    put_number(out, u64::from(count));
+}
+
 /// Appends a change of the topology; writes of messages are not for this function, and it leaves
 /// them out.
 pub(crate) fn put_topology(out: &mut Vec<u8>, write: &Write) {
@@ -159,6 +182,7 @@ pub(crate) fn put_topology(out: &mut Vec<u8>, write: &Write) {
         }
         Write::Enqueued { .. }
         | Write::Settled { .. }
+        | Write::Returned { .. }
         | Write::Delivered { .. }
         | Write::Together(_) => {}
     }
@@ -237,6 +261,12 @@ impl<'a> Writes<'a> {
                 VirtualHostId(cursor.number_u32()?),
                 topology::binding(cursor)?,
             )),
+            RETURNED => {
+                let queue = QueueId(cursor.number()?);
+                let first = cursor.number()?;
+                let last = first.checked_add(cursor.number()?)?;
+                Replayed::Returned { queue, first, last, count: cursor.number_u32()? }
+            }
             DELIVERED => {
                 let queue = QueueId(cursor.number()?);
                 Replayed::Delivered { queue, through: cursor.number()? }

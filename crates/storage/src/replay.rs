@@ -232,6 +232,9 @@ impl<'a> Replay<'a> {
                 Some(Replayed::Settled { queue, first, last }) => {
                     self.state.settle(queue, first, last);
                 }
+                Some(Replayed::Returned { queue, first, last, count }) => {
+                    self.state.come_back(queue, first, last, count);
+                }
                 Some(Replayed::Delivered { .. }) if planted::is(Bug::DeliveredForgotten) => {}
                 Some(Replayed::Delivered { queue, through }) => self.state.deliver(queue, through),
                 Some(Replayed::Topology(write)) => {

@@ -15,6 +15,7 @@ use crate::delta::{Entry, Freed, Layer, Places, QueueDelta, Share};
 use crate::index::Counts;
 use crate::lanes::LaneSet;
 use crate::planted::{self, Bug};
+use crate::returns::Returns;
 use crate::slot::Slot;
 use crate::topology::Topology;
 use crate::{Disk, DiskLock, Error, Options, segment};
@@ -161,6 +162,30 @@ impl State {
         self.change(queue, |delta| delta.places.delivered(through));
     }
 
+    /// Messages came back to a queue for the `count`th time.
+    pub(crate) fn come_back(
+        &mut self,
+        queue: QueueId,
+        first: Sequence,
+        last: Sequence,
+        count: u32,
+    ) {
+        self.change(queue, |delta| delta.returns.insert(first, last, count));
+    }
+
+    /// What the layers in memory know of how often messages came back.
+    pub(crate) fn returns(&self, queue: QueueId, first: Sequence, last: Sequence) -> Returns {
+        let mut found = Returns::default();
+        let frozen = self.frozen.as_ref().and_then(|layer| layer.queues.get(&queue));
+        let live = self.live.queues.get(&queue);
+        for delta in [frozen, live].into_iter().flatten() {
+            delta.returns.within(first, last).for_each(|(first, last, count)| {
+                found.insert(first, last, count);
+            });
+        }
+        found
+    }
+
     /// The topology changed.
     pub(crate) fn change_topology(&mut self, write: Write) {
         match &write {
@@ -190,6 +215,7 @@ impl State {
             | Write::Unbound(..)
             | Write::Enqueued { .. }
             | Write::Settled { .. }
+            | Write::Returned { .. }
             | Write::Delivered { .. }
             | Write::Together(_) => {}
         }

@@ -61,6 +61,7 @@ impl Topology {
             }
             Write::Enqueued { .. }
             | Write::Settled { .. }
+            | Write::Returned { .. }
             | Write::Delivered { .. }
             | Write::Together(_) => {}
         }

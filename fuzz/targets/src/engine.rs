@@ -133,7 +133,8 @@ impl World {
             // The disk does not know of it any more.
             messages.pop();
         }
-        self.apply(Command::Loaded { load, through, messages, damaged });
+        let returns = messages.iter().map(|(place, _)| (*place, (*place % 3) as u32)).collect();
+        self.apply(Command::Loaded { load, through, messages, damaged, returns });
         Ok(())
     }
 

@@ -3,11 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use warren_engine::{BindingRecord, ExchangeRecord, QueueRecord};
+use warren_engine::{BindingRecord, ExchangeRecord, Milliseconds, QueueRecord};
 
 use super::{Place, QueueNumber};
 use crate::Violation;
 use crate::messages::MessageId;
+
+/// How often a message died, and when it did last.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Deaths {
+    pub(crate) count: u32,
+    pub(crate) last: Milliseconds,
+}
 
 /// A durable change that a command made.
 #[derive(Debug, Clone)]
@@ -18,7 +25,8 @@ pub(crate) enum Change {
     QueueDeleted(QueueNumber),
     Bound(BindingRecord),
     Unbound(BindingRecord),
-    Enqueued { message: MessageId, places: Vec<(QueueNumber, u8, Place)> },
+    Enqueued { message: MessageId, places: Vec<(QueueNumber, u8, Place)>, deaths: Deaths },
+    Returned(QueueNumber, Place, u32),
     Settled(QueueNumber, Place),
     Delivered(QueueNumber, u8, Place),
 }
@@ -28,6 +36,10 @@ pub(crate) struct DurableQueue {
     pub(crate) name: String,
     pub(crate) auto_delete: bool,
     pub(crate) messages: BTreeMap<Place, MessageId>,
+    /// How often messages died before they came, of those that did.
+    pub(crate) deaths: BTreeMap<Place, Deaths>,
+    /// How often messages came back, of those that did.
+    pub(crate) returns: BTreeMap<Place, u32>,
     /// Levels of priority that are not 0.
     levels: BTreeMap<Place, u8>,
     pub(crate) delivered_through: BTreeMap<u8, Place>,
@@ -61,10 +73,19 @@ pub(crate) struct Found {
     pub(crate) damaged: Vec<String>,
     /// Messages that could not be read.
     pub(crate) rotten: usize,
-    /// With each message whether it is known as delivered.
-    pub(crate) queues: Vec<(QueueRecord, Vec<(MessageId, bool)>)>,
+    pub(crate) queues: Vec<(QueueRecord, Vec<FoundMessage>)>,
     /// The next place of each queue, by its name.
     pub(crate) next_places: Vec<(String, Place)>,
+}
+
+/// A message that a restart finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FoundMessage {
+    pub(crate) id: MessageId,
+    /// It is known as delivered.
+    pub(crate) delivered: bool,
+    pub(crate) returns: u32,
+    pub(crate) deaths: u32,
 }
 
 impl Durable {
@@ -88,10 +109,19 @@ impl Durable {
             }
             Change::Bound(record) => self.bindings.push(record.clone()),
             Change::Unbound(record) => self.bindings.retain(|binding| binding != record),
-            Change::Enqueued { message, places } => {
+            Change::Returned(queue, place, count) => {
+                let queue = self.queues.get_mut(queue);
+                if let Some(queue) = queue.filter(|queue| queue.messages.contains_key(place)) {
+                    queue.returns.insert(*place, *count);
+                }
+            }
+            Change::Enqueued { message, places, deaths } => {
                 for (queue, level, place) in places {
                     if let Some(queue) = self.queues.get_mut(queue) {
                         queue.messages.insert(*place, *message);
+                        if deaths.count > 0 {
+                            queue.deaths.insert(*place, *deaths);
+                        }
                         if *level > 0 {
                             queue.levels.insert(*place, *level);
                         }
@@ -157,15 +187,27 @@ fn same_set(
 fn compare_messages(
     name: &str,
     queue: &DurableQueue,
-    found: &[(MessageId, bool)],
+    found: &[FoundMessage],
 ) -> Result<(), Violation> {
-    let flags: Vec<(MessageId, bool)> =
-        queue.messages.iter().map(|(place, id)| (*id, queue.was_delivered(*place))).collect();
-    if flags == found {
+    let of = |counts: &BTreeMap<Place, u32>, place| counts.get(place).copied().unwrap_or_default();
+    let wanted = queue.messages.iter().map(|(place, id)| FoundMessage {
+        id: *id,
+        delivered: queue.was_delivered(*place),
+        returns: of(&queue.returns, place),
+        deaths: queue.deaths.get(place).map_or(0, |deaths| deaths.count),
+    });
+    let wanted: Vec<FoundMessage> = wanted.collect();
+    if wanted == found {
         return Ok(());
     }
-    let found: Vec<MessageId> = found.iter().map(|(id, _)| *id).collect();
+    let counts = |message: &FoundMessage| (message.id, message.returns, message.deaths);
+    let is_counted = wanted.iter().map(counts).eq(found.iter().map(counts));
+    let found: Vec<MessageId> = found.iter().map(|message| message.id).collect();
     let expected: Vec<MessageId> = queue.messages.values().copied().collect();
+    if expected == found && !is_counted {
+        let text = format!("queue {name}: it is not known how often messages died or came back");
+        return Err(Violation::new("P11", text));
+    }
     if expected == found {
         let text = format!("queue {name}: it is not known which messages were delivered");
         return Err(Violation::new("P5", text));

@@ -7,7 +7,7 @@ use warren_engine::{Event, Message, Outgoing, Reply};
 
 use super::{At, Change, Consumer, Delivery, Expected, Get, Model, Place, QueueNumber, Told};
 use crate::Violation;
-use crate::messages::{hash_of, id_of};
+use crate::messages::{deaths_of, hash_of, id_of, is_same, returns_of};
 
 /// A message on its way to a client.
 struct HandedOut<'a> {
@@ -20,8 +20,9 @@ struct HandedOut<'a> {
 }
 
 impl Model {
-    /// Goes through the events of a command.
-    pub(super) fn observe(&mut self, events: &[Outgoing]) -> Result<(), Violation> {
+    /// Goes through the events of a command. If dead letters `moved` in it, they came after some of
+    /// these.
+    pub(super) fn observe(&mut self, events: &[Outgoing], moved: bool) -> Result<(), Violation> {
         for Outgoing { session, event, .. } in events {
             match event {
                 Event::Deliver { channel, consumer, delivery_tag, redelivered, message } => {
@@ -64,7 +65,7 @@ impl Model {
                     let left = self.queues.get(&queue).map_or(0, |queue| queue.ready.len());
                     // Those that expire with the same command may be counted.
                     let most = left + self.just_expired;
-                    if !(left..=most).contains(&(*message_count as usize)) {
+                    if !(left..=most).contains(&(*message_count as usize)) && !moved {
                         let text = format!("{message_count} messages are left, not {left}");
                         return Err(Violation::new("P10", text));
                     }
@@ -94,6 +95,10 @@ impl Model {
                 }
                 Event::Confirm { channel, last, .. } => {
                     self.confirmed((*session, *channel), *last)?;
+                }
+                Event::Refused { channel, .. } => {
+                    let text = format!("a message is refused on {:?}", (*session, *channel));
+                    return Err(Violation::new("P11", text));
                 }
                 Event::ConsumerCancelled { .. } | Event::SessionClosed => {}
             }
@@ -189,7 +194,11 @@ impl Model {
         let id = id_of(message).ok_or_else(|| invented("a message without number".to_owned()))?;
         match self.messages.get(id as usize) {
             None => Err(invented(format!("message {id} was never published"))),
-            Some(published) if published.hash != hash_of(message) => {
+            Some(published)
+                if published.hash != hash_of(message)
+                    && (deaths_of(message) + returns_of(message) == 0
+                        || !is_same(message, &published.publication)) =>
+            {
                 Err(invented(format!("message {id} has other bytes than when it was published")))
             }
             Some(_) => Ok(id),
@@ -211,6 +220,14 @@ impl Model {
                 Err(Violation::new("P11", text))
             }
             Some((place, copy)) if copy.message == id => {
+                let told = (deaths_of(out.message), returns_of(out.message));
+                if told != (copy.deaths, copy.returns) {
+                    let expected = (copy.deaths, copy.returns);
+                    let text = format!(
+                        "message {id} of {name} died and came back {told:?} times, not {expected:?}"
+                    );
+                    return Err(Violation::new("P11", text));
+                }
                 if copy.redelivered == *redelivered {
                     return Ok(place);
                 }

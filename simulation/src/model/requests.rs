@@ -9,6 +9,7 @@ use warren_engine::{
     Message, Milliseconds, Outgoing, PublishBatch, Request, SessionId,
 };
 
+use super::durable::Deaths;
 use super::routing::group_and_pattern;
 use super::transactions::Transaction;
 use super::{
@@ -16,8 +17,16 @@ use super::{
     QueueNumber, Times, Told, Topology,
 };
 use crate::Violation;
-use crate::generate::{max_priority, wants_reply};
+use crate::generate::{level_in, wants_reply};
 use crate::messages::id_of;
+
+/// How a delivery ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    Acknowledged,
+    Requeued,
+    Rejected,
+}
 
 impl Model {
     /// Ends a session; gives the last command that settled a durable message in it.
@@ -39,10 +48,9 @@ impl Model {
     /// Ends a channel; gives the last command that settled a durable message on it.
     fn close_channel(&mut self, at: At) -> u64 {
         let Some(channel) = self.channels.remove(&at) else { return 0 };
-        let held = channel.transaction.iter().flat_map(Transaction::deliveries);
-        for delivery in channel.unacknowledged.values().chain(held) {
-            self.put_back(delivery);
-        }
+        let held = channel.transaction.iter().flat_map(Transaction::deliveries).cloned();
+        let own = channel.unacknowledged.values().cloned();
+        self.put_back_all(own.chain(held).collect());
         // What waited for the answer of a get is not told any more.
         self.expected.remove(&at);
         for (number, consumer) in &channel.consumers {
@@ -63,17 +71,14 @@ impl Model {
         }
     }
 
-    pub(super) fn put_back(&mut self, delivery: &Delivery) {
-        let queue = self.queues.get_mut(&delivery.queue);
-        let Some(queue) = queue.filter(|queue| !queue.is_stream()) else { return };
-        if let Some(copy) = queue.copies.get_mut(&delivery.place) {
-            copy.holder = None;
-            copy.redelivered = true;
-            queue.ready.insert((Reverse(copy.level), delivery.place));
-        }
+    /// Deliveries come back, in the order of their places.
+    fn put_back_all(&mut self, mut deliveries: Vec<Delivery>) {
+        deliveries.sort_by_key(|delivery| (delivery.queue, delivery.place));
+        deliveries.into_iter().for_each(|delivery| self.come_back(delivery.queue, delivery.place));
     }
 
     pub(super) fn remove_queue(&mut self, number: QueueNumber) {
+        self.dead_letter_before_deletion(number);
         let Some(queue) = self.queues.get(&number) else { return };
         let destination = Destination::Queue(queue.name.clone());
         let mut changes = vec![];
@@ -129,16 +134,14 @@ impl Model {
             let durable = queue.durable && (published.publication.persistent || queue.is_stream());
             queue.note_batch(self.op);
             let publication = &published.publication;
-            let priority = publication.priority.unwrap_or_default();
-            let level = priority.min(max_priority(&name));
+            let level = level_in(&name, publication.priority);
             let due = match queue.is_stream() {
                 true => Milliseconds::MAX,
                 false => queue.times.expiry(publication),
             };
             // What is due when it comes is offered once.
             let expires = Expiry { due, last: due.max(self.now) };
-            let (message, redelivered, holder) = (id, false, None);
-            let copy = Copy { message, level, durable, redelivered, holder, expires };
+            let copy = Copy::new(id, level, durable, expires);
             queue.copies.insert(queue.last_place, copy);
             queue.ready.insert((Reverse(level), queue.last_place));
             if durable {
@@ -147,12 +150,12 @@ impl Model {
         }
         if !places.is_empty() {
             published.durable_op = self.op;
-            self.change(Change::Enqueued { message: id, places });
+            self.change(Change::Enqueued { message: id, places, deaths: Deaths::default() });
         }
     }
 
     /// Acknowledges, or rejects with or without requeueing.
-    pub(super) fn settle(&mut self, at: At, tag: u64, multiple: bool, requeue: bool) {
+    pub(super) fn settle(&mut self, at: At, tag: u64, multiple: bool, end: End) {
         let Some(channel) = self.channels.get_mut(&at) else { return };
         let all = multiple && tag == 0;
         if !all && !channel.unacknowledged.contains_key(&tag) {
@@ -171,14 +174,26 @@ impl Model {
         let taken: Vec<(u64, Delivery)> =
             taken.filter_map(|tag| Some((tag, channel.unacknowledged.remove(&tag)?))).collect();
         if let Some(held) = &mut channel.transaction {
-            return held.settle(requeue, taken);
+            return held.settle(end, taken);
         }
-        for (_, delivery) in taken {
-            if requeue {
-                self.put_back(&delivery);
-            } else {
-                self.leave_for_good(at, &delivery);
+        self.settle_all(at, end, taken.into_iter().map(|(_, delivery)| delivery).collect());
+    }
+
+    pub(super) fn settle_all(&mut self, at: At, end: End, taken: Vec<Delivery>) {
+        match end {
+            End::Requeued => self.put_back_all(taken),
+            End::Acknowledged => {
+                taken.iter().for_each(|delivery| self.leave_for_good(at, delivery));
             }
+            End::Rejected => taken.iter().for_each(|delivery| self.reject(at, delivery)),
+        }
+    }
+
+    fn reject(&mut self, at: At, delivery: &Delivery) {
+        if self.give_up(delivery.queue, delivery.place)
+            && let Some(channel) = self.channels.get_mut(&at)
+        {
+            channel.settled_op = self.op;
         }
     }
 
@@ -216,7 +231,8 @@ impl Model {
             return Ok(());
         }
         if let Request::Nack { delivery_tag, multiple, requeue, .. } = request {
-            self.settle(at, *delivery_tag, *multiple, *requeue);
+            let end = if *requeue { End::Requeued } else { End::Rejected };
+            self.settle(at, *delivery_tag, *multiple, end);
             return Ok(());
         }
         let refused = events.iter().any(|outgoing| {
@@ -304,7 +320,7 @@ impl Model {
             Request::Recover { .. } => {
                 let channel = self.channels.get_mut(&at);
                 let taken = channel.map(|channel| std::mem::take(&mut channel.unacknowledged));
-                taken.unwrap_or_default().values().for_each(|delivery| self.put_back(delivery));
+                self.put_back_all(taken.unwrap_or_default().into_values().collect());
                 0
             }
             Request::ConfirmSelect { .. } => {

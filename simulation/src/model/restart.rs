@@ -93,12 +93,15 @@ impl Model {
                 .messages
                 .iter()
                 .map(|(place, message)| {
-                    let redelivered = found.was_delivered(*place);
-                    let expires = self.expiry(&found.name, *message);
-                    let (message, level) = (*message, found.level(*place));
-                    let (durable, holder) = (true, None);
-                    let copy = Copy { message, level, durable, redelivered, holder, expires };
-                    (*place, copy)
+                    let returns = found.returns.get(place).copied().unwrap_or_default();
+                    let deaths = found.deaths.get(place).copied().unwrap_or_default();
+                    let redelivered = found.was_delivered(*place) || returns > 0;
+                    let expires = match deaths.count {
+                        0 => self.expiry(&found.name, *message),
+                        _ => Times::of(&found.name).expiry_of_dead(deaths.last),
+                    };
+                    let copy = Copy::new(*message, found.level(*place), true, expires);
+                    (*place, Copy { redelivered, returns, deaths: deaths.count, ..copy })
                 })
                 .collect();
             let queue = Queue {

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{Expired, Milliseconds};
 
-use super::{Change, Model};
+use super::Model;
 use crate::generate::is_stream;
 use crate::messages::{MessageId, Publication};
 use crate::{Violation, limits};
@@ -62,6 +62,14 @@ impl Times {
     }
 }
 
+impl Times {
+    /// When a message is to leave the queue that came as a dead letter: its own time was taken away.
+    pub(super) fn expiry_of_dead(self, since: Milliseconds) -> Expiry {
+        let due = self.ttl.map_or(Milliseconds::MAX, |ttl| since + ttl);
+        Expiry { due, last: due }
+    }
+}
+
 impl Model {
     pub(super) fn expiry(&self, queue: &str, message: MessageId) -> Expiry {
         let published = self.messages.get(message as usize);
@@ -96,9 +104,8 @@ impl Model {
                 self.remove_queue(number);
                 continue;
             };
-            let level = queue.copies.get(place).map(|copy| copy.level);
-            let is_ready = level.is_some_and(|level| queue.ready.remove(&(Reverse(level), *place)));
-            let Some(copy) = queue.copies.remove(place).filter(|_| is_ready) else {
+            let is_ready = |level| queue.ready.contains(&(Reverse(level), *place));
+            let Some(copy) = queue.copies.get(place).filter(|copy| is_ready(copy.level)) else {
                 return wrong(format!("place {place} of queue {name} expires, which is not ready"));
             };
             if copy.expires.due > self.now {
@@ -106,9 +113,7 @@ impl Model {
                 let text = format!("message {} of {name} expires, due at {due}", copy.message);
                 return wrong(text);
             }
-            if copy.durable {
-                self.change(Change::Settled(number, *place));
-            }
+            self.give_up(number, *place);
         }
         Ok(())
     }

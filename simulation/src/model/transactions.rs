@@ -1,6 +1,7 @@
 //! Transactions: what a channel holds until it commits. All of a commit is one command, so that a
 //! restart finds all its changes or none (see `restart.rs`), which is P9.
 
+use super::requests::End;
 use super::{At, Delivery, Model, Published, QueueNumber};
 use crate::messages::MessageId;
 
@@ -14,7 +15,7 @@ pub(super) struct Transaction {
     /// queue is looked for at the commit.
     publishes: Vec<(MessageId, Option<Vec<QueueNumber>>)>,
     /// Deliveries that go back, or away.
-    settlements: Vec<(bool, Vec<Tagged>)>,
+    settlements: Vec<(End, Vec<Tagged>)>,
 }
 
 impl Transaction {
@@ -22,8 +23,8 @@ impl Transaction {
         self.settlements.iter().flat_map(|(_, taken)| taken).map(|(_, delivery)| delivery)
     }
 
-    pub(super) fn settle(&mut self, requeue: bool, taken: Vec<Tagged>) {
-        self.settlements.push((requeue, taken));
+    pub(super) fn settle(&mut self, end: End, taken: Vec<Tagged>) {
+        self.settlements.push((end, taken));
     }
 }
 
@@ -68,14 +69,8 @@ impl Model {
             };
             self.enqueue(id, names);
         }
-        for (requeue, taken) in held.settlements {
-            for (_, delivery) in taken {
-                if requeue {
-                    self.put_back(&delivery);
-                } else {
-                    self.leave_for_good(at, &delivery);
-                }
-            }
+        for (end, taken) in held.settlements {
+            self.settle_all(at, end, taken.into_iter().map(|(_, delivery)| delivery).collect());
         }
         if self.changes.len() > before { self.op } else { 0 }
     }

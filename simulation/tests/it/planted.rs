@@ -13,7 +13,7 @@ enum Bug {
     Store(InStore),
 }
 
-const BUGS: [Bug; 50] = [
+const BUGS: [Bug; 53] = [
     Bug::Engine(InEngine::ConfirmBeforeSync),
     Bug::Engine(InEngine::CloseBeforeSync),
     Bug::Engine(InEngine::DeclareBeforeSync),
@@ -27,6 +27,9 @@ const BUGS: [Bug; 50] = [
     Bug::Engine(InEngine::PurgeForgetsHeld),
     Bug::Engine(InEngine::PurgeNotWritten),
     Bug::Engine(InEngine::RejectNotWritten),
+    Bug::Engine(InEngine::ReturnsNotWritten),
+    Bug::Engine(InEngine::DeadLetterStays),
+    Bug::Engine(InEngine::DeadLetterOvertakes),
     Bug::Engine(InEngine::SettledTooFar),
     Bug::Engine(InEngine::AutoDeleteKeepsMessages),
     Bug::Engine(InEngine::ExclusiveQueueStays),

@@ -155,3 +155,16 @@ fn remote_procedure_call() {
     assert!(run(&broker, "rpc_client", &["7"]).contains("fib(7) = 13"));
     assert_eq!(received(server), ["received 30", "received 7"]);
 }
+
+#[test]
+fn failed_tasks_are_kept() {
+    let broker = Broker::own();
+    let printed = run(&broker, "dead_letters", &[]);
+    for line in [
+        "received impossible",
+        "received with x-first-death-queue tasks",
+        "received with x-first-death-reason rejected",
+    ] {
+        assert!(printed.contains(line), "{printed}");
+    }
+}

@@ -9,6 +9,7 @@ mod check;
 mod clients;
 mod consume;
 mod consumer_choice;
+mod dead_letters;
 mod declare;
 mod disk_full;
 mod disk_space;

@@ -63,6 +63,7 @@ impl Entry {
             redelivered: false,
             lane: self.lane,
             kept: Kept::InMemory,
+            returns: 0,
             expires: NEVER,
             expires_alone: false,
         }
@@ -315,7 +316,7 @@ impl Backlog {
         durable: bool,
         now: Milliseconds,
     ) -> Missing {
-        let Answer { load, through, messages, damaged } = answer;
+        let Answer { load, through, messages, damaged, .. } = answer;
         let mut missing = Missing::default();
         for (sequence, message) in messages {
             if self.is_on_disk(sequence) {

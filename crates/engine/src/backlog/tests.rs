@@ -84,7 +84,7 @@ fn messages_of_which_the_disk_knows_nothing_are_counted_when_the_range_ends() {
     let mut backlog = Backlog::recovered(waiting, 5);
     let load = backlog.load(QueueId(1), usize::MAX).unwrap();
     let messages = vec![(5, message()), (9, message())];
-    let answer = Answer { load, through: 9, messages, damaged: vec![(7, 4)] };
+    let answer = Answer { load, through: 9, messages, damaged: vec![(7, 4)], returns: vec![] };
     let missing = backlog.loaded(answer, true, 0);
     assert_eq!((missing.lost, missing.unknown), (vec![7], 1));
     assert_eq!((backlog.len(), backlog.is_empty()), (2, false));
@@ -104,7 +104,7 @@ fn an_answer_to_what_was_purged_takes_nothing_that_came_since() {
     entry.message = None;
     backlog.requeue(vec![entry], usize::MAX);
     assert!(backlog.load(QueueId(1), usize::MAX).is_none(), "an answer is on its way");
-    let answer = Answer { load, through: 3, messages: vec![], damaged: vec![] };
+    let answer = Answer { load, through: 3, messages: vec![], damaged: vec![], returns: vec![] };
     let missing = backlog.loaded(answer, true, 0);
     assert_eq!((missing.lost, missing.unknown), (vec![], 0));
     assert_eq!(backlog.load(QueueId(1), usize::MAX).unwrap().first, 2, "it is asked for anew");

@@ -188,7 +188,7 @@ impl VirtualHost {
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let reply = Reply::QueueDeclareOk {
             queue: queue.record.name.clone(),
-            message_count: count(queue.len()),
+            message_count: count(queue.ready()),
             consumer_count: queue.consumers.len() as u32,
         };
         let name = queue.record.name.clone();
@@ -224,7 +224,7 @@ impl VirtualHost {
         if if_empty && queue.len() > 0 {
             return Err(Error::NotEmpty { name, vhost: self.name.clone() }.into());
         }
-        let message_count = count(queue.len());
+        let message_count = count(queue.ready());
         let durable = queue.is_durable();
         let consumers = self.take_queue(id, effects);
         let reply = Reply::QueueDeleteOk { message_count };
@@ -242,6 +242,7 @@ impl VirtualHost {
 
     /// Takes a queue away with its bindings; its consumers have not been told yet.
     fn take_queue(&mut self, id: QueueId, effects: &mut Effects) -> BTreeSet<ConsumerKey> {
+        self.dead_letter_all(id, effects);
         let mut removed = self.topology.remove_queue(id);
         if planted::is(Bug::BindingStays) {
             removed.clear();

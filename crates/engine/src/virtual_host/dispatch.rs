@@ -7,6 +7,7 @@
 use rustc_hash::FxHashMap;
 
 use super::VirtualHost;
+use crate::death::with_delivery_count;
 use crate::effect::delivery_weight;
 use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Delivery, Session};
@@ -28,6 +29,9 @@ impl VirtualHost {
         for id in dirty.drain(..) {
             if let Some(queue) = self.queues.get_mut(&id) {
                 queue.is_dirty = false;
+                if queue.has_limits {
+                    self.shed(id, effects);
+                }
                 self.dispatch(id, effects);
             }
         }
@@ -35,7 +39,7 @@ impl VirtualHost {
         self.dirty = dirty;
     }
 
-    fn dispatch(&mut self, id: QueueId, effects: &mut Effects) {
+    pub(super) fn dispatch(&mut self, id: QueueId, effects: &mut Effects) {
         let (shares, now) = (self.shares(), self.now);
         let Some(queue) = self.queues.get_mut(&id) else { return };
         if queue.is_stream() {
@@ -92,7 +96,7 @@ impl VirtualHost {
                     true => queue.backlog.pop_for_good(),
                     false => queue.next_delivery(shares, effects),
                 };
-                let Some((entry, message)) = popped else {
+                let Some((entry, mut message)) = popped else {
                     // The queue is empty, or the next content is on disk. Then a consumer that got
                     // nothing keeps its turn: it would be passed over at every load otherwise.
                     if turn == whole_turn {
@@ -102,6 +106,9 @@ impl VirtualHost {
                 };
                 delivered = true;
                 turn -= 1;
+                if entry.returns > 0 {
+                    message = with_delivery_count(&message, entry.returns);
+                }
                 session.outbox_bytes += delivery_weight(&message);
                 let Some(channel) = session.channels.get_mut(&key.channel) else {
                     return delivered;

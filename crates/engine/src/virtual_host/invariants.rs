@@ -45,6 +45,15 @@ impl VirtualHost {
             if let Err(fault) = queue.backlog.check() {
                 return Err(format!("queue {name}: {fault}"));
             }
+            if let Err(fault) = queue.leaving.check() {
+                return Err(format!("queue {name}: {fault}"));
+            }
+            if queue.is_leaving != self.leaving.contains(id) {
+                return Err(format!("queue {name}: it is not known that messages leave it"));
+            }
+            if queue.is_over() && queue.backlog.has_next() {
+                return Err(format!("queue {name}: it has more messages than it may"));
+            }
             if queue.is_dirty {
                 return Err(format!("queue {name}: still to be dispatched"));
             }

@@ -23,24 +23,39 @@ struct Run {
     channel: u16,
     first: u64,
     last: u64,
-    durable: bool,
+    outcome: Outcome,
+}
+
+/// What became of a message in the queues that it was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is there; nothing has to survive a restart.
+    Taken,
+    /// It must survive a restart in one of them.
+    Survives,
+    /// One of them had no room.
+    Refused,
 }
 
 impl Confirms {
-    fn add(&mut self, channel: u16, number: u64, durable: bool) {
+    fn add(&mut self, channel: u16, number: u64, outcome: Outcome) {
         if let Some(run) = self.runs.last_mut()
-            && (run.channel, run.durable, run.last + 1) == (channel, durable, number)
+            && (run.channel, run.outcome, run.last + 1) == (channel, outcome, number)
         {
             run.last = number;
             return;
         }
-        self.runs.push(Run { channel, first: number, last: number, durable });
+        self.runs.push(Run { channel, first: number, last: number, outcome });
     }
 
     /// After the whole batch, so that a message's return comes before its confirm.
     fn finish(self, session: SessionId, effects: &mut Effects) {
-        for Run { channel, first, last, durable } in self.runs {
-            let durable = durable && !planted::is(Bug::ConfirmBeforeSync);
+        for Run { channel, first, last, outcome } in self.runs {
+            if outcome == Outcome::Refused {
+                effects.send(session, Event::Refused { channel, first, last });
+                continue;
+            }
+            let durable = outcome == Outcome::Survives && !planted::is(Bug::ConfirmBeforeSync);
             effects.send_after(durable, session, Event::Confirm { channel, first, last });
         }
     }
@@ -96,7 +111,8 @@ impl VirtualHost {
                 continue;
             }
             copies_left = copies_left.saturating_sub(route.iter().len());
-            let durable = self.enqueue(&message, &route, effects);
+            let outcome = self.enqueue(&message, &route, effects);
+            self.shed_after_publish(&route, effects);
             if route.is_empty() {
                 self.deliver_reply(&message, effects);
                 if mandatory && !planted::is(Bug::ReturnForgotten) {
@@ -104,7 +120,7 @@ impl VirtualHost {
                 }
             }
             if let Some(number) = confirm {
-                confirms.add(channel, number, durable);
+                confirms.add(channel, number, outcome);
             }
         }
         confirms.finish(session, effects);
@@ -146,6 +162,7 @@ impl VirtualHost {
                 Destination::Exchange(name) => self.topology.route_at(name, &message),
             };
             self.enqueue(&message, &route, effects);
+            self.shed_after_publish(&route, effects);
         }
     }
 
@@ -168,22 +185,34 @@ impl VirtualHost {
         }
     }
 
-    /// Puts a message into its queues. True if it must survive a restart in one of them.
+    /// Puts a message into its queues, as far as they take it. [`Self::shed_after_publish`] follows.
     pub(super) fn enqueue(
         &mut self,
         message: &Message,
         route: &Route,
         effects: &mut Effects,
-    ) -> bool {
+    ) -> Outcome {
         let mut written = SmallVec::new();
-        let mut survives = false;
+        let mut outcome = Outcome::Taken;
+        let mut refused = false;
         let is_persistent = message.is_persistent();
         let (queues, now) = (self.queues.len(), self.now);
         for id in route.iter() {
             if planted::is(Bug::FanOutLosesCopy) && route.len() > 1 && route.last() == Some(id) {
                 continue;
             }
-            let Some(queue) = self.queues.get_mut(id) else { continue };
+            let Some(mut queue) = self.queues.get_mut(id) else { continue };
+            if queue.has_limits {
+                self.enqueued_limited = true;
+                if self.refuses(*id, message, effects) {
+                    refused = true;
+                    continue;
+                }
+                queue = match self.queues.get_mut(id) {
+                    Some(queue) => queue,
+                    None => continue,
+                };
+            }
             // Of a stream, every message survives.
             let is_stream = queue.is_stream();
             let durable = (is_persistent || is_stream) && queue.is_durable();
@@ -195,7 +224,7 @@ impl VirtualHost {
             };
             self.memory.changed(before, queue.resident_bytes());
             if durable {
-                survives = true;
+                outcome = Outcome::Survives;
                 written.push((name, sequence));
             } else if !stays {
                 written.push((name.spilled(), sequence));
@@ -210,6 +239,6 @@ impl VirtualHost {
         if !written.is_empty() {
             effects.writes.push(Write::Enqueued { message: message.clone(), queues: written });
         }
-        survives
+        if refused { Outcome::Refused } else { outcome }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::dead_letter::Reason;
 use super::{Refusal, VirtualHost};
 use crate::backlog::{Entry, Kept};
 use crate::command::Acknowledgement;
@@ -71,7 +72,7 @@ impl VirtualHost {
             let settlement = if requeue { Settlement::Requeued } else { Settlement::Rejected };
             transaction.settle(settlement, deliveries);
         } else if requeue {
-            self.put_back(at, deliveries);
+            self.put_back(at, deliveries, effects);
         } else {
             self.reject(at, deliveries, effects);
         }
@@ -84,7 +85,9 @@ impl VirtualHost {
             if planted::is(Bug::RejectNotWritten) {
                 delivery.entry.kept = Kept::InMemory;
             }
-            self.settle(at, &delivery, effects);
+            if self.take_back(at, &delivery) {
+                self.give_up(delivery.queue, &delivery.entry, Reason::Rejected, effects);
+            }
         }
     }
 
@@ -103,10 +106,10 @@ impl VirtualHost {
         if let Some(channel) = self.channel_mut(at) {
             let deliveries = channel.unacknowledged.take_all();
             if let Some(refusal) = self.refuse_of_stream(&deliveries, "basic.recover") {
-                self.requeue(deliveries);
+                self.requeue(deliveries, effects);
                 return Err(refusal);
             }
-            self.put_back(at, deliveries);
+            self.put_back(at, deliveries, effects);
         }
         if !no_wait {
             self.reply(at, Reply::RecoverOk, false, effects);
@@ -116,41 +119,79 @@ impl VirtualHost {
 
     /// A delivery is done with for good.
     pub(super) fn settle(&mut self, at: At, delivery: &Delivery, effects: &mut Effects) {
+        let entry = &delivery.entry;
+        if self.take_back(at, delivery)
+            && let Some(name) = entry.stored_under(delivery.queue)
+        {
+            effects.settled(name, entry.sequence);
+        }
+    }
+
+    /// A delivery is not unacknowledged any more. False if its queue is gone.
+    fn take_back(&mut self, at: At, delivery: &Delivery) -> bool {
         self.free_credit(at, delivery.consumer);
         let entry = &delivery.entry;
-        if let Some(queue) = self.queues.get_mut(&delivery.queue) {
-            queue.note_returned(entry);
-            self.memory.changed(entry.resident_bytes(), 0);
-            if let Some(name) = entry.stored_under(delivery.queue) {
-                effects.settled(name, entry.sequence);
-            }
-            if entry.is_durable()
-                && let Some(channel) = self.channel_mut(at)
-            {
-                channel.has_settled = true;
-            }
+        let Some(queue) = self.queues.get_mut(&delivery.queue) else { return false };
+        queue.note_returned(entry);
+        self.memory.changed(entry.resident_bytes(), 0);
+        if entry.is_durable()
+            && let Some(channel) = self.channel_mut(at)
+        {
+            channel.has_settled = true;
         }
+        true
     }
 
     /// Deliveries go back to their places, and their consumers may have others.
-    pub(super) fn put_back(&mut self, at: At, deliveries: Vec<Delivery>) {
+    pub(super) fn put_back(&mut self, at: At, deliveries: Vec<Delivery>, effects: &mut Effects) {
         for delivery in deliveries.iter().rev() {
             self.free_credit(at, delivery.consumer);
         }
-        self.requeue(deliveries);
+        self.requeue(deliveries, effects);
     }
 
     /// Deliveries go back to their places, those of each queue together.
-    pub(super) fn requeue(&mut self, deliveries: Vec<Delivery>) {
+    pub(super) fn requeue(&mut self, deliveries: Vec<Delivery>, effects: &mut Effects) {
         let resident_max = self.resident_max(true);
         let mut by_queue: BTreeMap<QueueId, Vec<Entry>> = BTreeMap::new();
         for delivery in deliveries {
             by_queue.entry(delivery.queue).or_default().push(delivery.entry);
         }
-        for (id, entries) in by_queue {
+        for (id, mut entries) in by_queue {
+            if self.queues.get(&id).is_some_and(|queue| queue.counts_returns) {
+                entries = self.count_returns(id, entries, effects);
+            }
             self.with_queue(id, |queue| queue.requeue(entries, resident_max));
             self.mark_dirty(id);
         }
+    }
+
+    /// Counts that messages come back, durably, and gives up those that came back too often.
+    fn count_returns(
+        &mut self,
+        id: QueueId,
+        mut entries: Vec<Entry>,
+        effects: &mut Effects,
+    ) -> Vec<Entry> {
+        let limit = self.queues.get(&id).and_then(|queue| queue.settings.delivery_limit);
+        entries.sort_by_key(|entry| entry.sequence);
+        let mut stay = Vec::with_capacity(entries.len());
+        for mut entry in entries {
+            entry.returns = entry.returns.saturating_add(1);
+            if limit.is_some_and(|limit| entry.returns > limit) {
+                if let Some(queue) = self.queues.get_mut(&id) {
+                    queue.note_returned(&entry);
+                    self.memory.changed(entry.resident_bytes(), 0);
+                }
+                self.give_up(id, &entry, Reason::DeliveryLimit, effects);
+                continue;
+            }
+            if entry.is_durable() && !planted::is(Bug::ReturnsNotWritten) {
+                effects.returned(id.lane(entry.lane), entry.sequence, entry.returns);
+            }
+            stay.push(entry);
+        }
+        stay
     }
 
     /// The consumer and its channel may have one more.

@@ -4,6 +4,7 @@ use super::declare::count;
 use super::{Refusal, VirtualHost};
 use crate::command::ConsumeRequest;
 use crate::consumer_settings::ConsumerSettings;
+use crate::death::with_delivery_count;
 use crate::effect::delivery_weight;
 use crate::planted::{self, Bug};
 use crate::queue::{ConsumerKey, WaitingGet};
@@ -237,12 +238,15 @@ impl VirtualHost {
                 false => queue.next_delivery(shares, effects),
             };
             self.memory.changed(before, queue.resident_bytes());
-            let Some((entry, message)) = popped else {
+            let Some((entry, mut message)) = popped else {
                 effects.loads.extend(queue.backlog.load(id, shares.stored));
                 return;
             };
+            if entry.returns > 0 {
+                message = with_delivery_count(&message, entry.returns);
+            }
             queue.waiting_gets.pop_front();
-            let message_count = count(queue.backlog.len());
+            let message_count = count(queue.ready());
             let delivery_tag = state.next_delivery_tag();
             let redelivered = entry.redelivered;
             if no_ack {

@@ -64,7 +64,9 @@ impl VirtualHost {
     /// Otherwise, time is only wanted in front of other commands.
     #[must_use]
     pub fn next_due(&self) -> Option<Milliseconds> {
-        [self.timers.next(), self.streams.next_due()].into_iter().flatten().min()
+        let leaving = self.has_leaving().then_some(self.now);
+        let due = [leaving, self.timers.next(), self.streams.next_due()];
+        due.into_iter().flatten().min()
     }
 
     pub(super) fn clock(&mut self, now: Milliseconds) {
@@ -105,6 +107,10 @@ impl VirtualHost {
             effects.expired.push(Expired::Queue(id, queue.record.name.clone()));
             self.remove_queue(id, effects);
             return 1;
+        }
+        if queue.leaving.is_long() {
+            // Those that expired before go first, and then it is looked at again.
+            return 0;
         }
         let needs_content = queue.settings.dead_letter.is_some();
         let before = queue.resident_bytes();
@@ -173,7 +179,10 @@ impl Queue {
     /// When time is to be given to the queue.
     pub(super) fn next_due(&self, now: Milliseconds) -> Milliseconds {
         let needs_content = self.settings.dead_letter.is_some();
-        let of_messages = self.backlog.next_due(now, needs_content);
+        let of_messages = match self.leaving.is_long() {
+            true => NEVER,
+            false => self.backlog.next_due(now, needs_content),
+        };
         self.expires_unused().map_or(of_messages, |due| due.min(of_messages))
     }
 }

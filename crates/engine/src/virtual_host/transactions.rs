@@ -33,6 +33,8 @@ impl VirtualHost {
         for (settlement, deliveries) in settlements {
             self.settle_all(at, settlement, deliveries, effects);
         }
+        // Dead letters are a part of it, as far as they need not be read from disk.
+        self.work_off(0, limits::DEAD_LETTERS_OF_PUBLISH, effects);
         let mut own = std::mem::replace(&mut effects.writes, before);
         let waits = !own.is_empty() && !planted::is(Bug::CommitBeforeSync);
         if planted::is(Bug::CommitForgetsSettled) {
@@ -109,6 +111,7 @@ impl VirtualHost {
             route = self.topology.route(&message).0;
         }
         self.enqueue(&message, &route, effects);
+        self.shed_after_publish(&route, effects);
         let is_there = route.iter().any(|id| self.queues.contains_key(id));
         if is_there {
             return;
@@ -132,7 +135,7 @@ impl VirtualHost {
                     self.settle(at, &delivery, effects);
                 }
             }
-            Settlement::Requeued => self.put_back(at, deliveries),
+            Settlement::Requeued => self.put_back(at, deliveries, effects),
             Settlement::Rejected => self.reject(at, deliveries, effects),
         }
     }

@@ -31,6 +31,8 @@ pub(crate) struct DurableQueue {
 pub(crate) struct DurableLane {
     pub(crate) delivered_through: Sequence,
     pub(crate) messages: BTreeMap<Sequence, Message>,
+    /// How often messages came back.
+    returns: BTreeMap<Sequence, u32>,
     may_expire: bool,
 }
 
@@ -133,7 +135,10 @@ impl Durable {
                     self.apply(part)?;
                 }
             }
-            Write::Enqueued { .. } | Write::Settled { .. } | Write::Delivered { .. } => {
+            Write::Enqueued { .. }
+            | Write::Settled { .. }
+            | Write::Returned { .. }
+            | Write::Delivered { .. } => {
                 return self.apply_to_messages(write);
             }
         }
@@ -180,6 +185,20 @@ impl Durable {
                 };
                 let Some(messages) = messages else { return fault() };
                 messages.retain(|place, _| !(first..=last).contains(&place));
+            }
+            Write::Returned { queue, first, last, count } => {
+                let lane = queue.lane_number();
+                let lanes = self.queue(*queue).map(|queue| &mut queue.lanes);
+                let Some(queue) = lanes.and_then(|lanes| lanes.get_mut(&lane)) else {
+                    return fault();
+                };
+                for place in *first..=*last {
+                    // Each time it comes back it is one more.
+                    let before = queue.returns.insert(place, *count).unwrap_or_default();
+                    if !queue.messages.contains_key(&place) || before + 1 != *count {
+                        return fault();
+                    }
+                }
             }
             Write::Delivered { queue, through } => {
                 // What was delivered last waits for its acknowledgement, and nothing is told twice.
@@ -244,6 +263,18 @@ impl Durable {
         let found = found.into_iter().take(load.messages_max as usize);
         found.map(|(place, message)| (*place, message.clone())).collect()
     }
+}
+
+/// The counts of returns that go with the messages of an answer.
+pub(crate) fn returns_of(
+    durable: &Durable,
+    load: &Load,
+    messages: &[(Sequence, Message)],
+) -> Vec<(Sequence, u32)> {
+    let queue = durable.queues.iter().find(|queue| queue.record.id == load.queue.declared());
+    let lane = queue.and_then(|queue| queue.lanes.get(&load.queue.lane_number()));
+    let count = |place: &Sequence| Some((*place, *lane?.returns.get(place)?));
+    messages.iter().filter_map(|(place, _)| count(place)).collect()
 }
 
 fn waiting(messages: &BTreeMap<Sequence, Message>) -> Waiting {

@@ -1,5 +1,7 @@
 //! Effects as lines of text.
 
+use warren_amqp::properties;
+use warren_amqp::table::{self, Value};
 use warren_engine::{
     BindingRecord, Destination, Event, ExchangeRecord, Message, Outgoing, QueueRecord, Reply,
     Sequence, SessionId, Write,
@@ -11,9 +13,30 @@ use crate::durable::Durable;
 pub(crate) fn body(message: &Message) -> String {
     let body = message.body();
     if body.len() > 100 {
-        return format!("*{}", body.len());
+        return format!("*{}{}", body.len(), told(message));
     }
-    String::from_utf8_lossy(body).into_owned()
+    format!("{}{}", String::from_utf8_lossy(body), told(message))
+}
+
+/// What the broker told in headers: `{q rejected 2, r expired 1}` for deaths, `{came back 3}`.
+fn told(message: &Message) -> String {
+    let headers = properties::headers(message.properties()).unwrap_or_default();
+    let mut told = vec![];
+    if let Some(Value::Array(deaths)) = table::get(headers, "x-death") {
+        for death in table::elements(deaths) {
+            let Value::Table(death) = death else { continue };
+            let value = |key| match table::get(death, key) {
+                Some(Value::Bytes(text)) => String::from_utf8_lossy(text).into_owned(),
+                Some(Value::Int(number)) => number.to_string(),
+                other => format!("{other:?}"),
+            };
+            told.push(format!("{} {} {}", value("queue"), value("reason"), value("count")));
+        }
+    }
+    if let Some(Value::Int(count)) = table::get(headers, "x-delivery-count") {
+        told.push(format!("came back {count}"));
+    }
+    if told.is_empty() { String::new() } else { format!(" {{{}}}", told.join(", ")) }
 }
 
 /// `5`, or `5..7`.
@@ -53,6 +76,7 @@ pub(crate) fn outgoing(
         }
         Event::Return { message, .. } => format!("return {}", body(message)),
         Event::Confirm { first, last, .. } => format!("confirm {}", range(*first, *last)),
+        Event::Refused { first, last, .. } => format!("refuse {}", range(*first, *last)),
         Event::Reply { reply: what, .. } => reply(what),
         Event::ConsumerCancelled { channel, consumer } => {
             format!("cancelled {}", tag_of((*session, *channel), *consumer))
@@ -120,6 +144,9 @@ pub(crate) fn write(written: &Write, durable: &Durable) -> String {
         }
         Write::Settled { queue, first, last } => {
             format!("write settled {}:{}", durable.name(*queue), range(*first, *last))
+        }
+        Write::Returned { queue, first, last, count } => {
+            format!("write returned {}:{} {count}", durable.name(*queue), range(*first, *last))
         }
         Write::Delivered { queue, through } => {
             format!("write delivered {}:{through}", durable.name(*queue))

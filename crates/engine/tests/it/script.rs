@@ -107,7 +107,7 @@ fn value(text: &str) -> FieldValue {
             FieldValue::FieldArray(texts.collect::<Vec<_>>().into())
         }
         (_, Some(seconds)) => FieldValue::Timestamp(seconds.parse().unwrap()),
-        _ => FieldValue::LongString(text.as_bytes().into()),
+        _ => FieldValue::LongString(name(text).into_bytes().into()),
     }
 }
 

@@ -8,7 +8,7 @@ use warren_engine::{
     Summary, VirtualHost, VirtualHostId,
 };
 
-use crate::durable::Durable;
+use crate::durable::{Durable, returns_of};
 use crate::render;
 use crate::script::{self, At};
 
@@ -64,6 +64,10 @@ impl World {
             memory: None,
             now: 0,
         }
+    }
+
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        self.host.next_due()
     }
 
     pub(crate) fn summary(&self) -> Summary {
@@ -158,7 +162,8 @@ impl World {
             messages.into_iter().partition(|(place, _)| without.contains(place));
         let damaged = unread.into_iter();
         let damaged = damaged.map(|(place, message)| (place, message.body().len() as u32));
-        Command::Loaded { load, through, messages, damaged: damaged.collect() }
+        let returns = returns_of(&self.durable, &load, &messages);
+        Command::Loaded { load, through, messages, damaged: damaged.collect(), returns }
     }
 
     /// Carries out a command, keeps what it wrote, and checks what must hold.

@@ -14,17 +14,7 @@ use crate::shard::ToShard;
 use crate::{limits, login, names};
 
 /// Arguments of queues and exchanges that RabbitMQ acts on and this version only keeps.
-const KEPT_ARGUMENTS: [&str; 9] = [
-    "x-expires",
-    "x-message-ttl",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-dead-letter-strategy",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-overflow",
-    "x-delivery-limit",
-];
+const KEPT_ARGUMENTS: [&str; 3] = ["x-expires", "x-message-ttl", "x-dead-letter-strategy"];
 
 impl Connection {
     /// Takes all events out of the input. Gives the number of bytes that are done with.

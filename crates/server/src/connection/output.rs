@@ -93,6 +93,14 @@ impl Connection {
                     });
                 }
             }
+            Event::Refused { channel, first, last } => {
+                if let Some(state) = self.channels.get_mut(&channel) {
+                    let amqp = &mut self.amqp;
+                    state.confirms.add(first, last, |tag, multiple| {
+                        amqp.nack(channel, tag, multiple);
+                    });
+                }
+            }
             Event::Reply { channel, reply } => self.encode_reply(channel, reply),
             Event::ConsumerCancelled { channel, consumer } => {
                 self.encode_cancel(channel, consumer);

@@ -84,7 +84,12 @@ fn is_sound(payload: &[u8]) -> bool {
             let stored = payload.get(message.offset as usize..).unwrap_or_default();
             verified_message(stored, message.encoded.len() as u32).is_ok()
         }
-        Some(Replayed::Settled { .. } | Replayed::Delivered { .. } | Replayed::Topology(_)) => true,
+        Some(
+            Replayed::Settled { .. }
+            | Replayed::Delivered { .. }
+            | Replayed::Returned { .. }
+            | Replayed::Topology(_),
+        ) => true,
         None => false,
     })
 }

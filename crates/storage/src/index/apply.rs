@@ -9,7 +9,7 @@ use super::messages::RowsMut;
 use super::seal::{Key, seal, sealed_share, sealed_standing, share, standing};
 use super::{
     Index, MESSAGES, MESSAGES_NAME, Meta, QUEUES, RECOUNT, SEGMENTS, SEGMENTS_NAME, SPILLED,
-    SPILLED_NAME, STANDINGS, STANDINGS_NAME, STORE, STORE_NAME, put_log, records,
+    SPILLED_NAME, STANDINGS, STANDINGS_NAME, STORE, STORE_NAME, put_log, records, returns,
 };
 use crate::Error;
 use crate::delta::{Freed, Layer, QueueDelta, Share, Standing};
@@ -115,6 +115,7 @@ fn apply_queues(
         let sealed = sealed_standing(STANDINGS_NAME, queue.0, &standing);
         standings.insert(queue.0, sealed.as_slice())?;
     }
+    returns::apply(transaction, &sorted(layer, false))?;
     count_segments(&mut transaction.open_table(SEGMENTS)?, &rows, bad)?;
     take_outcome(rows, freed, bad);
     Ok(())

@@ -130,6 +130,7 @@ pub(super) fn apply(transaction: &WriteTransaction, writes: &[Write]) -> Result<
             }
             Write::Enqueued { .. }
             | Write::Settled { .. }
+            | Write::Returned { .. }
             | Write::Delivered { .. }
             | Write::Together(_) => {}
         }

@@ -1,6 +1,7 @@
 //! A store on a simulated disk, driven like the server drives it, beside the list of records
 //! that it was given.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use warren_engine::{Load, Sequence, Write};
@@ -68,11 +69,10 @@ impl History {
     pub(crate) fn check(&self, opened: &Opened) -> Result<Model, String> {
         let mut reason = String::new();
         for model in self.allowed() {
-            match model.compare(&opened.recovered) {
-                Ok(()) => {
-                    check_contents(&opened.reader, &model)?;
-                    return Ok(model);
-                }
+            // How often messages came back is told with their contents alone.
+            let compared = model.compare(&opened.recovered);
+            match compared.and_then(|()| check_contents(&opened.reader, &model)) {
+                Ok(()) => return Ok(model),
                 Err(text) => reason = text,
             }
         }
@@ -84,6 +84,7 @@ impl History {
 pub(crate) fn check_contents(reader: &Reader, model: &Model) -> Result<(), String> {
     for (id, queue) in &model.queues {
         let mut found = Vec::new();
+        let mut returns = BTreeMap::new();
         let mut first = 1;
         let expected = model.messages(*id);
         let last = expected.keys().next_back().copied().unwrap_or_default();
@@ -103,12 +104,17 @@ pub(crate) fn check_contents(reader: &Reader, model: &Model) -> Result<(), Strin
             }
             first = next;
             found.extend(loaded.messages);
+            returns.extend(loaded.returns);
         }
         let found: Vec<_> = found.iter().map(|(at, message)| (*at, message.encoded())).collect();
         let expected: Vec<_> = expected.iter().map(|(at, bytes)| (*at, bytes.as_slice())).collect();
         if found != expected {
             let places: Vec<_> = found.iter().map(|(at, _)| at).collect();
             return Err(format!("queue {id:?} holds other messages: {places:?}"));
+        }
+        if returns != queue.returns {
+            let expected = &queue.returns;
+            return Err(format!("queue {id:?}: returns {returns:?}, expected {expected:?}"));
         }
     }
     Ok(())

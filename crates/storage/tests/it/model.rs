@@ -20,11 +20,14 @@ pub(crate) struct ModelQueue {
     pub(crate) delivered_through: Sequence,
     /// Encoded messages by place.
     pub(crate) messages: BTreeMap<Sequence, Vec<u8>>,
+    /// How often messages came back, by place.
+    pub(crate) returns: BTreeMap<Sequence, u32>,
 }
 
 impl ModelQueue {
     fn new(record: QueueRecord) -> Self {
-        Self { record, next_sequence: 1, delivered_through: 0, messages: BTreeMap::new() }
+        let (messages, returns) = (BTreeMap::new(), BTreeMap::new());
+        Self { record, next_sequence: 1, delivered_through: 0, messages, returns }
     }
 
     fn waiting(&self) -> Waiting {
@@ -130,6 +133,13 @@ impl Model {
                 }
                 if let Some(queue) = self.queues.get_mut(queue) {
                     queue.messages.retain(|sequence, _| !(first..=last).contains(&sequence));
+                    queue.returns.retain(|sequence, _| !(first..=last).contains(&sequence));
+                }
+            }
+            Write::Returned { queue, first, last, count } => {
+                if let Some(queue) = self.queues.get_mut(queue) {
+                    let there = queue.messages.range(first..=last);
+                    queue.returns.extend(there.map(|(place, _)| (*place, *count)));
                 }
             }
             Write::Together(parts) => parts.iter().for_each(|part| self.apply(part)),
@@ -266,7 +276,8 @@ impl Generator {
             }
             5..10 => vec![self.topology(model)],
             10..60 => self.publish(model, &queues),
-            60..70 => self.deliver(model, &names),
+            60..67 => self.deliver(model, &names),
+            67..70 => self.come_back(model, &names),
             70..75 => self.settle_spilled(model),
             75..78 => self.thin(model),
             _ => self.settle(model, &names),
@@ -368,6 +379,18 @@ impl Generator {
         let waiting: Vec<Sequence> = model.queues[&queue].messages.keys().copied().collect();
         let any = self.random.pick(&waiting);
         any.map(|through| delivered(queue, through)).into_iter().collect()
+    }
+
+    fn come_back(&mut self, model: &Model, queues: &[QueueId]) -> Vec<Write> {
+        let queue = self.random.pick(queues).expect("a queue");
+        let waiting: Vec<Sequence> = model.queues[&queue].messages.keys().copied().collect();
+        let Some(first) = self.random.pick(&waiting) else { return Vec::new() };
+        // Of a range some may be gone, as an engine does not write them: the model passes by them.
+        let last = waiting.iter().copied().rfind(|place| *place < first + 5).unwrap_or(first);
+        let is_dense = waiting.iter().filter(|place| (first..=last).contains(place)).count() as u64;
+        let last = if is_dense == last - first + 1 { last } else { first };
+        let count = 1 + self.random.below(3) as u32;
+        vec![Write::Returned { queue, first, last, count }]
     }
 
     fn settle(&mut self, model: &Model, queues: &[QueueId]) -> Vec<Write> {

@@ -1,0 +1,66 @@
+//! Queues that may have only so much ready: the oldest messages go, or new ones are refused.
+
+use super::VirtualHost;
+use super::dead_letter::Reason;
+use crate::queue::Queue;
+use crate::settings::Overflow;
+use crate::topology::Route;
+use crate::{Effects, Message, QueueId};
+
+impl VirtualHost {
+    /// Whether a queue with limits refuses a message. Its consumers come first, as they make room.
+    pub(super) fn refuses(
+        &mut self,
+        id: QueueId,
+        message: &Message,
+        effects: &mut Effects,
+    ) -> bool {
+        let is_refused = |host: &Self| host.queues.get(&id).is_some_and(|it| it.refuses(message));
+        if !is_refused(self) {
+            return false;
+        }
+        self.dispatch(id, effects);
+        if !is_refused(self) {
+            return false;
+        }
+        let overflow = self.queues.get(&id).map(|queue| queue.settings.overflow);
+        if overflow == Some(Overflow::RejectPublishDeadLetter) {
+            self.give_up_refused(id, message);
+        }
+        true
+    }
+
+    /// A message came to queues, of which some may have limits: consumers take theirs, then the
+    /// oldest go. Only when the message is among the writes, as this may tell of its end.
+    pub(super) fn shed_after_publish(&mut self, route: &Route, effects: &mut Effects) {
+        if !std::mem::take(&mut self.enqueued_limited) {
+            return;
+        }
+        for id in route.iter() {
+            if self.queues.get(id).is_some_and(Queue::is_over) {
+                self.dispatch(*id, effects);
+                self.shed(*id, effects);
+            }
+        }
+    }
+
+    /// Lets the oldest messages go that a queue has no room for. Those of which only the disk knows
+    /// are read first; nobody gets them meanwhile, as there is nothing before them.
+    pub(super) fn shed(&mut self, id: QueueId, effects: &mut Effects) {
+        let shares = self.shares();
+        while let Some(queue) = self.queues.get_mut(&id)
+            && queue.is_over()
+        {
+            let before = queue.resident_bytes();
+            let dropped = queue.backlog.drop_first();
+            self.memory.changed(before, queue.resident_bytes());
+            match dropped {
+                Some(entry) => self.give_up(id, &entry, Reason::MaxLength, effects),
+                None => {
+                    effects.loads.extend(queue.backlog.load(id, shares.stored));
+                    return;
+                }
+            }
+        }
+    }
+}
