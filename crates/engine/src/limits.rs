@@ -52,7 +52,10 @@ pub const EXPIRED_MESSAGES: usize = 2048;
 pub const EXPIRED_LOAD: usize = 1024;
 
 /// Places of messages on disk whose time is looked at in one go for each queue: about a millisecond.
-pub const EXPIRY_WORK: usize = 32 * 1024;
+pub const EXPIRY_WORK: usize = 16 * 1024;
+
+/// As how many messages that leave this counts, so that few queues have such work at one time.
+pub const EXPIRY_WORK_COST: usize = EXPIRED_MESSAGES / 8;
 
 /// An empty list of messages keeps memory for this many: what one read from a socket brings, so that
 /// lists do not grow anew with each; but a queue that was full once must not keep more for ever.

@@ -80,7 +80,7 @@ impl Default for Identity {
     fn default() -> Self {
         Self {
             product: "RabbitMQ".to_owned(),
-            version: "4.0.5".to_owned(),
+            version: "3.13.7".to_owned(),
             cluster_name: "warren".to_owned(),
         }
     }

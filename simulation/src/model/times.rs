@@ -26,6 +26,8 @@ pub(crate) struct Times {
     pub(crate) ttl: Option<Milliseconds>,
     /// For itself while nobody uses it.
     pub(crate) expires: Option<Milliseconds>,
+    /// Streams keep their messages, whatever these ask for.
+    is_stream: bool,
 }
 
 impl Times {
@@ -37,7 +39,7 @@ impl Times {
             "at0" => (Some(0), None),
             _ => (None, None),
         };
-        Self { ttl, expires }
+        Self { ttl, expires, is_stream: is_stream(queue) }
     }
 
     pub(crate) fn arguments(self) -> FieldTable {
@@ -52,6 +54,9 @@ impl Times {
 
     /// When a message is to leave the queue.
     pub(crate) fn expiry(self, publication: &Publication) -> Milliseconds {
+        if self.is_stream {
+            return Milliseconds::MAX;
+        }
         let least = [self.ttl, publication.expiration].into_iter().flatten().min();
         least.map_or(Milliseconds::MAX, |least| publication.time + least)
     }

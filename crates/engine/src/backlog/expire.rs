@@ -98,6 +98,11 @@ impl Backlog {
         self.ttl.is_some() || self.expiring.is_some()
     }
 
+    /// Messages have times of their own.
+    pub(crate) fn has_own_times(&self) -> bool {
+        self.expiring.is_some()
+    }
+
     /// The next message has expired, so that nobody gets it.
     pub(crate) fn is_stale(&self, now: Milliseconds) -> bool {
         self.head.front().is_some_and(|entry| entry.expires < now)

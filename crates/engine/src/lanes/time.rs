@@ -17,6 +17,12 @@ impl Lanes {
         self.base.is_timed() || others.any(|lane| lane.backlog.is_timed())
     }
 
+    /// Messages have times of their own.
+    pub(crate) fn has_own_times(&self) -> bool {
+        let mut others = self.others.iter().flat_map(|others| others.lanes.values());
+        self.base.has_own_times() || others.any(|lane| lane.backlog.has_own_times())
+    }
+
     /// The next message has expired, so that nobody gets it.
     pub(crate) fn is_stale(&self, now: Milliseconds) -> bool {
         match self.first() {

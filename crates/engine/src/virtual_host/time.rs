@@ -98,7 +98,8 @@ impl VirtualHost {
     fn look_at_queue(&mut self, id: QueueId, left: usize, effects: &mut Effects) -> usize {
         let (now, share) = (self.now, self.shares().stored);
         let Some(queue) = self.queues.get_mut(&id) else { return 0 };
-        queue.due = NEVER;
+        // Once in a command: it is scheduled again when it is dispatched.
+        queue.due = 0;
         if queue.used == 0 {
             queue.used = now;
         }
@@ -119,7 +120,10 @@ impl VirtualHost {
         self.give_up_expired(id, &expired, effects);
         self.serve_waiting_gets(id, effects);
         self.mark_dirty(id);
-        expired.len()
+        let Some(queue) = self.queues.get_mut(&id) else { return expired.len() };
+        queue.due = NEVER;
+        let work = if queue.backlog.has_own_times() { limits::EXPIRY_WORK_COST } else { 0 };
+        expired.len() + work
     }
 
     /// Messages that expired leave their queue.
