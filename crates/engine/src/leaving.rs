@@ -99,9 +99,9 @@ impl Leaving {
 
     /// Takes the answer to its wish; gives another one back. Messages that it should have brought
     /// are lost, and are given with the names under which the store had them.
-    pub(crate) fn loaded(&mut self, answer: Answer) -> Result<Vec<Gone>, Answer> {
+    pub(crate) fn loaded(&mut self, answer: Answer) -> Result<Vec<Gone>, Box<Answer>> {
         if self.loading.as_ref() != Some(&answer.load) {
-            return Err(answer);
+            return Err(Box::new(answer));
         }
         self.loading = None;
         let mut lost = vec![];

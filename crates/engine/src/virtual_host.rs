@@ -533,7 +533,7 @@ impl VirtualHost {
                 self.memory.changed(before, queue.resident_bytes());
                 return self.leaving_loaded(id, lost, effects);
             }
-            Err(answer) => answer,
+            Err(answer) => *answer,
         };
         let missing = queue.loaded(answer, self.now);
         self.memory.changed(before, queue.resident_bytes());

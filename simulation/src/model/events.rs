@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
-use warren_engine::{Event, Message, Outgoing, Reply};
+use warren_engine::{Error, Event, Message, Outgoing, Reply};
 
 use super::{At, Change, Consumer, Delivery, Expected, Get, Model, Place, QueueNumber, Told};
 use crate::Violation;
@@ -17,6 +17,10 @@ struct HandedOut<'a> {
     tag: u64,
     redelivered: bool,
     message: &'a Message,
+}
+
+fn wrong(property: &'static str, text: String) -> Result<(), Violation> {
+    Err(Violation::new(property, text))
 }
 
 impl Model {
@@ -42,32 +46,25 @@ impl Model {
                     self.handed_out(&HandedOut { at, queue, no_ack, tag, redelivered, message })?;
                 }
                 Event::DeliverFromStream { channel, consumer, delivery_tag, offset, message } => {
-                    let (at, tag, place) = ((*session, *channel), *delivery_tag, *offset + 1);
+                    let at = (*session, *channel);
                     let queue = self.read_from_stream(at, *consumer, *offset, message)?;
-                    let Some(channel) = self.channels.get_mut(&at) else { continue };
-                    if tag <= channel.last_tag {
-                        let text = format!("{at:?} has tag {tag} again, in a stream");
-                        return Err(Violation::new("tags", text));
-                    }
-                    channel.last_tag = tag;
-                    channel.hold(tag, Delivery { queue, place });
+                    self.hold_from_stream(
+                        at,
+                        *delivery_tag,
+                        Delivery { queue, place: offset + 1 },
+                    )?;
                 }
                 Event::GetOk { channel, delivery_tag, redelivered, message, message_count } => {
                     let at = (*session, *channel);
                     let channel = self.channels.get_mut(&at);
                     let get = channel.and_then(|channel| channel.gets.pop_front());
                     let Some(Get { queue, no_ack, .. }) = get else {
-                        let text = format!("a message for {at:?}, who did not ask for one");
-                        return Err(Violation::new("P6", text));
+                        return wrong("P6", format!("a message for {at:?}, who asked for none"));
                     };
                     let (tag, redelivered) = (*delivery_tag, *redelivered);
                     self.handed_out(&HandedOut { at, queue, no_ack, tag, redelivered, message })?;
-                    let left = self.queues.get(&queue).map_or(0, |queue| queue.ready.len());
-                    // Those that expire with the same command may be counted.
-                    let most = left + self.just_expired;
-                    if !(left..=most).contains(&(*message_count as usize)) && !moved {
-                        let text = format!("{message_count} messages are left, not {left}");
-                        return Err(Violation::new("P10", text));
+                    if !moved {
+                        self.check_left(queue, *message_count)?;
                     }
                 }
                 Event::Return { channel, message } => {
@@ -82,23 +79,16 @@ impl Model {
                     self.replies.entry(at).or_default().push_back(promise?);
                 }
                 Event::ChannelError { channel, error, .. } => {
-                    let at = (*session, *channel);
-                    let Some(found) = self.errors.iter().position(|other| *other == at) else {
-                        let text = format!("{at:?} was closed for no reason: {error}");
-                        return Err(Violation::new("refusal", text));
-                    };
-                    self.errors.remove(found);
+                    self.was_closed((*session, *channel), error)?;
                 }
                 Event::SessionError { error, .. } => {
-                    let text = format!("session {} was closed for no reason: {error}", session.0);
-                    return Err(Violation::new("refusal", text));
+                    return wrong("refusal", format!("{session:?} was closed: {error}"));
                 }
                 Event::Confirm { channel, last, .. } => {
                     self.confirmed((*session, *channel), *last)?;
                 }
                 Event::Refused { channel, .. } => {
-                    let text = format!("a message is refused on {:?}", (*session, *channel));
-                    return Err(Violation::new("P11", text));
+                    return wrong("P11", format!("a message is refused on {session:?}.{channel}"));
                 }
                 Event::ConsumerCancelled { .. } | Event::SessionClosed => {}
             }
@@ -107,6 +97,36 @@ impl Model {
             Some(at) => Err(Violation::new("refusal", format!("{at:?} was not told of its error"))),
             None => Ok(()),
         }
+    }
+
+    fn was_closed(&mut self, at: At, error: &Error) -> Result<(), Violation> {
+        let Some(found) = self.errors.iter().position(|other| *other == at) else {
+            let text = format!("{at:?} was closed for no reason: {error}");
+            return Err(Violation::new("refusal", text));
+        };
+        self.errors.remove(found);
+        Ok(())
+    }
+
+    fn hold_from_stream(&mut self, at: At, tag: u64, delivery: Delivery) -> Result<(), Violation> {
+        let Some(channel) = self.channels.get_mut(&at) else { return Ok(()) };
+        if tag <= channel.last_tag {
+            let text = format!("{at:?} has tag {tag} again, in a stream");
+            return Err(Violation::new("tags", text));
+        }
+        channel.last_tag = tag;
+        channel.hold(tag, delivery);
+        Ok(())
+    }
+
+    fn check_left(&self, queue: QueueNumber, message_count: u32) -> Result<(), Violation> {
+        let left = self.queues.get(&queue).map_or(0, |queue| queue.ready.len());
+        // Those that expire with the same command may be counted.
+        let most = left + self.just_expired;
+        if (left..=most).contains(&(message_count as usize)) {
+            return Ok(());
+        }
+        Err(Violation::new("P10", format!("{message_count} messages are left, not {left}")))
     }
 
     /// Where one consumer is served alone, it is this one.
