@@ -42,15 +42,9 @@ impl Model {
                     self.handed_out(&HandedOut { at, queue, no_ack, tag, redelivered, message })?;
                 }
                 Event::DeliverFromStream { channel, consumer, delivery_tag, offset, message } => {
-                    let (at, tag, place) = ((*session, *channel), *delivery_tag, *offset + 1);
+                    let at = (*session, *channel);
                     let queue = self.read_from_stream(at, *consumer, *offset, message)?;
-                    let Some(channel) = self.channels.get_mut(&at) else { continue };
-                    if tag <= channel.last_tag {
-                        let text = format!("{at:?} has tag {tag} again, in a stream");
-                        return Err(Violation::new("tags", text));
-                    }
-                    channel.last_tag = tag;
-                    channel.hold(tag, Delivery { queue, place });
+                    self.hold_of_stream(at, *delivery_tag, Delivery { queue, place: *offset + 1 })?;
                 }
                 Event::GetOk { channel, delivery_tag, redelivered, message, message_count } => {
                     let at = (*session, *channel);
@@ -62,12 +56,8 @@ impl Model {
                     };
                     let (tag, redelivered) = (*delivery_tag, *redelivered);
                     self.handed_out(&HandedOut { at, queue, no_ack, tag, redelivered, message })?;
-                    let left = self.queues.get(&queue).map_or(0, |queue| queue.ready.len());
-                    // Those that expire with the same command may be counted.
-                    let most = left + self.just_expired;
-                    if !(left..=most).contains(&(*message_count as usize)) && !moved {
-                        let text = format!("{message_count} messages are left, not {left}");
-                        return Err(Violation::new("P10", text));
+                    if !moved {
+                        self.check_left(queue, *message_count as usize)?;
                     }
                 }
                 Event::Return { channel, message } => {
@@ -107,6 +97,28 @@ impl Model {
             Some(at) => Err(Violation::new("refusal", format!("{at:?} was not told of its error"))),
             None => Ok(()),
         }
+    }
+
+    /// A delivery of a stream waits for its acknowledgement.
+    fn hold_of_stream(&mut self, at: At, tag: u64, delivery: Delivery) -> Result<(), Violation> {
+        let Some(channel) = self.channels.get_mut(&at) else { return Ok(()) };
+        if tag <= channel.last_tag {
+            let text = format!("{at:?} has tag {tag} again, in a stream");
+            return Err(Violation::new("tags", text));
+        }
+        channel.last_tag = tag;
+        channel.hold(tag, delivery);
+        Ok(())
+    }
+
+    /// The count of a `basic.get` is right.
+    fn check_left(&self, queue: QueueNumber, told: usize) -> Result<(), Violation> {
+        let left = self.queues.get(&queue).map_or(0, |queue| queue.ready.len());
+        // Those that expire with the same command may be counted.
+        if (left..=left + self.just_expired).contains(&told) {
+            return Ok(());
+        }
+        Err(Violation::new("P10", format!("{told} messages are left, not {left}")))
     }
 
     /// Where one consumer is served alone, it is this one.
