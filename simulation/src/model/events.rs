@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
-use warren_engine::{Event, Message, Outgoing, Reply};
+use warren_engine::{Error, Event, Message, Outgoing, Reply};
 
 use super::{At, Change, Consumer, Delivery, Expected, Get, Model, Place, QueueNumber, Told};
 use crate::Violation;
@@ -72,12 +72,7 @@ impl Model {
                     self.replies.entry(at).or_default().push_back(promise?);
                 }
                 Event::ChannelError { channel, error, .. } => {
-                    let at = (*session, *channel);
-                    let Some(found) = self.errors.iter().position(|other| *other == at) else {
-                        let text = format!("{at:?} was closed for no reason: {error}");
-                        return Err(Violation::new("refusal", text));
-                    };
-                    self.errors.remove(found);
+                    self.closed((*session, *channel), error)?;
                 }
                 Event::SessionError { error, .. } => {
                     let text = format!("session {} was closed for no reason: {error}", session.0);
@@ -97,6 +92,16 @@ impl Model {
             Some(at) => Err(Violation::new("refusal", format!("{at:?} was not told of its error"))),
             None => Ok(()),
         }
+    }
+
+    /// A channel is told that it was closed: there must be a reason.
+    fn closed(&mut self, at: At, error: &Error) -> Result<(), Violation> {
+        let Some(found) = self.errors.iter().position(|other| *other == at) else {
+            let text = format!("{at:?} was closed for no reason: {error}");
+            return Err(Violation::new("refusal", text));
+        };
+        self.errors.remove(found);
+        Ok(())
     }
 
     /// A delivery of a stream waits for its acknowledgement.
