@@ -100,20 +100,10 @@ impl Connection {
                 self.amqp.return_message(channel, ReplyCode::NoRoute, content(&message));
             }
             Event::Confirm { channel, first, last } => {
-                if let Some(state) = self.channels.get_mut(&channel) {
-                    let amqp = &mut self.amqp;
-                    state.confirms.add(first, last, |tag, multiple| {
-                        amqp.ack(channel, tag, multiple);
-                    });
-                }
+                self.encode_confirms(channel, (first, last), warren_amqp::Connection::ack);
             }
             Event::Refused { channel, first, last } => {
-                if let Some(state) = self.channels.get_mut(&channel) {
-                    let amqp = &mut self.amqp;
-                    state.confirms.add(first, last, |tag, multiple| {
-                        amqp.nack(channel, tag, multiple);
-                    });
-                }
+                self.encode_confirms(channel, (first, last), warren_amqp::Connection::nack);
             }
             Event::Reply { channel, reply } => self.encode_reply(channel, reply),
             Event::ConsumerCancelled { channel, consumer } => {
@@ -129,6 +119,19 @@ impl Connection {
                 self.amqp.close(code, &text, origin.class_id, origin.method_id);
             }
             Event::SessionClosed => self.session_closed(),
+        }
+    }
+
+    /// A run of messages was taken, or refused.
+    fn encode_confirms(
+        &mut self,
+        channel: u16,
+        (first, last): (u64, u64),
+        answer: fn(&mut warren_amqp::Connection, u16, u64, bool),
+    ) {
+        if let Some(state) = self.channels.get_mut(&channel) {
+            let amqp = &mut self.amqp;
+            state.confirms.add(first, last, |tag, multiple| answer(amqp, channel, tag, multiple));
         }
     }
 
