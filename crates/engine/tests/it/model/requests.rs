@@ -255,7 +255,7 @@ impl Model {
                     // The random commands know one value, so it is there or it is not.
                     let value = |text: &str| match text {
                         "" => "none".to_owned(),
-                        _ => "the value '5' of type 'signedint'".to_owned(),
+                        _ => "the value '5000' of type 'signedint'".to_owned(),
                     };
                     let (received, current) = (value(&max), value(&queue.max_length));
                     return refused(format!(
