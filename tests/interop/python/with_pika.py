@@ -424,7 +424,8 @@ def delivery_limit(channel):
     publish(channel, name, "poison", delivery_mode=2)
     for count in 0, 1, 2:
         method, properties, _ = get(channel, name)
-        equal((properties.headers or {}).get("x-delivery-count"), count)
+        # RabbitMQ 4 sends none with the first delivery.
+        equal((properties.headers or {}).get("x-delivery-count", 0), count)
         channel.basic_reject(method.delivery_tag, requeue=True)
     _, properties, body = get(channel, dead)
     equal((body, properties.headers["x-death"][0]["reason"]), (b"poison", "delivery_limit"))
