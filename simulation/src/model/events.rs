@@ -66,7 +66,7 @@ impl Model {
                 Event::Reply { channel, reply } => {
                     let at = (*session, *channel);
                     let promise = match reply {
-                        Reply::GetEmpty => self.get_empty(at).map(|()| 0),
+                        Reply::GetEmpty => self.get_empty(at, moved).map(|()| 0),
                         reply => self.replied(at, reply),
                     };
                     self.replies.entry(at).or_default().push_back(promise?);
@@ -279,7 +279,7 @@ impl Model {
         }
     }
 
-    fn get_empty(&mut self, at: At) -> Result<(), Violation> {
+    fn get_empty(&mut self, at: At, moved: bool) -> Result<(), Violation> {
         let get = self.channels.get_mut(&at).and_then(|channel| channel.gets.pop_front());
         let Some(Get { queue, .. }) = get else {
             if !self.sessions.contains(&at.0) {
@@ -289,7 +289,7 @@ impl Model {
             return Err(Violation::new("order", format!("{at:?} did not ask for a message")));
         };
         let ready = self.queues.get(&queue).map_or(0, |queue| queue.ready.len());
-        if ready > 0 {
+        if ready > 0 && !moved {
             let text = format!("{at:?} is told of an empty queue, which has {ready} messages");
             return Err(Violation::new("P10", text));
         }
