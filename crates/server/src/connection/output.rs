@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::info;
 use warren_amqp::properties::put_with_long;
 use warren_amqp::{Content, Method, ReplyCode, ShortString, basic, confirm, exchange, queue, tx};
-use warren_engine::{Event, Message, Reply};
+use warren_engine::{Error, Event, Message, Origin, Reply};
 
 use super::{ChannelState, Connection};
 use crate::limits;
@@ -44,6 +44,20 @@ impl Connection {
                     self.events.pop_front();
                 }
             }
+        }
+    }
+
+    fn encode_channel_error(&mut self, channel: u16, error: &Error, origin: Origin) {
+        // As a string, so that a name with line breaks cannot forge a log line.
+        let text = error.to_string();
+        info!(peer = %self.peer, channel, reason = text, "closing channel");
+        self.channels.remove(&channel);
+        if self.amqp.channel_may_close(channel) {
+            let Origin { class_id, method_id } = origin;
+            self.amqp.close_channel(channel, reply_code(error), &text, class_id, method_id);
+        } else {
+            // The client closed it at the same time: all that it waits for is the ok.
+            self.amqp.channel_close_ok(channel);
         }
     }
 
@@ -96,18 +110,7 @@ impl Connection {
                 self.encode_cancel(channel, consumer);
             }
             Event::ChannelError { channel, error, origin } => {
-                // As a string, so that a name with line breaks cannot forge a log line.
-                let reason = error.to_string();
-                info!(peer = %self.peer, channel, reason, "closing channel");
-                self.channels.remove(&channel);
-                if self.amqp.channel_may_close(channel) {
-                    let (code, text) = (reply_code(&error), error.to_string());
-                    let (class_id, method_id) = (origin.class_id, origin.method_id);
-                    self.amqp.close_channel(channel, code, &text, class_id, method_id);
-                } else {
-                    // The client closed it at the same time: all that it waits for is the ok.
-                    self.amqp.channel_close_ok(channel);
-                }
+                self.encode_channel_error(channel, &error, origin);
             }
             Event::SessionError { error, origin } => {
                 // The engine has ended the session already: there is nothing to wait for.

@@ -154,74 +154,77 @@ fn a_filter_lets_through_what_matches_and_nothing_else() {
     );
 }
 
+/// Lines, each with how its refusal ends.
+const REFUSALS: [(&str, &str); 16] = [
+    (
+        "get s",
+        "connection error 60.70: basic.get not supported by stream queues queue 's' in vhost '/'",
+    ),
+    (
+        "purge s",
+        "connection error 50.30: queue.purge not supported by stream queues queue 's' in vhost '/'",
+    ),
+    (
+        "consume s c no_ack",
+        "connection error 60.20: automatic acknowledgement not supported by stream queues queue 's' in vhost '/'",
+    ),
+    (
+        "nack 1 requeue",
+        "connection error 60.120: basic.nack and basic.reject not supported by stream queues queue 's' in vhost '/'",
+    ),
+    (
+        "reject 1",
+        "connection error 60.90: basic.nack and basic.reject not supported by stream queues queue 's' in vhost '/'",
+    ),
+    (
+        "recover",
+        "connection error 60.110: basic.recover not supported by stream queues queue 's' in vhost '/'",
+    ),
+    (
+        "consume s c on s1.2",
+        "channel error 60.20: consumer prefetch count is not set for 'queue 's' in vhost '/''",
+    ),
+    (
+        "consume s c x-priority=1",
+        "channel error 60.20: invalid arg 'x-priority' for queue 's' in vhost '/' of queue type rabbit_stream_queue",
+    ),
+    (
+        "consume q c x-stream-offset=first",
+        "channel error 60.20: invalid arg 'x-stream-offset' for queue 'q' in vhost '/' of queue type rabbit_classic_queue",
+    ),
+    (
+        "consume s c x-stream-offset=5m5",
+        "channel error 60.20: invalid arg 'x-stream-offset' for queue 's' in vhost '/': {invalid_stream_offset_arg,{longstr,<<\"5m5\">>}}",
+    ),
+    (
+        "consume s c x-stream-offset=true",
+        "channel error 60.20: invalid arg 'x-stream-offset' for queue 's' in vhost '/': {invalid_stream_offset_arg,{bool,true}}",
+    ),
+    (
+        "declare queue t durable x-queue-type=stream x-max-age=1x",
+        "channel error 50.10: invalid arg 'x-max-age' for queue 't' in vhost '/': invalid_max_age",
+    ),
+    (
+        "declare queue t durable x-queue-type=stream x-max-length=5",
+        "channel error 50.10: invalid arg 'x-max-length' for queue 't' in vhost '/' of queue type rabbit_stream_queue",
+    ),
+    (
+        "declare queue t durable x-queue-type=stream x-single-active-consumer=true",
+        "channel error 50.10: invalid arg 'x-single-active-consumer' for queue 't' in vhost '/' of queue type rabbit_stream_queue",
+    ),
+    (
+        "declare queue t x-queue-type=stream",
+        "channel error 50.10: invalid property 'non-durable' for queue 't' in vhost '/'",
+    ),
+    (
+        "declare queue s durable x-queue-type=stream x-stream-max-segment-size-bytes=5",
+        "channel error 50.10: inequivalent arg 'x-stream-max-segment-size-bytes' for queue 's' in vhost '/': received the value '5' of type 'signedint' but current is none",
+    ),
+];
+
 #[test]
 fn what_streams_cannot_do_is_refused() {
-    for (line, refusal) in [
-        (
-            "get s",
-            "connection error 60.70: basic.get not supported by stream queues queue 's' in vhost '/'",
-        ),
-        (
-            "purge s",
-            "connection error 50.30: queue.purge not supported by stream queues queue 's' in vhost '/'",
-        ),
-        (
-            "consume s c no_ack",
-            "connection error 60.20: automatic acknowledgement not supported by stream queues queue 's' in vhost '/'",
-        ),
-        (
-            "nack 1 requeue",
-            "connection error 60.120: basic.nack and basic.reject not supported by stream queues queue 's' in vhost '/'",
-        ),
-        (
-            "reject 1",
-            "connection error 60.90: basic.nack and basic.reject not supported by stream queues queue 's' in vhost '/'",
-        ),
-        (
-            "recover",
-            "connection error 60.110: basic.recover not supported by stream queues queue 's' in vhost '/'",
-        ),
-        (
-            "consume s c on s1.2",
-            "channel error 60.20: consumer prefetch count is not set for 'queue 's' in vhost '/''",
-        ),
-        (
-            "consume s c x-priority=1",
-            "channel error 60.20: invalid arg 'x-priority' for queue 's' in vhost '/' of queue type rabbit_stream_queue",
-        ),
-        (
-            "consume q c x-stream-offset=first",
-            "channel error 60.20: invalid arg 'x-stream-offset' for queue 'q' in vhost '/' of queue type rabbit_classic_queue",
-        ),
-        (
-            "consume s c x-stream-offset=5m5",
-            "channel error 60.20: invalid arg 'x-stream-offset' for queue 's' in vhost '/': {invalid_stream_offset_arg,{longstr,<<\"5m5\">>}}",
-        ),
-        (
-            "consume s c x-stream-offset=true",
-            "channel error 60.20: invalid arg 'x-stream-offset' for queue 's' in vhost '/': {invalid_stream_offset_arg,{bool,true}}",
-        ),
-        (
-            "declare queue t durable x-queue-type=stream x-max-age=1x",
-            "channel error 50.10: invalid arg 'x-max-age' for queue 't' in vhost '/': invalid_max_age",
-        ),
-        (
-            "declare queue t durable x-queue-type=stream x-max-length=5",
-            "channel error 50.10: invalid arg 'x-max-length' for queue 't' in vhost '/' of queue type rabbit_stream_queue",
-        ),
-        (
-            "declare queue t durable x-queue-type=stream x-single-active-consumer=true",
-            "channel error 50.10: invalid arg 'x-single-active-consumer' for queue 't' in vhost '/' of queue type rabbit_stream_queue",
-        ),
-        (
-            "declare queue t x-queue-type=stream",
-            "channel error 50.10: invalid property 'non-durable' for queue 't' in vhost '/'",
-        ),
-        (
-            "declare queue s durable x-queue-type=stream x-stream-max-segment-size-bytes=5",
-            "channel error 50.10: inequivalent arg 'x-stream-max-segment-size-bytes' for queue 's' in vhost '/': received the value '5' of type 'signedint' but current is none",
-        ),
-    ] {
+    for (line, refusal) in REFUSALS {
         let mut world = World::new();
         for line in [STREAM, "declare queue q", "open s1.2", "qos 5", "publish '' s 1"] {
             world.run(line);
