@@ -31,7 +31,18 @@ fn words(choices: &'static [&'static str]) -> impl Strategy<Value = &'static str
 
 /// Nearly always nothing, so that what is declared mostly is what is there.
 fn flags() -> impl Strategy<Value = &'static str> {
-    words(&["", "", "", "", "", "durable", "auto_delete", "exclusive", "passive", "x-max-length=5"])
+    words(&[
+        "",
+        "",
+        "",
+        "",
+        "",
+        "durable",
+        "auto_delete",
+        "exclusive",
+        "passive",
+        "x-max-length=500000",
+    ])
 }
 
 /// The arguments of each name are the same.
