@@ -127,6 +127,7 @@ impl Index {
         match index.format()? {
             FORMAT_VERSION => Ok(index),
             1 => index.write("upgrade", upgrade::from_format_1).map(|()| index),
+            2 => index.write("upgrade", upgrade::from_format_2).map(|()| index),
             found if found > FORMAT_VERSION => {
                 let (path, supported) = (index.path.clone(), FORMAT_VERSION);
                 Err(Error::NewerFormat { path, found, supported })

@@ -41,7 +41,7 @@ fn flags() -> impl Strategy<Value = &'static str> {
         "auto_delete",
         "exclusive",
         "passive",
-        "x-max-length=500000",
+        "x-max-length=5000",
     ])
 }
 

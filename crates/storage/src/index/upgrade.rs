@@ -1,5 +1,6 @@
 //! Brings a database of format 1 to the present one: every value gets a checksum, what waits is
-//! counted once, and the numbers of `meta` move to `store`.
+//! counted once, and the numbers of `meta` move to `store`. And one of format 2, which needs nothing
+//! but its new number.
 
 use std::collections::BTreeSet;
 
@@ -44,6 +45,13 @@ pub(super) fn from_format_1(transaction: &WriteTransaction) -> Result<(), redb::
     transaction.open_table(SEGMENTS)?;
     transaction.open_table(SPILLED)?;
     recount(transaction, &mut counts, &BTreeSet::new())?;
+    Ok(())
+}
+
+/// Format 3 only adds: times of messages, lanes of priorities, how often messages came back, marks of
+/// queues in which messages expire. What format 2 wrote is read as it stands.
+pub(super) fn from_format_2(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(META)?.insert(FORMAT, u64::from(FORMAT_VERSION))?;
     Ok(())
 }
 

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use redb::ReadableTable;
 use tempfile::TempDir;
 use warren_engine::{BindingRecord, Destination, Load, QueueId, Sequence, Write};
-use warren_storage::{CheckReport, Error, Opened, RepairReport, check, open, repair};
+use warren_storage::{
+    CheckReport, Error, FORMAT_VERSION, Opened, RepairReport, check, open, repair,
+};
 
 use crate::harness::{check_contents, options};
 use crate::model::{HOST, Model, Random, declared, delivered, enqueued, settled};
@@ -496,10 +498,11 @@ fn a_flipped_bit_in_the_format_does_not_pass_for_a_newer_version() {
     // The value stands right behind its key, in one of the pages that were current once.
     let places = content.windows(key.len()).enumerate().filter(|(_, window)| window == key);
     let behind = places.map(|(at, _)| at + key.len());
-    let values: Vec<usize> = behind.filter(|at| content[*at..].starts_with(&[2, 0])).collect();
+    let format = [FORMAT_VERSION as u8, 0];
+    let values: Vec<usize> = behind.filter(|at| content[*at..].starts_with(&format)).collect();
     assert!(!values.is_empty());
     values.into_iter().for_each(|at| flip(&path, at, 6));
-    store.finds(&[("warren.redb", "66")]);
+    store.finds(&[("warren.redb", &(FORMAT_VERSION + 64).to_string())]);
     assert!(open(store.path(), options()).is_err());
     store.repair();
     assert_eq!(store.delivers(), store.waiting());

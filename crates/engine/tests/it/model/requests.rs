@@ -252,10 +252,10 @@ impl Model {
                 ];
                 inequivalent("queue", &name, &differences)?;
                 if max != queue.max_length {
-                    // The random commands know one value, too large to be reached: it is there or not.
+                    // The random commands know one value, so it is there or it is not.
                     let value = |text: &str| match text {
                         "" => "none".to_owned(),
-                        _ => "the value '500000' of type 'signedint'".to_owned(),
+                        _ => "the value '5000' of type 'signedint'".to_owned(),
                     };
                     let (received, current) = (value(&max), value(&queue.max_length));
                     return refused(format!(
