@@ -97,12 +97,14 @@ impl Leaving {
         Some(load)
     }
 
-    /// Takes the answer to its wish; gives another one back. Messages that it should have brought
-    /// are lost, and are given with the names under which the store had them.
-    pub(crate) fn loaded(&mut self, answer: Answer) -> Result<Vec<Gone>, Box<Answer>> {
-        if self.loading.as_ref() != Some(&answer.load) {
-            return Err(Box::new(answer));
-        }
+    /// True if this is the wish that is not answered.
+    pub(crate) fn awaits(&self, load: &Load) -> bool {
+        self.loading.as_ref() == Some(load)
+    }
+
+    /// Takes the answer to its wish. Messages that it should have brought are lost, and are given
+    /// with the names under which the store had them.
+    pub(crate) fn loaded(&mut self, answer: Answer) -> Vec<Gone> {
         self.loading = None;
         let mut lost = vec![];
         let mut messages = answer.messages.into_iter().peekable();
@@ -129,7 +131,7 @@ impl Leaving {
                 None => lost.extend(self.list.remove(at)),
             }
         }
-        Ok(lost)
+        lost
     }
 
     /// Checks that the counts agree with what is there.

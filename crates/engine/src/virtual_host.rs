@@ -528,13 +528,11 @@ impl VirtualHost {
             return self.stream_loaded(answer, effects);
         }
         let before = queue.resident_bytes();
-        let answer = match queue.leaving.loaded(answer) {
-            Ok(lost) => {
-                self.memory.changed(before, queue.resident_bytes());
-                return self.leaving_loaded(id, lost, effects);
-            }
-            Err(answer) => *answer,
-        };
+        if queue.leaving.awaits(&answer.load) {
+            let lost = queue.leaving.loaded(answer);
+            self.memory.changed(before, queue.resident_bytes());
+            return self.leaving_loaded(id, lost, effects);
+        }
         let missing = queue.loaded(answer, self.now);
         self.memory.changed(before, queue.resident_bytes());
         for sequence in missing.lost {

@@ -19,10 +19,6 @@ struct HandedOut<'a> {
     message: &'a Message,
 }
 
-fn wrong(property: &'static str, text: String) -> Result<(), Violation> {
-    Err(Violation::new(property, text))
-}
-
 impl Model {
     /// Goes through the events of a command. If dead letters `moved` in it, they came after some of
     /// these.
@@ -48,23 +44,20 @@ impl Model {
                 Event::DeliverFromStream { channel, consumer, delivery_tag, offset, message } => {
                     let at = (*session, *channel);
                     let queue = self.read_from_stream(at, *consumer, *offset, message)?;
-                    self.hold_from_stream(
-                        at,
-                        *delivery_tag,
-                        Delivery { queue, place: offset + 1 },
-                    )?;
+                    self.hold_of_stream(at, *delivery_tag, Delivery { queue, place: *offset + 1 })?;
                 }
                 Event::GetOk { channel, delivery_tag, redelivered, message, message_count } => {
                     let at = (*session, *channel);
                     let channel = self.channels.get_mut(&at);
                     let get = channel.and_then(|channel| channel.gets.pop_front());
                     let Some(Get { queue, no_ack, .. }) = get else {
-                        return wrong("P6", format!("a message for {at:?}, who asked for none"));
+                        let text = format!("a message for {at:?}, who did not ask for one");
+                        return Err(Violation::new("P6", text));
                     };
                     let (tag, redelivered) = (*delivery_tag, *redelivered);
                     self.handed_out(&HandedOut { at, queue, no_ack, tag, redelivered, message })?;
                     if !moved {
-                        self.check_left(queue, *message_count)?;
+                        self.check_left(queue, *message_count as usize)?;
                     }
                 }
                 Event::Return { channel, message } => {
@@ -73,22 +66,24 @@ impl Model {
                 Event::Reply { channel, reply } => {
                     let at = (*session, *channel);
                     let promise = match reply {
-                        Reply::GetEmpty => self.get_empty(at).map(|()| 0),
+                        Reply::GetEmpty => self.get_empty(at, moved).map(|()| 0),
                         reply => self.replied(at, reply),
                     };
                     self.replies.entry(at).or_default().push_back(promise?);
                 }
                 Event::ChannelError { channel, error, .. } => {
-                    self.was_closed((*session, *channel), error)?;
+                    self.closed((*session, *channel), error)?;
                 }
                 Event::SessionError { error, .. } => {
-                    return wrong("refusal", format!("{session:?} was closed: {error}"));
+                    let text = format!("session {} was closed for no reason: {error}", session.0);
+                    return Err(Violation::new("refusal", text));
                 }
                 Event::Confirm { channel, last, .. } => {
                     self.confirmed((*session, *channel), *last)?;
                 }
                 Event::Refused { channel, .. } => {
-                    return wrong("P11", format!("a message is refused on {session:?}.{channel}"));
+                    let text = format!("a message is refused on {:?}", (*session, *channel));
+                    return Err(Violation::new("P11", text));
                 }
                 Event::ConsumerCancelled { .. } | Event::SessionClosed => {}
             }
@@ -99,7 +94,8 @@ impl Model {
         }
     }
 
-    fn was_closed(&mut self, at: At, error: &Error) -> Result<(), Violation> {
+    /// A channel is told that it was closed: there must be a reason.
+    fn closed(&mut self, at: At, error: &Error) -> Result<(), Violation> {
         let Some(found) = self.errors.iter().position(|other| *other == at) else {
             let text = format!("{at:?} was closed for no reason: {error}");
             return Err(Violation::new("refusal", text));
@@ -108,7 +104,8 @@ impl Model {
         Ok(())
     }
 
-    fn hold_from_stream(&mut self, at: At, tag: u64, delivery: Delivery) -> Result<(), Violation> {
+    /// A delivery of a stream waits for its acknowledgement.
+    fn hold_of_stream(&mut self, at: At, tag: u64, delivery: Delivery) -> Result<(), Violation> {
         let Some(channel) = self.channels.get_mut(&at) else { return Ok(()) };
         if tag <= channel.last_tag {
             let text = format!("{at:?} has tag {tag} again, in a stream");
@@ -119,14 +116,14 @@ impl Model {
         Ok(())
     }
 
-    fn check_left(&self, queue: QueueNumber, message_count: u32) -> Result<(), Violation> {
+    /// The count of a `basic.get` is right.
+    fn check_left(&self, queue: QueueNumber, told: usize) -> Result<(), Violation> {
         let left = self.queues.get(&queue).map_or(0, |queue| queue.ready.len());
         // Those that expire with the same command may be counted.
-        let most = left + self.just_expired;
-        if (left..=most).contains(&(message_count as usize)) {
+        if (left..=left + self.just_expired).contains(&told) {
             return Ok(());
         }
-        Err(Violation::new("P10", format!("{message_count} messages are left, not {left}")))
+        Err(Violation::new("P10", format!("{told} messages are left, not {left}")))
     }
 
     /// Where one consumer is served alone, it is this one.
@@ -282,7 +279,7 @@ impl Model {
         }
     }
 
-    fn get_empty(&mut self, at: At) -> Result<(), Violation> {
+    fn get_empty(&mut self, at: At, moved: bool) -> Result<(), Violation> {
         let get = self.channels.get_mut(&at).and_then(|channel| channel.gets.pop_front());
         let Some(Get { queue, .. }) = get else {
             if !self.sessions.contains(&at.0) {
@@ -292,7 +289,7 @@ impl Model {
             return Err(Violation::new("order", format!("{at:?} did not ask for a message")));
         };
         let ready = self.queues.get(&queue).map_or(0, |queue| queue.ready.len());
-        if ready > 0 {
+        if ready > 0 && !moved {
             let text = format!("{at:?} is told of an empty queue, which has {ready} messages");
             return Err(Violation::new("P10", text));
         }
