@@ -494,10 +494,9 @@ fn a_flipped_bit_in_the_format_does_not_pass_for_a_newer_version() {
     let key = b"format";
     let content = fs::read(&path).expect("a database");
     // The value stands right behind its key, in one of the pages that were current once.
-    let places = content.windows(key.len()).enumerate().filter(|(_, window)| window == key);
-    let behind = places.map(|(at, _)| at + key.len());
-    let values: Vec<usize> =
-        behind.filter(|at| content[*at] == warren_storage::FORMAT_VERSION as u8).collect();
+    let keys = content.windows(key.len()).enumerate().filter(|(_, window)| window == key);
+    let is_format = |at: &usize| content[*at] == warren_storage::FORMAT_VERSION as u8;
+    let values: Vec<usize> = keys.map(|(at, _)| at + key.len()).filter(is_format).collect();
     assert!(!values.is_empty());
     values.into_iter().for_each(|at| flip(&path, at, 6));
     store.finds(&[("warren.redb", &(warren_storage::FORMAT_VERSION + 64).to_string())]);
