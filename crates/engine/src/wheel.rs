@@ -247,7 +247,7 @@ mod tests {
             let mut places = places.into_iter();
             for (shift, factor) in steps {
                 for (bits, rest, gap) in places.by_ref().take(20) {
-                    next += if gap { rest } else { 1 };
+                    next += if gap { rest.max(1) } else { 1 };
                     let at = now + (rest << bits >> 20).min(limit());
                     wheel.add(at, next, now);
                     model.insert(next, at);
