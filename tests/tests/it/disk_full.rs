@@ -12,8 +12,9 @@ use warren_tests::{Broker, client, eventually, http};
 
 use crate::flood::Flood;
 
-/// Room for the broker's first files and some hundreds of messages.
-const DISK_MEBIBYTES: u32 = 48;
+/// Room for the first files of the broker and for all that sockets and the broker hold of messages
+/// that were sent before it stopped to read.
+const DISK_MEBIBYTES: u32 = 96;
 const BODY_BYTES: usize = 64 * 1024;
 /// More messages than fit.
 const MESSAGES: u64 = 4_000;
