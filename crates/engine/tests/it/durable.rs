@@ -127,6 +127,8 @@ impl Durable {
                     return fault();
                 }
             }
+            // An engine keeps none.
+            Write::DefinitionSet { .. } | Write::DefinitionDeleted { .. } => return fault(),
             Write::Together(parts) => {
                 for part in parts {
                     if matches!(part, Write::Together(_)) {
@@ -243,6 +245,7 @@ impl Durable {
             exchanges: self.exchanges.iter().map(|record| (id, record.clone())).collect(),
             queues: queues.collect(),
             bindings: self.bindings.iter().map(|record| (id, record.clone())).collect(),
+            definitions: Vec::new(),
         }
     }
 

@@ -151,6 +151,8 @@ pub(crate) fn write(written: &Write, durable: &Durable) -> String {
         Write::Delivered { queue, through } => {
             format!("write delivered {}:{through}", durable.name(*queue))
         }
+        Write::DefinitionSet { key, .. } => format!("write definition {key}"),
+        Write::DefinitionDeleted { key } => format!("write no definition {key}"),
         Write::Together(parts) => {
             let parts: Vec<_> = parts.iter().map(|part| write(part, durable)).collect();
             format!("together: {}", parts.join(", "))
