@@ -110,6 +110,39 @@ fn what_a_closed_channel_held_is_gone_and_what_it_had_returns() {
 }
 
 #[test]
+fn the_time_of_a_message_begins_with_the_commit() {
+    scenario(
+        "
+        given clock 1000; declare queue q durable x-message-ttl=100; bind q amq.fanout ''
+        given declare queue keeps durable; tx.select; open s1.2
+        publish '' q 1 persistent | '' keeps 2 persistent expiration:30 | amq.fanout k 3
+        given clock 1090
+        tx.commit
+          > once written: s1.1 commit-ok
+          > together: write 1 -> q:1, write 2 -> keeps:1
+        publish '' q 4 persistent on s1.2
+          > write 4 -> q:3
+        due
+          > 1120
+        clock 1119
+        clock 1120
+          > write settled keeps:1
+        due
+          > 1190
+        # The store has that time as well.
+        restart
+        given clock 1189; open s1.1
+        loaded
+        due
+          > 1190
+        clock 1190
+          > write settled q:1
+          > write settled q:3
+        ",
+    );
+}
+
+#[test]
 fn a_commit_is_whole_after_a_restart() {
     scenario(
         "
