@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::publish::Outcome;
 use super::{Refusal, VirtualHost};
 use crate::planted::{self, Bug};
 use crate::queue::Queue;
@@ -25,14 +26,17 @@ impl VirtualHost {
         Ok(())
     }
 
-    /// Carries out what the channel's transaction holds.
+    /// Carries out what the channel's transaction holds. If a queue refuses one of the messages, all
+    /// else is done, and the channel ends, as with RabbitMQ.
     pub(super) fn tx_commit(&mut self, at: At, effects: &mut Effects) -> Result<(), Refusal> {
         let (mut publishes, settlements) = self.take_transaction(at)?.into_parts();
         self.begin_times(&mut publishes);
         // Its own list: what comes before may be joined to nothing of it.
         let before = std::mem::take(&mut effects.writes);
+        let mut is_whole = true;
         for HeldPublish { message, route, mandatory } in publishes {
-            self.deliver_held(at, message, route, mandatory, effects);
+            let outcome = self.deliver_held(at, message, route, mandatory, effects);
+            is_whole &= outcome != Outcome::Refused;
         }
         for (settlement, deliveries) in settlements {
             self.settle_all(at, settlement, deliveries, effects);
@@ -46,6 +50,13 @@ impl VirtualHost {
         }
         if !own.is_empty() {
             effects.writes.push(Write::Together(own));
+        }
+        if !is_whole {
+            if let Some(channel) = self.channel_mut(at) {
+                // Like commit-ok, the error comes when what was done is durable.
+                channel.has_settled |= waits;
+            }
+            return Err(Error::PartialCommit.into());
         }
         self.reply(at, Reply::TxCommitOk, waits, effects);
         Ok(())
@@ -139,17 +150,17 @@ impl VirtualHost {
         route: Route,
         mandatory: bool,
         effects: &mut Effects,
-    ) {
-        self.enqueue(&message, &route, effects);
+    ) -> Outcome {
+        let outcome = self.enqueue(&message, &route, effects);
         self.shed_after_publish(&route, effects);
         let is_there = route.iter().any(|id| self.queues.contains_key(id));
-        if is_there {
-            return;
+        if !is_there {
+            self.deliver_reply(&message, effects);
         }
-        self.deliver_reply(&message, effects);
-        if mandatory {
+        if !is_there && mandatory {
             effects.send(at.0, Event::Return { channel: at.1, message });
         }
+        outcome
     }
 
     fn settle_all(

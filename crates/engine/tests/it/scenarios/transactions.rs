@@ -206,6 +206,48 @@ fn a_message_goes_to_the_queues_that_were_bound_when_it_came_and_are_still_there
 }
 
 #[test]
+fn a_refused_message_ends_the_channel_when_all_else_is_committed() {
+    scenario(
+        "
+        given declare queue full durable x-max-length=1 x-overflow=reject-publish
+        given declare queue other durable; open s1.2; publish '' other a persistent on s1.2
+        given tx.select; get other
+        ack 1
+        publish '' full 1 persistent | '' full 2 persistent | '' other 3 persistent
+        publish '' nowhere 4 mandatory
+        tx.commit
+          > s1.1 return 4
+          > once written: s1.1 channel error 90.20: partial tx completion
+          > together: write 1 -> full:1, write 3 -> other:2, write settled other:1
+        get full on s1.2
+          > s1.2 get-ok 1 1, 0 left
+          > write delivered full:1
+        # The next transaction has nothing of it.
+        given open s1.1; tx.select
+        tx.commit
+          > s1.1 commit-ok
+        ",
+    );
+}
+
+#[test]
+fn a_refused_message_of_a_commit_is_dead_lettered_if_its_queue_says_so() {
+    scenario(
+        "
+        given declare queue dead
+        given declare queue full x-max-length=0 x-overflow=reject-publish-dlx \
+x-dead-letter-exchange= x-dead-letter-routing-key=dead
+        given tx.select; publish '' full 1
+        tx.commit
+          > s1.1 channel error 90.20: partial tx completion
+        given open s1.1
+        get dead
+          > s1.1 get-ok 1 1 {full maxlen 1}, 0 left
+        ",
+    );
+}
+
+#[test]
 fn confirms_and_transactions_exclude_each_other() {
     scenario(
         "
