@@ -154,8 +154,8 @@ impl VirtualHost {
         let outcome = self.enqueue(&message, &route, effects);
         self.shed_after_publish(&route, effects);
         let is_there = route.iter().any(|id| self.queues.contains_key(id));
-        if !is_there {
-            self.deliver_reply(&message, effects);
+        if !is_there || message.has_more_keys() {
+            self.deliver_replies(&message, effects);
         }
         if !is_there && mandatory {
             effects.send(at.0, Event::Return { channel: at.1, message });
