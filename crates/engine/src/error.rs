@@ -248,6 +248,9 @@ pub enum Error {
     /// A commit or a rollback without a transaction.
     #[error("channel is not transactional")]
     NotTransactional,
+    /// A commit was carried out, but for messages that a queue had no room for.
+    #[error("partial tx completion")]
+    PartialCommit,
     /// The transactions of the connection hold more than [`crate::limits::TRANSACTION_BYTES`].
     #[error("transactions of this connection hold more than {limit} bytes")]
     TransactionTooLarge {

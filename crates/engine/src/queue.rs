@@ -320,8 +320,7 @@ impl Queue {
 
     /// True if messages may go to a consumer, as far as the queue is concerned.
     pub(crate) fn serves(&self, key: ConsumerKey) -> bool {
-        let single_active = self.single_active.as_ref();
-        single_active.is_none_or(|single_active| single_active.active() == Some(key))
+        self.single_active.as_ref().is_none_or(|single_active| single_active.serves(key))
     }
 
     /// Takes a consumer away; gives the one that is served in its place, if it was alone. Its turn stays in the round, where whoever meets it passes over it,

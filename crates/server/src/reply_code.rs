@@ -32,6 +32,7 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         | Error::DeliveryTimeout { .. }
         | Error::ChannelMode { .. }
         | Error::NotTransactional
+        | Error::PartialCommit
         | Error::TransactionTooLarge { .. }
         | Error::RepliesAcknowledged
         | Error::RepliesConsumed

@@ -109,6 +109,9 @@ impl Peer {
             let Some(event) = step.event else { break };
             note(&event, &mut self.seen);
             self.owed.extend(owed(&event));
+            if let Event::ChannelOpen { channel } = event {
+                self.connection.channel_open_ok(channel);
+            }
             if let Event::Publish(publish) = &event {
                 message(publish);
             }

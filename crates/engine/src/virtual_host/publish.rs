@@ -113,11 +113,11 @@ impl VirtualHost {
             copies_left = copies_left.saturating_sub(route.iter().len());
             let outcome = self.enqueue(&message, &route, effects);
             self.shed_after_publish(&route, effects);
-            if route.is_empty() {
-                self.deliver_reply(&message, effects);
-                if mandatory && !planted::is(Bug::ReturnForgotten) {
-                    effects.send(session, Event::Return { channel, message });
-                }
+            if route.is_empty() || message.has_more_keys() {
+                self.deliver_replies(&message, effects);
+            }
+            if route.is_empty() && mandatory && !planted::is(Bug::ReturnForgotten) {
+                effects.send(session, Event::Return { channel, message });
             }
             if let Some(number) = confirm {
                 confirms.add(channel, number, outcome);

@@ -82,6 +82,9 @@ impl VirtualHost {
             is_parked: !is_served,
         };
         channel.add_consumer(number, consumer);
+        if !is_served {
+            self.let_take_over(id);
+        }
         self.mark_dirty(id);
         let reply = Reply::ConsumeOk {
             consumer: number,

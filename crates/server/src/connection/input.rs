@@ -147,6 +147,7 @@ impl Connection {
             Ok(place) => {
                 let state = ChannelState { _place: Some(place), ..ChannelState::default() };
                 self.channels.insert(channel, state);
+                self.amqp.channel_open_ok(channel);
                 self.request(channel, Request::ChannelOpen);
             }
             Err(text) => self.refuse(ReplyCode::NotAllowed, &text, 0, 0),
