@@ -114,7 +114,9 @@ impl VirtualHost {
             let outcome = self.enqueue(&message, &route, effects);
             self.shed_after_publish(&route, effects);
             if route.is_empty() {
-                self.deliver_reply(&message, effects);
+                if !self.deliver_reply(&message, effects) {
+                    self.unroutable.note(&message, mandatory, self.now);
+                }
                 if mandatory && !planted::is(Bug::ReturnForgotten) {
                     effects.send(session, Event::Return { channel, message });
                 }
