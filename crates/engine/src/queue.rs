@@ -198,6 +198,11 @@ impl Queue {
         sequence
     }
 
+    /// The place that the next message gets.
+    pub(crate) fn next_sequence(&self) -> Sequence {
+        self.next_sequence
+    }
+
     pub(crate) fn is_stream(&self) -> bool {
         self.stream.is_some()
     }

@@ -7,6 +7,7 @@ mod leases;
 mod look;
 
 pub use filter::{BadFilter, MessageFilter};
+pub(crate) use jobs::Edited;
 pub use jobs::{Action, BadJob, Edits, Job, JobId, JobRequest, JobState, Jobs, Selection, Target};
 pub use leases::{BadLease, Lease, LeaseId, LeaseRequest, LeaseSettlement, Leased, Leases};
 pub use look::{LookError, MessagePage};

@@ -4,7 +4,7 @@ use super::{Refusal, VirtualHost};
 use crate::backlog::Entry;
 use crate::browse::BrowsePage;
 use crate::death::with_delivery_count;
-use crate::queue::WaitingTake;
+use crate::queue::{Queue, WaitingTake};
 use crate::record::Sequence;
 use crate::session::Delivery;
 use crate::{Effects, Error, Event, Load, Outstanding, Place, QueueId, SessionId, Taken, limits};
@@ -83,6 +83,15 @@ impl VirtualHost {
             }
         }
         Ok((found, count))
+    }
+
+    /// The place that the next message of a queue gets, whatever its lane.
+    ///
+    /// # Errors
+    /// There is no such queue.
+    pub fn next_place(&self, queue: &str) -> Result<Sequence, Error> {
+        let id = self.named_queue(queue)?;
+        Ok(self.queues.get(&id).map_or(0, Queue::next_sequence))
     }
 
     fn named_queue(&self, queue: &str) -> Result<QueueId, Error> {

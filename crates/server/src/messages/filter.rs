@@ -124,7 +124,7 @@ const TEXTS: [(&str, Property); 9] = [
     ("app_id", Property::AppId),
 ];
 
-fn context(message: &Message, redelivered: bool) -> Context<'static> {
+fn context(message: &Message, redelivered: bool) -> Context<'static, 'static> {
     let raw = message.properties();
     let mut context = Context::default();
     let text = |text: &str| CelValue::String(Arc::new(text.to_owned()));

@@ -8,6 +8,8 @@
 mod edit;
 mod run;
 
+pub(crate) use edit::Edited;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

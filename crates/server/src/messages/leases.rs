@@ -94,7 +94,7 @@ pub enum BadLease {
     Client(#[from] ClientError),
     /// The system gives no random numbers.
     #[error("{0}")]
-    Random(std::io::Error),
+    Random(getrandom::Error),
 }
 
 /// What a lease is told, with where the number of messages that are left goes.

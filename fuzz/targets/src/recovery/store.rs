@@ -152,6 +152,7 @@ impl Writer {
                 exclusive: false,
                 auto_delete: false,
                 paused: false,
+                paused: false,
                 arguments: FieldTable::default(),
             }));
             let binding = BindingRecord {

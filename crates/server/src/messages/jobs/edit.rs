@@ -16,6 +16,14 @@ pub(crate) struct Edited {
     pub(crate) body: Vec<u8>,
 }
 
+impl Edited {
+    /// The broker takes a header away when it accepts the message.
+    pub(crate) fn has_blind_copies(&self) -> bool {
+        let headers = properties::headers(&self.properties).unwrap_or_default();
+        table::get(headers, "BCC").is_some()
+    }
+}
+
 pub(super) fn edited(message: &Message, target: &Target, edits: &Edits) -> Edited {
     let (exchange, routing_key) = address(message, target);
     Edited {
@@ -33,9 +41,7 @@ fn address(message: &Message, target: &Target) -> (String, String) {
         Target::Exchange { exchange, routing_key } => {
             (exchange.clone(), routing_key.clone().unwrap_or_else(own))
         }
-        Target::Origin => {
-            origin(message).unwrap_or_else(|| (message.exchange().to_owned(), own()))
-        }
+        Target::Origin => origin(message).unwrap_or_else(|| (message.exchange().to_owned(), own())),
     }
 }
 
@@ -119,7 +125,8 @@ mod tests {
         headers.insert("x-death".into(), FieldValue::FieldArray(deaths.into()));
         let edited = edited(&message(headers), &Target::Origin, &Edits::default());
         assert_eq!((&*edited.exchange, &*edited.routing_key), ("first", "order.created"));
-        let plain = super::edited(&message(FieldTable::default()), &Target::Origin, &Edits::default());
+        let plain =
+            super::edited(&message(FieldTable::default()), &Target::Origin, &Edits::default());
         assert_eq!((&*plain.exchange, &*plain.routing_key), ("dlx", "dead"));
     }
 
@@ -135,7 +142,10 @@ mod tests {
         };
         let target = Target::Queue("q".to_owned());
         let edited = edited(&message(headers), &target, &edits);
-        assert_eq!((&*edited.exchange, &*edited.routing_key, &*edited.body), ("", "q", &b"other"[..]));
+        assert_eq!(
+            (&*edited.exchange, &*edited.routing_key, &*edited.body),
+            ("", "q", &b"other"[..])
+        );
         let raw = properties::headers(&edited.properties).unwrap();
         assert_eq!(table::get(raw, "kept"), Some(Value::Int(2)));
         assert_eq!(table::get(raw, "old"), None);
