@@ -401,6 +401,7 @@ fn note_events(events: &[Outgoing], notes: &mut Notes) {
                 trace.line(format_args!("  -> {after}s{session}.{channel} error {error}"));
             }
             Event::Confirm { .. }
+            | Event::Taken { .. }
             | Event::Refused { .. }
             | Event::Reply { .. }
             | Event::ConsumerCancelled { .. }

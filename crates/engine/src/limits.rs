@@ -208,3 +208,30 @@ pub const RECENT_HISTORY: usize = 20;
 /// What these messages may take in memory, in bytes, for each exchange: the declaration may ask for
 /// any number of them, and nobody has to read them.
 pub const RECENT_HISTORY_BYTES: usize = 1024 * 1024;
+
+/// Messages that are taken by their places in one request. Their contents come from disk together,
+/// and are in memory together.
+pub const TAKEN_AT_ONCE: usize = 1_000;
+
+/// Messages that one look at a queue gives.
+pub const BROWSED_AT_ONCE: usize = 1_000;
+
+/// Unacknowledged deliveries that one look gives. Finding them means to look at all deliveries of the
+/// virtual host's channels.
+pub const OUTSTANDING_AT_ONCE: usize = 1_000;
+
+/// Unroutable messages that are remembered for each exchange.
+pub(crate) const UNROUTABLE_PER_EXCHANGE: usize = 20;
+
+/// Exchanges whose unroutable messages are remembered; the one that was quiet longest is forgotten.
+pub(crate) const UNROUTABLE_EXCHANGES: usize = 100;
+
+/// How much of the body of an unroutable message is remembered, in bytes. All that is remembered
+/// stays below 20 MiB a virtual host.
+pub(crate) const UNROUTABLE_BODY_BYTES: usize = 4 * 1024;
+
+/// How much of its properties, in bytes.
+pub(crate) const UNROUTABLE_PROPERTIES_BYTES: usize = 4 * 1024;
+
+/// Bindings of one exchange that an explanation of a route lists.
+pub(crate) const EXPLAINED_BINDINGS: usize = 1_000;

@@ -178,6 +178,8 @@ pub(crate) struct Delivery {
     /// The consumer's number; `None` for `basic.get`.
     pub(crate) consumer: Option<u32>,
     pub(crate) queue: QueueId,
+    /// When it was delivered.
+    pub(crate) since: Milliseconds,
     pub(crate) entry: Entry,
 }
 

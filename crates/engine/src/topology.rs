@@ -2,6 +2,7 @@
 //!
 //! Routes are remembered for each exchange by routing key until the topology changes next.
 
+mod explain;
 mod history;
 mod route;
 

@@ -17,6 +17,8 @@ mod invariants;
 mod memory;
 mod order;
 mod overflow;
+mod pause;
+mod places;
 mod publish;
 mod replies;
 mod settle;
@@ -44,6 +46,7 @@ use crate::compatibility::Compatibility;
 use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
+use crate::unroutable::UnroutableMessages;
 use crate::{
     Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, Recovered, Reply,
     Request, SessionId, VirtualHostId, limits,
@@ -102,6 +105,7 @@ pub struct VirtualHost {
     consumers_made: u32,
     channels_opened: u64,
     compatibility: Compatibility,
+    unroutable: UnroutableMessages,
 }
 
 /// Counts over a virtual host.
@@ -156,6 +160,7 @@ impl VirtualHost {
             consumers_made: 0,
             channels_opened: 0,
             compatibility: Compatibility::default(),
+            unroutable: UnroutableMessages::default(),
         }
     }
 
@@ -381,6 +386,8 @@ impl VirtualHost {
                 self.cancel(at, consumer_tag, no_wait, effects);
             }
             Request::Get { queue, no_ack } => self.get(at, queue, no_ack)?,
+            Request::Take { queue, places } => self.take(at, &queue, places, effects)?,
+            Request::PauseQueue { queue, paused } => self.pause(at, &queue, paused, effects)?,
             Request::Nack { delivery_tag, multiple, requeue, .. } => {
                 self.nack(at, delivery_tag, multiple, requeue, effects)?;
             }
@@ -533,6 +540,7 @@ impl VirtualHost {
             self.memory.changed(before, queue.resident_bytes());
             return self.leaving_loaded(id, lost, effects);
         }
+        let load = answer.load.clone();
         let missing = queue.loaded(answer, self.now);
         self.memory.changed(before, queue.resident_bytes());
         for sequence in missing.lost {
@@ -550,6 +558,10 @@ impl VirtualHost {
         self.give_up_expired(id, &missing.expired, effects);
         self.shed(id, effects);
         self.serve_waiting_gets(id, effects);
+        if let Some(through) = missing.picked_through {
+            self.picked_loaded(id, &load, through, missing.picked, effects);
+        }
+        self.serve_takes(id, effects);
         self.mark_dirty(id);
     }
 

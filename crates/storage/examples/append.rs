@@ -48,6 +48,8 @@ fn measure(
         durable: true,
         exclusive: false,
         auto_delete: false,
+        paused: false,
+        paused: false,
         arguments: FieldTable::default(),
     })])?;
     opened.log.flush(true)?;

@@ -77,7 +77,7 @@ pub(crate) fn group_arguments(group: &str) -> FieldTable {
 }
 
 /// The pattern of a binding key: `>` is `#`, and what comes after it does not count.
-fn pattern(key: &str, separator: char) -> Cow<'_, str> {
+pub(crate) fn pattern(key: &str, separator: char) -> Cow<'_, str> {
     match key.split(separator).position(|word| word == ">") {
         None => Cow::Borrowed(key),
         Some(at) => {

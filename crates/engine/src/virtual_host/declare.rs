@@ -92,6 +92,7 @@ impl VirtualHost {
         }
         let removed = self.topology.remove_exchange(name);
         let durable = !removed.is_empty();
+        self.unroutable.forget(&name);
         self.write_removed(removed, effects);
         self.reply_unless(no_wait, at, Reply::ExchangeDeleteOk, durable, effects);
         Ok(())
@@ -123,6 +124,7 @@ impl VirtualHost {
             durable: declaration.durable,
             exclusive: declaration.exclusive,
             auto_delete: declaration.auto_delete,
+            paused: false,
             arguments,
         };
         if let Some(id) = self.topology.queue(&record.name) {
@@ -264,6 +266,7 @@ impl VirtualHost {
         for waiting in queue.waiting_gets {
             self.answer_without_queue(waiting, effects);
         }
+        self.end_takes(queue.takes, effects);
         queue.consumers
     }
 

@@ -47,7 +47,8 @@ impl VirtualHost {
             return self.dispatch_stream(id, effects);
         }
         let before = queue.resident_bytes();
-        let delivered = Self::deliver(queue, &mut self.sessions, shares, now, effects);
+        let delivered =
+            !queue.record.paused && Self::deliver(queue, &mut self.sessions, shares, now, effects);
         if delivered {
             // What comes next is there before it is wanted.
             effects.loads.extend(queue.backlog.load(id, shares.stored));
@@ -122,7 +123,8 @@ impl VirtualHost {
                         consumer.in_flight += 1;
                     }
                     let consumer = Some(key.number);
-                    let delivery = Delivery { tag: delivery_tag, consumer, queue: id, entry };
+                    let tag = delivery_tag;
+                    let delivery = Delivery { tag, consumer, queue: id, since: now, entry };
                     channel.unacknowledged.push(delivery);
                 } else if let Some(name) = entry.stored_under(id) {
                     channel.has_settled |= entry.is_durable();

@@ -101,7 +101,8 @@ impl VirtualHost {
             if !queue.serves(*key) && !consumer.is_parked {
                 return Err(format!("queue {name}: {key:?} is served beside the active one"));
             }
-            if waits && !full && channel.credit(consumer) > 0 && queue.serves(*key) {
+            let serves = queue.serves(*key) && !queue.record.paused;
+            if waits && !full && channel.credit(consumer) > 0 && serves {
                 return Err(format!("queue {name}: a message waits, {key:?} has credit"));
             }
         }

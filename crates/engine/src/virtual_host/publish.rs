@@ -113,11 +113,15 @@ impl VirtualHost {
             copies_left = copies_left.saturating_sub(route.iter().len());
             let outcome = self.enqueue(&message, &route, effects);
             self.shed_after_publish(&route, effects);
-            if route.is_empty() || message.has_more_keys() {
-                self.deliver_replies(&message, effects);
-            }
-            if route.is_empty() && mandatory && !planted::is(Bug::ReturnForgotten) {
-                effects.send(session, Event::Return { channel, message });
+            let is_answer = (route.is_empty() || message.has_more_keys())
+                && self.deliver_replies(&message, effects);
+            if route.is_empty() {
+                if !is_answer {
+                    self.unroutable.note(&message, mandatory, self.now);
+                }
+                if mandatory && !planted::is(Bug::ReturnForgotten) {
+                    effects.send(session, Event::Return { channel, message });
+                }
             }
             if let Some(number) = confirm {
                 confirms.add(channel, number, outcome);

@@ -84,9 +84,10 @@ impl VirtualHost {
 
     /// A message may be an answer: then it goes to the channels that its routing keys name, those in
     /// the headers `CC` and `BCC` too, and to each once.
-    pub(super) fn deliver_replies(&mut self, message: &Message, effects: &mut Effects) {
+    /// False if nobody asked.
+    pub(super) fn deliver_replies(&mut self, message: &Message, effects: &mut Effects) -> bool {
         if self.reply_consumers.is_empty() || !message.exchange().is_empty() {
-            return;
+            return false;
         }
         if !message.has_more_keys() {
             return self.deliver_reply(message.routing_key(), message, effects);
@@ -94,26 +95,30 @@ impl VirtualHost {
         let mut keys = copies::keys(message);
         keys.sort_unstable();
         keys.dedup();
+        let mut was_asked = false;
         for key in keys {
-            self.deliver_reply(key, message, effects);
+            was_asked |= self.deliver_reply(key, message, effects);
         }
+        was_asked
     }
 
-    /// An answer that its client does not read is dropped when too much waits for it.
-    fn deliver_reply(&mut self, key: &str, message: &Message, effects: &mut Effects) {
-        let Some(&(at, consumer)) = self.reply_consumers.get(key) else { return };
-        let Some(session) = self.sessions.get_mut(&at.0) else { return };
-        let Some(channel) = session.channels.get_mut(&at.1) else { return };
+    /// An answer that its client does not read is dropped when too much waits for it. False if nobody
+    /// asked for it.
+    fn deliver_reply(&mut self, key: &str, message: &Message, effects: &mut Effects) -> bool {
+        let Some(&(at, consumer)) = self.reply_consumers.get(key) else { return false };
+        let Some(session) = self.sessions.get_mut(&at.0) else { return false };
+        let Some(channel) = session.channels.get_mut(&at.1) else { return false };
         let weight = delivery_weight(message);
         let is_behind = !channel.held.is_empty()
             && channel.held.bytes().saturating_add(weight) > limits::HELD_BYTES;
         if is_behind || session.outbox_bytes >= limits::REPLY_OUTBOX_BYTES {
-            return;
+            return true;
         }
         session.outbox_bytes += weight;
         let (channel, delivery_tag) = (at.1, channel.next_delivery_tag());
         let (message, redelivered) = (message.clone(), false);
         let event = Event::Deliver { channel, consumer, delivery_tag, redelivered, message };
         effects.send(at.0, event);
+        true
     }
 }

@@ -258,7 +258,8 @@ impl VirtualHost {
                     state.has_settled |= entry.is_durable();
                 }
             } else {
-                let delivery = Delivery { tag: delivery_tag, consumer: None, queue: id, entry };
+                let tag = delivery_tag;
+                let delivery = Delivery { tag, consumer: None, queue: id, since: now, entry };
                 state.unacknowledged.push(delivery);
             }
             holder.outbox_bytes += delivery_weight(&message);

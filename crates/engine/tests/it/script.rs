@@ -12,7 +12,7 @@ use warren_amqp::properties::{Builder, Property};
 use warren_amqp::{FieldTable, FieldValue, table};
 use warren_engine::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Destination, MessageBatch, Milliseconds,
-    PublishBatch, Request, SessionId,
+    Place, PublishBatch, Request, SessionId,
 };
 
 pub(crate) type At = (SessionId, u16);
@@ -272,6 +272,11 @@ fn binding_request(words: &[&str], line: &str) -> Option<Request> {
     })
 }
 
+/// `7` is a place of the queue itself, `3-7` one of its lane 3.
+pub(crate) fn place(word: &str) -> Place {
+    word.parse().unwrap_or_else(|_| Place { lane: 0, sequence: number(word) })
+}
+
 /// `exchange:x` is an exchange, all else a queue.
 fn to(word: &str) -> Destination {
     match word.strip_prefix("exchange:") {
@@ -284,7 +289,8 @@ fn message_request(words: &[&str], line: &str) -> Option<Request> {
     let (word, behind) = words.split_first()?;
     let fixed = match *word {
         "consume" => 2,
-        "qos" | "cancel" | "get" | "nack" | "reject" | "replies" => 1,
+        "qos" | "cancel" | "get" | "nack" | "reject" | "replies" | "pause" | "resume" => 1,
+        "take" => 2,
         _ => 0,
     };
     let mut rest = Rest(behind[fixed..].to_vec());
@@ -304,6 +310,12 @@ fn message_request(words: &[&str], line: &str) -> Option<Request> {
             Request::Qos { prefetch_count: number(count), global: rest.flag("global") }
         }
         ("get", [queue]) => Request::Get { queue: name(queue), no_ack: rest.flag("no_ack") },
+        ("take", [queue, places]) => {
+            Request::Take { queue: name(queue), places: places.split(',').map(place).collect() }
+        }
+        ("pause" | "resume", [queue]) => {
+            Request::PauseQueue { queue: name(queue), paused: *word == "pause" }
+        }
         ("nack" | "reject", [tag]) => Request::Nack {
             delivery_tag: number(tag),
             multiple: rest.flag("multiple"),

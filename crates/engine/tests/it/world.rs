@@ -24,6 +24,8 @@ pub(crate) struct World {
     outboxes: BTreeMap<SessionId, usize>,
     /// Loads that are not answered, the oldest in front.
     pub(crate) loads: Vec<Load>,
+    /// An answer that was read and is still on its way.
+    stale: Option<Command>,
     /// Check everything after each command. It costs as much as there is, so that the few tests
     /// with tens of thousands of commands do without until the last ones.
     pub(crate) checks: bool,
@@ -60,6 +62,7 @@ impl World {
             tags: BTreeMap::new(),
             outboxes: BTreeMap::new(),
             loads: vec![],
+            stale: None,
             checks: true,
             memory: None,
             now: 0,
@@ -79,12 +82,43 @@ impl World {
         if line == "due" {
             return vec![self.host.next_due().map_or("never".to_owned(), |due| due.to_string())];
         }
+        if let Some(look) = self.look(line) {
+            return look;
+        }
         let mut lines = vec![];
         for command in self.commands(line) {
             let effects = self.apply(command, line);
             lines.extend(self.render(&effects));
         }
         lines
+    }
+
+    /// What a look shows: `browse q [from 0-7] [max 2]`, `out q`.
+    fn look(&self, line: &str) -> Option<Vec<String>> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let option = |name: &str| {
+            let at = words.iter().position(|word| *word == name)?;
+            words.get(at + 1).copied()
+        };
+        match words.as_slice() {
+            ["browse", queue, ..] => {
+                let from = option("from").map(script::place);
+                let max = option("max").map_or(100, |max| max.parse().unwrap());
+                let page = self.host.browse(queue, from, max).unwrap();
+                Some(render::page(&page))
+            }
+            ["out", queue] => {
+                let (found, count) = self.host.outstanding(queue, 0, 100).unwrap();
+                let lines = found.iter().map(render::outstanding);
+                Some(lines.chain([format!("{count} in all")]).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// The virtual host, to ask it something.
+    pub(crate) fn host(&mut self) -> &mut VirtualHost {
+        &mut self.host
     }
 
     /// The commands that a line stands for. Most lines are one; a few are about the world.
@@ -130,6 +164,12 @@ impl World {
                 self.host.set_consumer_timeout(Some(milliseconds.parse().unwrap()));
                 vec![]
             }
+            // The oldest load is read now, and answered later by `loaded stale`.
+            ["stale"] => {
+                self.stale = Some(self.answer(&[]));
+                vec![]
+            }
+            ["loaded", "stale"] => self.stale.take().into_iter().collect(),
             ["loaded", rest @ ..] => vec![self.answer(rest)],
             // So many bytes of contents may a queue have in memory, and all queues twice as many.
             ["memory", bytes] => {
