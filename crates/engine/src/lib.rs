@@ -6,6 +6,7 @@
 //! The same commands give the same effects and the same state. A refused command changes nothing
 //! but the channel or the connection that asked for it.
 
+mod access;
 mod arguments;
 mod backlog;
 mod command;
@@ -24,6 +25,7 @@ mod lanes;
 mod leaving;
 pub mod limits;
 mod message;
+mod pattern;
 #[cfg(feature = "planted")]
 pub mod planted;
 #[cfg(not(feature = "planted"))]
@@ -42,6 +44,7 @@ mod transaction;
 mod virtual_host;
 mod wheel;
 
+pub use access::{Access, Permission, Right, ScopeGrant, TopicPermission};
 pub use command::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Milliseconds, PublishBatch, Request,
     SessionId,
@@ -50,6 +53,7 @@ pub use effect::{Effects, Event, Expired, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};
 pub use expiry::{BadExpiration, expiration};
 pub use message::{Message, MessageBatch, encoded_body_bytes, encoded_may_expire};
+pub use pattern::{BadPattern, check_pattern};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
     RecoveredLane, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,

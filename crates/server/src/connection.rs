@@ -114,6 +114,8 @@ pub(crate) struct Connection {
     half_open: Option<Place>,
     /// Who has logged in.
     user: Box<str>,
+    /// The user may publish in the name of others.
+    is_impersonator: bool,
     session: Option<Session>,
     channels: FxHashMap<u16, ChannelState>,
     /// The beginning of a frame whose end has not come yet.
@@ -175,6 +177,7 @@ impl Connection {
             shared,
             half_open: Some(half_open),
             user: Box::default(),
+            is_impersonator: false,
             session: None,
             channels: FxHashMap::default(),
             unread: Vec::new(),

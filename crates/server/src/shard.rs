@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{error, info};
 use warren_engine::{
-    Command, Effects, Event, Milliseconds, Outgoing, SessionId, VirtualHost, VirtualHostId,
+    Access, Command, Effects, Event, Milliseconds, Outgoing, SessionId, VirtualHost, VirtualHostId,
 };
 
 use crate::broker::HostCounts;
@@ -26,7 +26,7 @@ pub(crate) type Outbox = mpsc::UnboundedSender<Vec<Event>>;
 #[derive(Debug)]
 pub(crate) enum ToShard {
     /// A client opened a virtual host of this shard.
-    Open { session: SessionId, virtual_host: VirtualHostId, outbox: Outbox },
+    Open { session: SessionId, virtual_host: VirtualHostId, outbox: Outbox, access: Arc<Access> },
     /// Commands of one session, in order. The permit is given back when they are carried out: a
     /// session has only so many of these on the way.
     Commands(SessionId, Vec<Command>, Option<OwnedSemaphorePermit>),
@@ -112,8 +112,8 @@ impl Shard {
             }
             for message in batch.drain(..) {
                 match message {
-                    ToShard::Open { session, virtual_host, outbox } => {
-                        self.open(session, virtual_host, outbox);
+                    ToShard::Open { session, virtual_host, outbox, access } => {
+                        self.open(session, virtual_host, outbox, access);
                     }
                     ToShard::Commands(session, commands, permit) => {
                         for command in commands {
@@ -153,7 +153,13 @@ impl Shard {
         self.effects.events.len() + self.effects.writes.len() >= limits::SHARD_EFFECTS
     }
 
-    fn open(&mut self, session: SessionId, virtual_host: VirtualHostId, outbox: Outbox) {
+    fn open(
+        &mut self,
+        session: SessionId,
+        virtual_host: VirtualHostId,
+        outbox: Outbox,
+        access: Arc<Access>,
+    ) {
         self.clients.insert(
             session,
             Client {
@@ -164,7 +170,7 @@ impl Shard {
                 closed: false,
             },
         );
-        self.apply_to(virtual_host, Command::OpenSession(session));
+        self.apply_to(virtual_host, Command::OpenSession { session, access });
     }
 
     fn apply(&mut self, session: SessionId, command: Command) {
@@ -339,7 +345,7 @@ mod tests {
         let (committer, mut groups) = mpsc::channel(16);
         let mut shard = Shard::new(vec![(id, VirtualHost::new(id, "/"))], inbox, committer);
         let (outbox, mut events) = mpsc::unbounded_channel();
-        shard.open(SESSION, id, outbox);
+        shard.open(SESSION, id, outbox, Arc::new(Access::everything("guest")));
         let declaration = Declaration { durable: true, ..Declaration::default() };
         let (name, arguments) = ("q".to_owned(), warren_amqp::FieldTable::default());
         let declare = Request::QueueDeclare { name, generated: false, declaration, arguments };
