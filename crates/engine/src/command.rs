@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use warren_amqp::FieldTable;
 
-use crate::{Destination, Load, Message, MessageBatch, Origin, Place, Sequence};
+use crate::{Access, Destination, Load, Message, MessageBatch, Origin, Place, Sequence};
 
 /// A client's connection, unique on its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,7 +20,20 @@ pub enum Command {
     /// A time before the last one is passed over.
     Clock(Milliseconds),
     /// A client opened the virtual host.
-    OpenSession(SessionId),
+    OpenSession {
+        /// Who.
+        session: SessionId,
+        /// What it may do.
+        access: Arc<Access>,
+    },
+    /// What a client may do is now this. It holds for what it asks from now on. Channels that
+    /// consume from a queue that may not be read any more are closed.
+    SetAccess {
+        /// Who.
+        session: SessionId,
+        /// What it may do.
+        access: Arc<Access>,
+    },
     /// A client is gone, in whatever way: what it held is requeued, its exclusive queues go.
     /// With `reply`, the client waits for `connection.close-ok`.
     CloseSession {

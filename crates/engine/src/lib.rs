@@ -6,6 +6,7 @@
 //! The same commands give the same effects and the same state. A refused command changes nothing
 //! but the channel or the connection that asked for it.
 
+mod access;
 mod arguments;
 mod backlog;
 mod browse;
@@ -26,6 +27,7 @@ mod lanes;
 mod leaving;
 pub mod limits;
 mod message;
+mod pattern;
 #[cfg(feature = "planted")]
 pub mod planted;
 #[cfg(not(feature = "planted"))]
@@ -45,6 +47,7 @@ mod unroutable;
 mod virtual_host;
 mod wheel;
 
+pub use access::{Access, Permission, Right, ScopeGrant, TopicPermission};
 pub use browse::{BadPlace, BrowsePage, Browsed, Outstanding, Place, Taken};
 pub use command::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Milliseconds, PublishBatch, Request,
@@ -55,6 +58,7 @@ pub use error::{Error, Inequivalence, Origin};
 pub use expiry::{BadExpiration, expiration};
 pub use explain::{Explanation, Judged, Step};
 pub use message::{Message, MessageBatch, encoded_body_bytes, encoded_may_expire};
+pub use pattern::{BadPattern, check_pattern};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
     RecoveredLane, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,

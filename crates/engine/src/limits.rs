@@ -235,3 +235,17 @@ pub(crate) const UNROUTABLE_PROPERTIES_BYTES: usize = 4 * 1024;
 
 /// Bindings of one exchange that an explanation of a route lists.
 pub(crate) const EXPLAINED_BINDINGS: usize = 1_000;
+/// Steps back that matching one pattern of a permission or a policy may take, about half a
+/// millisecond: names have 255 bytes at most, and honest patterns take a few steps for each.
+pub const PATTERN_STEPS: usize = 20_000;
+
+/// What a part of such a pattern may take in memory, in bytes: honest ones take a few thousand.
+pub const PATTERN_BYTES: usize = 1024 * 1024;
+
+/// Instructions of such a pattern, for the same reason.
+pub const PATTERN_INSTRUCTIONS: usize = 16 * 1024;
+
+/// Answers about its permissions that a session remembers, if they have to be looked for at all.
+/// Enough for the exchanges and most routing keys of a publisher; a client that makes up keys must
+/// not fill the broker's memory.
+pub const ACCESS_DECISIONS: usize = 256;

@@ -5,7 +5,7 @@
 //! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
 //! consumers), `groups` (queues that subscribe themselves), `dead_letter` (what queues give up),
 //! `overflow` (what they have no room for), `order` (what waits for a `basic.get`), `transactions`,
-//! `replies` (direct reply-to), `time` (what happens at a time), `timeout` (deliveries that are
+//! `replies` (direct reply-to), `rights` (what users may do), `time` (what happens at a time), `timeout` (deliveries that are
 //! never acknowledged), `invariants` (what tests check after every command).
 
 mod bounds;
@@ -21,6 +21,7 @@ mod pause;
 mod places;
 mod publish;
 mod replies;
+mod rights;
 mod settle;
 mod streams;
 mod subscribe;
@@ -36,6 +37,7 @@ use crate::planted::{self, Bug};
 pub use bounds::Bounds;
 use memory::Memory;
 pub use memory::MemoryLimits;
+use rights::Resource;
 use streams::Streams;
 use time::Timers;
 pub(crate) use timeout::Marks;
@@ -49,7 +51,7 @@ use crate::topology::Topology;
 use crate::unroutable::UnroutableMessages;
 use crate::{
     Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, Recovered, Reply,
-    Request, SessionId, VirtualHostId, limits,
+    Request, Right, SessionId, VirtualHostId, limits,
 };
 
 /// A refusal, with how much of the connection it ends.
@@ -267,11 +269,12 @@ impl VirtualHost {
                 self.clock(now);
                 self.streams_due(effects);
             }
-            Command::OpenSession(session) => {
+            Command::OpenSession { session, access } => {
                 // One that is open keeps what it has, or its consumers would be nobody's.
-                self.sessions.entry(session).or_default();
+                self.sessions.entry(session).or_insert_with(|| Session::new(access));
                 self.watch_deliveries();
             }
+            Command::SetAccess { session, access } => self.set_access(session, access, effects),
             Command::CloseSession { session, reply } => self.close_session(session, reply, effects),
             Command::Publish(batch) => self.publish(batch, effects),
             Command::Acknowledge { session, acknowledgements } => {
@@ -349,6 +352,7 @@ impl VirtualHost {
             Request::ChannelClose => self.client_closes_channel(at, effects),
             Request::ChannelFail(reason) => return Err(Error::MessageRefused { reason }.into()),
             Request::PublishFail { exchange, reason } => {
+                self.check_may(id, Right::Write, Resource::Exchange(&exchange))?;
                 self.check_published_to(&exchange)?;
                 return Err(Error::MessageRefused { reason }.into());
             }

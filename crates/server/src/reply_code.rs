@@ -14,7 +14,9 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         | Error::DefaultExchange
         | Error::SystemExchange { .. }
         | Error::InternalExchange { .. }
-        | Error::ExclusiveUse { .. } => ReplyCode::AccessRefused,
+        | Error::ExclusiveUse { .. }
+        | Error::AccessRefused { .. }
+        | Error::TopicRefused { .. } => ReplyCode::AccessRefused,
         Error::QueueLocked { .. } => ReplyCode::ResourceLocked,
         Error::UnknownExchangeType { .. }
         | Error::Inequivalent(_)

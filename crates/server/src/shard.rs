@@ -13,7 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{error, info};
 use warren_amqp::ReplyCode;
 use warren_engine::{
-    Command, Effects, Event, Load, Milliseconds, Outgoing, SessionId, VirtualHost, VirtualHostId,
+    Access, Command, Effects, Event, Load, Milliseconds, Outgoing, SessionId, VirtualHost,
+    VirtualHostId,
 };
 use warren_storage::Loaded;
 
@@ -38,7 +39,7 @@ pub(crate) enum ToConnection {
 #[derive(Debug)]
 pub(crate) enum ToShard {
     /// A client opened a virtual host of this shard.
-    Open { session: SessionId, virtual_host: VirtualHostId, outbox: Outbox },
+    Open { session: SessionId, virtual_host: VirtualHostId, outbox: Outbox, access: Arc<Access> },
     /// Commands of one session, in order. The permit is given back when they are carried out: a
     /// session has only so many of these on the way.
     Commands(SessionId, Vec<Command>, Option<OwnedSemaphorePermit>),
@@ -146,8 +147,8 @@ impl Shard {
             }
             for message in batch.drain(..) {
                 match message {
-                    ToShard::Open { session, virtual_host, outbox } => {
-                        self.open(session, virtual_host, outbox);
+                    ToShard::Open { session, virtual_host, outbox, access } => {
+                        self.open(session, virtual_host, outbox, access);
                     }
                     ToShard::Commands(session, commands, permit) => {
                         for command in commands {
@@ -193,7 +194,13 @@ impl Shard {
         self.effects.events.len() + self.effects.writes.len() >= limits::SHARD_EFFECTS
     }
 
-    fn open(&mut self, session: SessionId, virtual_host: VirtualHostId, outbox: Outbox) {
+    fn open(
+        &mut self,
+        session: SessionId,
+        virtual_host: VirtualHostId,
+        outbox: Outbox,
+        access: Arc<Access>,
+    ) {
         self.clients.insert(
             session,
             Client {
@@ -204,7 +211,7 @@ impl Shard {
                 closed: false,
             },
         );
-        self.apply_to(virtual_host, Command::OpenSession(session));
+        self.apply_to(virtual_host, Command::OpenSession { session, access });
     }
 
     fn apply(&mut self, session: SessionId, command: Command) {
@@ -381,7 +388,7 @@ mod tests {
         let (committer, mut groups) = mpsc::channel(16);
         let mut shard = Shard::new(vec![(id, VirtualHost::new(id, "/"))], inbox, committer);
         let (outbox, mut events) = mpsc::unbounded_channel();
-        shard.open(SESSION, id, outbox);
+        shard.open(SESSION, id, outbox, Arc::new(Access::everything("guest")));
         let declaration = Declaration { durable: true, ..Declaration::default() };
         let (name, arguments) = ("q".to_owned(), warren_amqp::FieldTable::default());
         let declare = Request::QueueDeclare { name, generated: false, declaration, arguments };

@@ -49,7 +49,6 @@ fn measure(
         exclusive: false,
         auto_delete: false,
         paused: false,
-        paused: false,
         arguments: FieldTable::default(),
     })])?;
     opened.log.flush(true)?;

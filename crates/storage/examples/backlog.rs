@@ -159,7 +159,6 @@ fn fill(committer: &mut Committer, messages: u64) -> Result<(), Failure> {
         exclusive: false,
         auto_delete: false,
         paused: false,
-        paused: false,
         arguments: FieldTable::default(),
     })])?;
     let mut batch = MessageBatch::default();

@@ -100,6 +100,11 @@ impl Topology {
         self.queue(name).or_else(|| self.queue(queue_of_topic(name)?.1))
     }
 
+    /// True if a key of the default exchange leads to the virtual topic.
+    pub(crate) fn is_topic_key(&self, key: &str) -> bool {
+        self.queue_or_part(key).is_none() && self.topic_of_key(key).is_some()
+    }
+
     pub(super) fn topic_of_key(&self, key: &str) -> Option<ExchangeKey> {
         if !key.starts_with(TOPIC_PREFIX) {
             return None;

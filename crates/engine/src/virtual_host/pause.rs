@@ -1,9 +1,10 @@
 //! Queues that deliver nothing to consumers for a while. Messages come in, expire and can be fetched
 //! as ever. A durable queue is still paused after a restart.
 
+use super::rights::Resource;
 use super::{Refusal, VirtualHost};
 use crate::record::Write;
-use crate::{Effects, Explanation, Message, Reply, SessionId, Unroutable};
+use crate::{Effects, Explanation, Message, Reply, Right, SessionId, Unroutable};
 
 impl VirtualHost {
     pub(super) fn pause(
@@ -13,6 +14,7 @@ impl VirtualHost {
         paused: bool,
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
+        self.check_may(at.0, Right::Configure, Resource::Queue(name))?;
         let id = self.accessible_queue(at.0, name)?;
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
         let (changed, durable) = (queue.record.paused != paused, queue.is_durable());

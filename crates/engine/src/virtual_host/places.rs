@@ -1,5 +1,6 @@
 //! Messages by their places: seen where they wait, listed while they are out, or taken.
 
+use super::rights::Resource;
 use super::{Refusal, VirtualHost};
 use crate::backlog::Entry;
 use crate::browse::BrowsePage;
@@ -7,7 +8,9 @@ use crate::death::with_delivery_count;
 use crate::queue::{Queue, WaitingTake};
 use crate::record::Sequence;
 use crate::session::Delivery;
-use crate::{Effects, Error, Event, Load, Outstanding, Place, QueueId, SessionId, Taken, limits};
+use crate::{
+    Effects, Error, Event, Load, Outstanding, Place, QueueId, Right, SessionId, Taken, limits,
+};
 
 type At = (SessionId, u16);
 
@@ -109,7 +112,8 @@ impl VirtualHost {
         places: Vec<Place>,
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
-        let id = self.accessible_queue_or_part(at.0, queue)?;
+        self.check_may(at.0, Right::Read, Resource::Queue(queue))?;
+        let id = self.accessible_queue(at.0, queue)?;
         self.refuse_stream(id, "messages by their places")?;
         let Some(incarnation) = self.channel(at).map(|channel| channel.incarnation) else {
             return Ok(());

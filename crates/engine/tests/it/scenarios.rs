@@ -1,5 +1,6 @@
 //! Scenarios, a file for each subject.
 
+mod access;
 mod alternate;
 mod choices;
 mod consume;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use warren_amqp::properties::{Builder, Property};
 use warren_amqp::{FieldTable, FieldValue, table};
 use warren_engine::{
-    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, MessageBatch, Milliseconds,
-    Place, PublishBatch, Request, SessionId,
+    Access, Acknowledgement, Command, ConsumeRequest, Declaration, Destination, MessageBatch,
+    Milliseconds, Permission, Place, PublishBatch, Request, SessionId, TopicPermission,
 };
 
 pub(crate) type At = (SessionId, u16);
@@ -117,6 +117,32 @@ fn name(word: &str) -> String {
 
 fn number<T: std::str::FromStr>(word: &str) -> T {
     word.parse().unwrap_or_else(|_| panic!("{word:?} is no number"))
+}
+
+/// What a user may do: `everything`, or `user=joe configure=^a write=.* topic=x,^a,^b`; what is not
+/// said is nothing. A topic is an exchange, and the keys to publish and to bind with.
+pub(crate) fn access(words: &[&str]) -> Access {
+    let mut user = "guest";
+    let mut permission =
+        Permission { configure: String::new(), write: String::new(), read: String::new() };
+    let mut topics = vec![];
+    for word in words {
+        let (key, text) = word.split_once('=').unwrap_or((word, ""));
+        match key {
+            "everything" => return Access::everything(user),
+            "user" => user = text,
+            "configure" => permission.configure = text.to_owned(),
+            "write" => permission.write = text.to_owned(),
+            "read" => permission.read = text.to_owned(),
+            "topic" => {
+                let parts: Vec<_> = text.split(',').map(str::to_owned).collect();
+                let [exchange, write, read] = parts.try_into().unwrap();
+                topics.push(TopicPermission { exchange, write, read });
+            }
+            _ => panic!("what is {word:?}?"),
+        }
+    }
+    Access::from_patterns(user, "/", None, &permission, &topics).unwrap()
 }
 
 /// The command that a line stands for.

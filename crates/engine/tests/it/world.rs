@@ -2,10 +2,11 @@
 //! its deliveries wait in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use warren_engine::{
-    Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, Reply, Request, SessionId,
-    Summary, VirtualHost, VirtualHostId,
+    Access, Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, Reply, Request,
+    SessionId, Summary, VirtualHost, VirtualHostId,
 };
 
 use crate::durable::{Durable, returns_of};
@@ -141,13 +142,24 @@ impl World {
                 let mut commands = vec![];
                 if !self.sessions.contains(&session) {
                     self.sessions.push(session);
-                    commands.push(Command::OpenSession(session));
+                    let access = Arc::new(Access::everything("guest"));
+                    commands.push(Command::OpenSession { session, access });
                 }
                 if channel != 0 {
                     let request = Request::ChannelOpen;
                     commands.push(Command::Request { session, channel, request });
                 }
                 commands
+            }
+            // What a session may do, opened if it is not.
+            ["access", at, rest @ ..] => {
+                let (session, _) = script::parse_at(at);
+                let access = Arc::new(script::access(rest));
+                if self.sessions.contains(&session) {
+                    return vec![Command::SetAccess { session, access }];
+                }
+                self.sessions.push(session);
+                vec![Command::OpenSession { session, access }]
             }
             ["flushed", at, bytes @ ..] => {
                 let (session, _) = script::parse_at(at);

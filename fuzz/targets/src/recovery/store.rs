@@ -152,7 +152,6 @@ impl Writer {
                 exclusive: false,
                 auto_delete: false,
                 paused: false,
-                paused: false,
                 arguments: FieldTable::default(),
             }));
             let binding = BindingRecord {
