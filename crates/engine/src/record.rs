@@ -176,6 +176,8 @@ pub struct QueueRecord {
     pub exclusive: bool,
     /// Deleted when its last consumer goes.
     pub auto_delete: bool,
+    /// It delivers nothing to consumers until it may go on.
+    pub paused: bool,
     /// The arguments of the declaration.
     pub arguments: FieldTable,
 }

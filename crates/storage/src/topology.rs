@@ -17,6 +17,7 @@ const DURABLE: u8 = 1;
 const AUTO_DELETE: u8 = 2;
 const INTERNAL: u8 = 4;
 const EXCLUSIVE: u8 = 8;
+const PAUSED: u8 = 16;
 
 /// Everything declared.
 #[derive(Debug, Default)]
@@ -108,7 +109,8 @@ pub(crate) fn put_queue(out: &mut Vec<u8>, record: &QueueRecord) {
     out.push(
         flag(record.durable, DURABLE)
             | flag(record.auto_delete, AUTO_DELETE)
-            | flag(record.exclusive, EXCLUSIVE),
+            | flag(record.exclusive, EXCLUSIVE)
+            | flag(record.paused, PAUSED),
     );
     put_number(out, record.id.0);
     put_bytes(out, record.name.as_bytes());
@@ -124,6 +126,7 @@ pub(crate) fn queue(cursor: &mut Cursor<'_>) -> Option<QueueRecord> {
         durable: flags & DURABLE != 0,
         exclusive: flags & EXCLUSIVE != 0,
         auto_delete: flags & AUTO_DELETE != 0,
+        paused: flags & PAUSED != 0,
         arguments: table(cursor)?,
     })
 }

@@ -94,8 +94,15 @@ impl Durable {
                 }
             }
             Write::QueueDeclared(record) => {
-                if self.queue(record.id).is_some() {
-                    return fault();
+                let known = self.queues.iter_mut().find(|queue| queue.record.id == record.id);
+                if let Some(known) = known {
+                    // Only this changes in a queue that is there.
+                    let changed = QueueRecord { paused: record.paused, ..known.record.clone() };
+                    if known.record.paused == record.paused || changed != *record {
+                        return fault();
+                    }
+                    known.record = changed;
+                    return Ok(());
                 }
                 self.names.insert(record.id, record.name.clone());
                 self.queues.push(DurableQueue {

@@ -155,6 +155,7 @@ fn adopted(id: QueueId) -> QueueRecord {
         durable: true,
         exclusive: false,
         auto_delete: false,
+        paused: false,
         arguments: Default::default(),
     }
 }

@@ -246,6 +246,7 @@ pub(crate) fn queue_record(counter: u32) -> QueueRecord {
         durable: true,
         exclusive: counter % 7 == 3,
         auto_delete: counter % 5 == 2,
+        paused: false,
         arguments,
     }
 }
