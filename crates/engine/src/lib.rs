@@ -65,4 +65,4 @@ pub use record::{
 };
 pub use settings::QueueType;
 pub use unroutable::Unroutable;
-pub use virtual_host::{Bounds, MemoryLimits, Summary, VirtualHost};
+pub use virtual_host::{Bounds, EndingHost, MemoryLimits, Summary, VirtualHost};

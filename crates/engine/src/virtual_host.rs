@@ -12,6 +12,7 @@ mod bounds;
 mod dead_letter;
 mod declare;
 mod dispatch;
+mod ending;
 mod groups;
 mod invariants;
 mod memory;
@@ -35,6 +36,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::planted::{self, Bug};
 pub use bounds::Bounds;
+pub use ending::EndingHost;
 use memory::Memory;
 pub use memory::MemoryLimits;
 use rights::Resource;
@@ -200,6 +202,18 @@ impl VirtualHost {
     /// Sets how much memory contents may take; what is in memory already stays.
     pub fn set_memory_limits(&mut self, limits: MemoryLimits) {
         self.memory.limits = limits;
+    }
+
+    /// What contents of messages take in memory, in bytes.
+    #[must_use]
+    pub fn resident_bytes(&self) -> usize {
+        self.memory.resident_bytes
+    }
+
+    /// Which one it is.
+    #[must_use]
+    pub fn id(&self) -> VirtualHostId {
+        self.id
     }
 
     /// Sets where chance begins: exchanges that choose at random do so in an order that follows

@@ -97,10 +97,7 @@ impl VirtualHost {
         if if_unused && self.topology.exchange_has_bindings(name) {
             return Err(self.in_use("exchange", name).into());
         }
-        let removed = self.topology.remove_exchange(name);
-        let durable = !removed.is_empty();
-        self.unroutable.forget(&name);
-        self.write_removed(removed, effects);
+        let durable = self.remove_exchange(name, effects);
         self.reply_unless(no_wait, at, Reply::ExchangeDeleteOk, durable, effects);
         Ok(())
     }
@@ -420,7 +417,16 @@ impl VirtualHost {
         Ok(())
     }
 
-    fn write_removed(&self, removed: Vec<Removed>, effects: &mut Effects) {
+    /// Takes an exchange away with its bindings. True if something of it was durable.
+    pub(super) fn remove_exchange(&mut self, name: &str, effects: &mut Effects) -> bool {
+        let removed = self.topology.remove_exchange(name);
+        let durable = !removed.is_empty();
+        self.unroutable.forget(&name);
+        self.write_removed(removed, effects);
+        durable
+    }
+
+    pub(super) fn write_removed(&self, removed: Vec<Removed>, effects: &mut Effects) {
         effects.writes.extend(removed.into_iter().map(|removed| match removed {
             Removed::Binding(binding) => Write::Unbound(self.id, binding),
             Removed::Exchange(name) => Write::ExchangeDeleted(self.id, name),

@@ -218,6 +218,26 @@ impl World {
         Command::Loaded { load, through, messages, damaged: damaged.collect(), returns }
     }
 
+    /// Deletes the virtual host, and gives in how many steps.
+    pub(crate) fn end(&mut self) -> usize {
+        let mut ending = std::mem::replace(&mut self.host, VirtualHost::new(ID, "/")).end();
+        let mut steps = 0;
+        loop {
+            let mut effects = Effects::default();
+            let ended = ending.step(&mut effects);
+            assert!(effects.writes.len() < 1000, "{} writes at one time", effects.writes.len());
+            for write in &effects.writes {
+                if let Err(fault) = self.durable.apply(write) {
+                    panic!("while the virtual host ends: {fault}");
+                }
+            }
+            steps += 1;
+            if ended {
+                return steps;
+            }
+        }
+    }
+
     /// Carries out a command, keeps what it wrote, and checks what must hold.
     pub(crate) fn apply(&mut self, command: Command, line: &str) -> Effects {
         let mut effects = Effects::default();
