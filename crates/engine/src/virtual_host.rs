@@ -52,7 +52,7 @@ use crate::session::{Channel, Session};
 use crate::topology::Topology;
 use crate::unroutable::UnroutableMessages;
 use crate::{
-    Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, Recovered, Reply,
+    Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, QueueType, Recovered, Reply,
     Request, Right, SessionId, VirtualHostId, limits,
 };
 
@@ -80,6 +80,7 @@ pub struct VirtualHost {
     queues: FxHashMap<QueueId, Queue>,
     memory: Memory,
     bounds: Bounds,
+    default_queue_type: Option<QueueType>,
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
     streams: Streams,
@@ -146,6 +147,7 @@ impl VirtualHost {
             queues: FxHashMap::default(),
             memory: Memory::default(),
             bounds: Bounds::default(),
+            default_queue_type: None,
             now: 0,
             streams: Streams::default(),
             timers: Timers::default(),
@@ -225,6 +227,12 @@ impl VirtualHost {
     /// Sets how much there may be; what is there already stays.
     pub fn set_bounds(&mut self, bounds: Bounds) {
         self.bounds = bounds;
+    }
+
+    /// Sets the type of queues whose declaration says nothing of it, from now on. None is what
+    /// RabbitMQ does without such a setting: classic.
+    pub fn set_default_queue_type(&mut self, kind: Option<QueueType>) {
+        self.default_queue_type = kind;
     }
 
     /// The name that clients open.

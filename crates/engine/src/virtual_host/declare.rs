@@ -15,7 +15,7 @@ use crate::record::{
 };
 use crate::settings::QueueSettings;
 use crate::topology::{Removed, Topology, queue_of_topic};
-use crate::{Effects, Error, Event, QueueId, Reply, Right, SessionId, arguments};
+use crate::{Effects, Error, Event, QueueId, QueueType, Reply, Right, SessionId, arguments};
 use std::collections::BTreeSet;
 
 type At = (SessionId, u16);
@@ -125,7 +125,7 @@ impl VirtualHost {
         }
         self.check_may(at.0, Right::Configure, Resource::Queue(&name))?;
         self.check_may_subscribe(at.0, &name)?;
-        let record = QueueRecord {
+        let mut record = QueueRecord {
             id: QueueId::new(self.id, self.next_queue),
             name,
             durable: declaration.durable,
@@ -134,6 +134,7 @@ impl VirtualHost {
             paused: false,
             arguments,
         };
+        self.give_type(&mut record);
         if let Some(id) = self.topology.queue(&record.name) {
             self.check_redeclared(at.0, id, &record)?;
             effects.without_effect.extend(self.compatibility.count(&record.arguments));
@@ -166,6 +167,26 @@ impl VirtualHost {
         self.subscribe_by_name(&name, effects);
         let waits = durable && !planted::is(Bug::DeclareBeforeSync);
         self.declared(at, id, waits, declaration.no_wait, effects)
+    }
+
+    /// Gives a queue the virtual host's type if the declaration says nothing of one, and if a queue of
+    /// that type can be so. One that is there has the type that it has.
+    fn give_type(&self, record: &mut QueueRecord) {
+        const TYPE: &str = "x-queue-type";
+        let Some(by_default) = self.default_queue_type else { return };
+        if record.arguments.contains_key(TYPE) {
+            return;
+        }
+        let there = self.topology.queue(&record.name).and_then(|id| self.queues.get(&id));
+        let lasts = record.durable && !record.exclusive && !record.auto_delete;
+        let kind = match there {
+            Some(queue) => queue.settings.kind,
+            None if lasts => by_default,
+            None => QueueType::Classic,
+        };
+        if kind != QueueType::Classic {
+            record.arguments.insert(TYPE.into(), FieldValue::LongString(kind.name().into()));
+        }
     }
 
     fn check_redeclared(

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use warren_engine::{
-    Access, Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, Reply, Request,
-    SessionId, Summary, VirtualHost, VirtualHostId,
+    Access, Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, QueueType, Reply,
+    Request, SessionId, Summary, VirtualHost, VirtualHostId,
 };
 
 use crate::durable::{Durable, returns_of};
@@ -171,6 +171,10 @@ impl World {
             ["clock", milliseconds] => {
                 self.now = milliseconds.parse().unwrap();
                 vec![Command::Clock(self.now)]
+            }
+            ["default_queue_type", name] => {
+                self.host.set_default_queue_type(QueueType::from_name(name.as_bytes()));
+                vec![]
             }
             ["consumer_timeout", milliseconds] => {
                 self.host.set_consumer_timeout(Some(milliseconds.parse().unwrap()));
