@@ -11,6 +11,7 @@
 //! ```
 
 mod alarm;
+pub mod attempts;
 mod broker;
 mod census;
 mod checkpoints;
@@ -28,6 +29,7 @@ mod loader;
 mod login;
 mod memory;
 mod names;
+pub mod oauth;
 mod reply_code;
 mod shard;
 
