@@ -156,10 +156,13 @@ fn a_password_is_not_taken_for_a_token() {
     }
 }
 
+/// A path, the status of the answer and its body.
+type Document = (String, u16, Vec<u8>);
+
 /// A server of documents by path, which counts how often it was asked.
 struct Server {
     url: String,
-    documents: Arc<Mutex<Vec<(String, u16, Vec<u8>)>>>,
+    documents: Arc<Mutex<Vec<Document>>>,
     asked: Arc<AtomicUsize>,
 }
 
@@ -167,7 +170,7 @@ impl Server {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let documents: Arc<Mutex<Vec<(String, u16, Vec<u8>)>>> = Arc::default();
+        let documents: Arc<Mutex<Vec<Document>>> = Arc::default();
         let asked = Arc::new(AtomicUsize::new(0));
         let (serving, counting) = (Arc::clone(&documents), Arc::clone(&asked));
         // It ends with the program.
