@@ -47,6 +47,8 @@ pub struct Config {
     pub checkpoint_interval: Duration,
     /// The store's own options.
     pub storage: warren_storage::Options,
+    /// Which tokens are good. None: tokens are not taken.
+    pub oauth: Option<crate::oauth::Settings>,
 }
 
 /// How much there may be; none is no limit.
@@ -132,6 +134,7 @@ impl Config {
             consumer_timeout: None,
             checkpoint_interval: Duration::from_secs(1),
             storage: warren_storage::Options::default(),
+            oauth: None,
         }
     }
 }
