@@ -5,7 +5,7 @@
 //! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
 //! consumers), `groups` (queues that subscribe themselves), `dead_letter` (what queues give up),
 //! `overflow` (what they have no room for), `order` (what waits for a `basic.get`), `transactions`,
-//! `replies` (direct reply-to), `time` (what happens at a time), `timeout` (deliveries that are
+//! `replies` (direct reply-to), `rights` (what users may do), `time` (what happens at a time), `timeout` (deliveries that are
 //! never acknowledged), `invariants` (what tests check after every command).
 
 mod bounds;
@@ -17,8 +17,11 @@ mod invariants;
 mod memory;
 mod order;
 mod overflow;
+mod pause;
+mod places;
 mod publish;
 mod replies;
+mod rights;
 mod settle;
 mod streams;
 mod subscribe;
@@ -34,6 +37,7 @@ use crate::planted::{self, Bug};
 pub use bounds::Bounds;
 use memory::Memory;
 pub use memory::MemoryLimits;
+use rights::Resource;
 use streams::Streams;
 use time::Timers;
 pub(crate) use timeout::Marks;
@@ -44,9 +48,10 @@ use crate::compatibility::Compatibility;
 use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
+use crate::unroutable::UnroutableMessages;
 use crate::{
     Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, Recovered, Reply,
-    Request, SessionId, VirtualHostId, limits,
+    Request, Right, SessionId, VirtualHostId, limits,
 };
 
 /// A refusal, with how much of the connection it ends.
@@ -102,6 +107,7 @@ pub struct VirtualHost {
     consumers_made: u32,
     channels_opened: u64,
     compatibility: Compatibility,
+    unroutable: UnroutableMessages,
 }
 
 /// Counts over a virtual host.
@@ -156,6 +162,7 @@ impl VirtualHost {
             consumers_made: 0,
             channels_opened: 0,
             compatibility: Compatibility::default(),
+            unroutable: UnroutableMessages::default(),
         }
     }
 
@@ -262,11 +269,12 @@ impl VirtualHost {
                 self.clock(now);
                 self.streams_due(effects);
             }
-            Command::OpenSession(session) => {
+            Command::OpenSession { session, access } => {
                 // One that is open keeps what it has, or its consumers would be nobody's.
-                self.sessions.entry(session).or_default();
+                self.sessions.entry(session).or_insert_with(|| Session::new(access));
                 self.watch_deliveries();
             }
+            Command::SetAccess { session, access } => self.set_access(session, access, effects),
             Command::CloseSession { session, reply } => self.close_session(session, reply, effects),
             Command::Publish(batch) => self.publish(batch, effects),
             Command::Acknowledge { session, acknowledgements } => {
@@ -344,6 +352,7 @@ impl VirtualHost {
             Request::ChannelClose => self.client_closes_channel(at, effects),
             Request::ChannelFail(reason) => return Err(Error::MessageRefused { reason }.into()),
             Request::PublishFail { exchange, reason } => {
+                self.check_may(id, Right::Write, Resource::Exchange(&exchange))?;
                 self.check_published_to(&exchange)?;
                 return Err(Error::MessageRefused { reason }.into());
             }
@@ -381,6 +390,8 @@ impl VirtualHost {
                 self.cancel(at, consumer_tag, no_wait, effects);
             }
             Request::Get { queue, no_ack } => self.get(at, queue, no_ack)?,
+            Request::Take { queue, places } => self.take(at, &queue, places, effects)?,
+            Request::PauseQueue { queue, paused } => self.pause(at, &queue, paused, effects)?,
             Request::Nack { delivery_tag, multiple, requeue, .. } => {
                 self.nack(at, delivery_tag, multiple, requeue, effects)?;
             }
@@ -533,6 +544,7 @@ impl VirtualHost {
             self.memory.changed(before, queue.resident_bytes());
             return self.leaving_loaded(id, lost, effects);
         }
+        let load = answer.load.clone();
         let missing = queue.loaded(answer, self.now);
         self.memory.changed(before, queue.resident_bytes());
         for sequence in missing.lost {
@@ -550,6 +562,10 @@ impl VirtualHost {
         self.give_up_expired(id, &missing.expired, effects);
         self.shed(id, effects);
         self.serve_waiting_gets(id, effects);
+        if let Some(through) = missing.picked_through {
+            self.picked_loaded(id, &load, through, missing.picked, effects);
+        }
+        self.serve_takes(id, effects);
         self.mark_dirty(id);
     }
 

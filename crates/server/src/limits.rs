@@ -74,45 +74,6 @@ pub(crate) const NOTED_WAIT: Duration = Duration::from_millis(250);
 /// How long a peer may take to read the last bytes of a connection that is over.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// How long the committer waits at a time for the last checkpoint, before it looks whether the
-/// checkpoint thread is still there.
-pub(crate) const LAST_CHECKPOINT_LOOK: Duration = Duration::from_millis(50);
-
-/// How long the broker waits for its peers to answer `connection.close` when it stops.
-pub(crate) const STOP_GRACE: Duration = Duration::from_secs(3);
-
-/// How often the free space is looked at. A disk that takes 500 MB a second then fills by as much
-/// between two looks, hence the look after each new segment as well.
-pub(crate) const DISK_LOOK: Duration = Duration::from_secs(1);
-
-/// How often the memory is looked at: transient messages can come with more than a gigabyte a
-/// second, and a look takes some microseconds.
-pub(crate) const MEMORY_LOOK: Duration = Duration::from_millis(100);
-
-/// An alarm is over when the limit is kept by the limit divided by this: without the step it would
-/// go on and off with every message.
-pub(crate) const ALARM_STEP: u64 = 10;
-
-/// The part of the memory there is that the broker may have if nothing else is configured, in
-/// percent: RabbitMQ's. The rest is for the kernel's cache of files, and for what is read already
-/// when publishers are blocked.
-pub(crate) const MEMORY_PERCENT: u64 = 60;
-
-/// How long the committer and the checkpoint thread wait before they try again to find room on a
-/// full disk.
-pub(crate) const FULL_DISK_PAUSE: Duration = Duration::from_millis(500);
-
-/// How long the loader waits before it asks again for an index that is being opened again. Mostly
-/// that takes a moment only.
-pub(crate) const INDEX_PAUSE: Duration = Duration::from_millis(20);
-
-/// How long an accept error such as too many open files keeps the listener from trying again.
-pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Connections that have not logged in yet, over all addresses: more is an attack or a herd. Above
-/// it the oldest of the address that has most is dropped for each new one.
-pub(crate) const HALF_OPEN_CONNECTIONS: usize = 2_000;
-
 /// Bytes of a token. Those of identity providers have one to four thousand; a frame before the
 /// login takes half as many as this.
 pub const TOKEN_BYTES: usize = 16 * 1024;
@@ -160,6 +121,96 @@ pub const GOOD_LOGIN_MS: u64 = 86_400_000;
 /// After what time without a login its name and address are forgotten, in milliseconds. Longer than
 /// the longest wait, which would do nothing otherwise.
 pub const ATTEMPT_MEMORY_MS: u64 = 900_000;
+
+/// How long the committer waits at a time for the last checkpoint, before it looks whether the
+/// checkpoint thread is still there.
+pub(crate) const LAST_CHECKPOINT_LOOK: Duration = Duration::from_millis(50);
+
+/// How long the broker waits for its peers to answer `connection.close` when it stops.
+pub(crate) const STOP_GRACE: Duration = Duration::from_secs(3);
+
+/// How often the free space is looked at. A disk that takes 500 MB a second then fills by as much
+/// between two looks, hence the look after each new segment as well.
+pub(crate) const DISK_LOOK: Duration = Duration::from_secs(1);
+
+/// How often the memory is looked at: transient messages can come with more than a gigabyte a
+/// second, and a look takes some microseconds.
+pub(crate) const MEMORY_LOOK: Duration = Duration::from_millis(100);
+
+/// An alarm is over when the limit is kept by the limit divided by this: without the step it would
+/// go on and off with every message.
+pub(crate) const ALARM_STEP: u64 = 10;
+
+/// The part of the memory there is that the broker may have if nothing else is configured, in
+/// percent: RabbitMQ's. The rest is for the kernel's cache of files, and for what is read already
+/// when publishers are blocked.
+pub(crate) const MEMORY_PERCENT: u64 = 60;
+
+/// How long the committer and the checkpoint thread wait before they try again to find room on a
+/// full disk.
+pub(crate) const FULL_DISK_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long the loader waits before it asks again for an index that is being opened again. Mostly
+/// that takes a moment only.
+pub(crate) const INDEX_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long an accept error such as too many open files keeps the listener from trying again.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that have not logged in yet, over all addresses: more is an attack or a herd. Above
+/// it the oldest of the address that has most is dropped for each new one.
+pub(crate) const HALF_OPEN_CONNECTIONS: usize = 2_000;
+
+/// Characters of a filter's expression, which bounds how deep it nests.
+pub const FILTER_EXPRESSION_BYTES: usize = 2_000;
+
+/// How deep tables in headers are looked into by a filter's expression.
+pub(crate) const FILTER_DEPTH: usize = 4;
+
+/// Messages that one look with a filter goes through; then it says where to go on, so that a
+/// request ends within some seconds however rare what it looks for.
+pub const LOOKED_AT_ONCE: usize = 50_000;
+
+/// Messages in one answer to somebody who looks, in bytes; the one that exceeds it is the last.
+pub(crate) const LOOKED_AT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Jobs that run at a time: each keeps a session and a few MB of messages, and all of them share the
+/// disk with those who publish.
+pub const JOBS_RUNNING: usize = 4;
+
+/// Jobs that are remembered; of those that have ended the oldest are forgotten.
+pub const JOBS_KEPT: usize = 100;
+
+/// Messages that a job may name one by one.
+pub const JOB_PLACES: usize = 10_000;
+
+/// Messages that a job has in hand at a time: enough for a sync to cover many, and few to wait for
+/// when it is cancelled.
+pub(crate) const JOB_STEP: usize = 200;
+
+/// Leases at a time: each has a session in the engine and a task.
+pub const LEASES: usize = 10_000;
+
+/// Messages of one lease.
+pub const LEASE_MESSAGES: usize = 1_000;
+
+/// Messages of one lease, in bytes; the one that exceeds it is the last.
+pub(crate) const LEASE_BYTES: usize = 16 * 1024 * 1024;
+
+/// The longest time that messages are lent for at once; it can be extended.
+pub const LEASE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// The longest wait for a first message.
+pub const LEASE_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// How long a lease that waits for a first message pauses before it looks again, at first.
+pub(crate) const LEASE_LOOK_FIRST: Duration = Duration::from_millis(5);
+
+/// The same in the end: a thousand that wait then cost some percent of a core.
+pub(crate) const LEASE_LOOK_LAST: Duration = Duration::from_millis(100);
+
+/// Settlements of one lease that may wait.
+pub(crate) const LEASE_ORDERS: usize = 16;
 
 /// How long a delivery may stay unacknowledged if nothing else is configured, in milliseconds.
 pub const CONSUMER_TIMEOUT_MS: u64 = warren_engine::limits::CONSUMER_TIMEOUT_MS;

@@ -135,6 +135,9 @@ impl VirtualHost {
             route = self.without_cycles(message, route);
         }
         self.enqueue(message, &route, effects);
+        if route.is_empty() || message.has_more_keys() {
+            self.deliver_replies(message, effects);
+        }
         if let Some((name, sequence)) = from.filter(|_| !planted::is(Bug::DeadLetterStays)) {
             effects.settled(name, sequence);
         }

@@ -11,7 +11,8 @@ use crate::death::with_delivery_count;
 use crate::effect::delivery_weight;
 use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Delivery, Session};
-use crate::{Effects, Event, Milliseconds, QueueId, SessionId};
+use crate::single_active::Turn;
+use crate::{Effects, Event, Milliseconds, QueueId, QueueType, SessionId};
 
 impl VirtualHost {
     /// Notes that a queue may have something to deliver.
@@ -46,7 +47,8 @@ impl VirtualHost {
             return self.dispatch_stream(id, effects);
         }
         let before = queue.resident_bytes();
-        let delivered = Self::deliver(queue, &mut self.sessions, shares, now, effects);
+        let delivered =
+            !queue.record.paused && Self::deliver(queue, &mut self.sessions, shares, now, effects);
         if delivered {
             // What comes next is there before it is wanted.
             effects.loads.extend(queue.backlog.load(id, shares.stored));
@@ -121,7 +123,8 @@ impl VirtualHost {
                         consumer.in_flight += 1;
                     }
                     let consumer = Some(key.number);
-                    let delivery = Delivery { tag: delivery_tag, consumer, queue: id, entry };
+                    let tag = delivery_tag;
+                    let delivery = Delivery { tag, consumer, queue: id, since: now, entry };
                     channel.unacknowledged.push(delivery);
                 } else if let Some(name) = entry.stored_under(id) {
                     channel.has_settled |= entry.is_durable();
@@ -148,6 +151,7 @@ impl VirtualHost {
             return;
         }
         let (id, priority) = (consumer.queue, consumer.priority);
+        let is_idle = consumer.in_flight == 0;
         let key = ConsumerKey { session: at.0, channel: at.1, number };
         consumer.is_parked = false;
         if let Some(queue) = self.queues.get_mut(&id)
@@ -159,6 +163,38 @@ impl VirtualHost {
         let consumers = self.channel_mut(at).map(|channel| &mut channel.consumers);
         if let Some(consumer) = consumers.and_then(|consumers| consumers.get_mut(&number)) {
             consumer.is_parked = true;
+        }
+        if is_idle {
+            self.let_take_over(id);
+        }
+    }
+
+    /// In a quorum queue that serves one consumer alone, one with a higher priority takes over from
+    /// it: when that has nothing unacknowledged, and until then it gets nothing more.
+    pub(super) fn let_take_over(&mut self, id: QueueId) {
+        let Some(queue) = self.queues.get_mut(&id) else { return };
+        if queue.settings.kind != QueueType::Quorum {
+            return;
+        }
+        let Some(single_active) = &mut queue.single_active else { return };
+        let Some(active) = single_active.active() else { return };
+        let channels = self.sessions.get(&active.session).map(|session| &session.channels);
+        let channel = channels.and_then(|channels| channels.get(&active.channel));
+        let consumer = channel.and_then(|channel| channel.consumers.get(&active.number));
+        let is_idle = consumer.is_none_or(|consumer| consumer.in_flight == 0);
+        let (stops, starts) = match single_active.compare(is_idle) {
+            Turn::Stays => return,
+            Turn::Yields(key) => (key, None),
+            Turn::Passes(from, to) => (from, Some(to)),
+        };
+        queue.round.retain(|key| *key != stops);
+        if let Some(channel) = self.channel_mut((stops.session, stops.channel))
+            && let Some(consumer) = channel.consumers.get_mut(&stops.number)
+        {
+            consumer.is_parked = true;
+        }
+        if let Some(ConsumerKey { session, channel, number }) = starts {
+            self.unpark((session, channel), number);
         }
     }
 

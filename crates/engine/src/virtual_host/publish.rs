@@ -2,13 +2,14 @@
 
 use smallvec::SmallVec;
 
+use super::rights::Resource;
 use super::{Refusal, VirtualHost};
 use crate::command::PublishBatch;
 use crate::effect::Unfinished;
 use crate::planted::{self, Bug};
 use crate::record::{BindingRecord, Destination, Write};
 use crate::topology::{Route, Scope};
-use crate::{Effects, Error, Event, Message, Origin, SessionId, copies, limits};
+use crate::{Effects, Error, Event, Message, Origin, Right, SessionId, copies, limits};
 
 const BASIC_PUBLISH: Origin = Origin { class_id: 60, method_id: 40 };
 
@@ -72,6 +73,7 @@ impl VirtualHost {
         let session = batch.session;
         let mut copies_left = limits::PUBLISH_STEP_COPIES;
         let mut confirms = Confirms::default();
+        let limited = self.limited(session);
         // Neighbours in a batch mostly have the same address, and so the same route.
         let mut known: Option<(Message, Route)> = None;
         for (index, &(channel, mandatory)) in batch.publishes.iter().enumerate().skip(first) {
@@ -89,7 +91,7 @@ impl VirtualHost {
             }
             let route = match &known {
                 Some((_, route)) => Route::clone(route),
-                None => match self.find_route(&mut message) {
+                None => match self.find_route(&mut message, limited) {
                     Ok((route, Scope::Address)) => {
                         Route::clone(&known.insert((message.clone(), route)).1)
                     }
@@ -113,8 +115,12 @@ impl VirtualHost {
             copies_left = copies_left.saturating_sub(route.iter().len());
             let outcome = self.enqueue(&message, &route, effects);
             self.shed_after_publish(&route, effects);
+            let is_answer = (route.is_empty() || message.has_more_keys())
+                && self.deliver_replies(&message, effects);
             if route.is_empty() {
-                self.deliver_reply(&message, effects);
+                if !is_answer {
+                    self.unroutable.note(&message, mandatory, self.now);
+                }
                 if mandatory && !planted::is(Bug::ReturnForgotten) {
                     effects.send(session, Event::Return { channel, message });
                 }
@@ -137,14 +143,24 @@ impl VirtualHost {
         Some((number, channel.transaction.is_some()))
     }
 
-    /// Where a message goes that was published now. It may become another one, without what is
-    /// for the broker alone.
-    fn find_route(&mut self, message: &mut Message) -> Result<(Route, Scope), Refusal> {
+    /// Where a message goes that was published now, by a session that may not do everything if one
+    /// is given. It may become another one, without what is for the broker alone.
+    fn find_route(
+        &mut self,
+        message: &mut Message,
+        limited: Option<SessionId>,
+    ) -> Result<(Route, Scope), Refusal> {
+        if let Some(session) = limited {
+            self.check_may(session, Right::Write, Resource::Exchange(message.exchange()))?;
+        }
         self.check_published_to(message.exchange())?;
         if message.has_more_keys()
             && let Some(changed) = copies::accept(message)?
         {
             *message = changed;
+        }
+        if let Some(session) = limited {
+            self.check_keys(session, message)?;
         }
         let (route, scope) = self.topology.route(message);
         if scope == Scope::Delayed {

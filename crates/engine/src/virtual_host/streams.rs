@@ -82,12 +82,14 @@ impl VirtualHost {
         let Some(queue) = self.queues.get_mut(&id) else { return };
         let before = queue.resident_bytes();
         let mut looks = limits::STREAM_STEP_MESSAGES;
+        let paused = queue.record.paused;
         while looks > 0
+            && !paused
             && let Some(key) = queue.round.pop_front()
         {
-            serve(queue, &mut self.sessions, key, &mut looks, effects);
+            serve(queue, &mut self.sessions, (key, self.now), &mut looks, effects);
         }
-        let is_unfinished = queue.round.len() > 0;
+        let is_unfinished = !paused && queue.round.len() > 0;
         let Some(stream) = &mut queue.stream else { return };
         let has_grown = stream.has_grown;
         effects.loads.extend(stream.tidy(id, share));
@@ -201,7 +203,7 @@ fn settled(id: QueueId, first: u64, last: u64, effects: &mut Effects) {
 fn serve(
     queue: &mut Queue,
     sessions: &mut FxHashMap<SessionId, Session>,
-    key: ConsumerKey,
+    (key, now): (ConsumerKey, Milliseconds),
     looks: &mut usize,
     effects: &mut Effects,
 ) {
@@ -228,7 +230,9 @@ fn serve(
         let delivery_tag = channel.next_delivery_tag();
         let entry = Entry::of_stream(sequence, message.body_bytes());
         let consumer = Some(key.number);
-        channel.unacknowledged.push(Delivery { tag: delivery_tag, consumer, queue: id, entry });
+        let tag = delivery_tag;
+        let delivery = Delivery { tag, consumer, queue: id, since: now, entry };
+        channel.unacknowledged.push(delivery);
         given += 1;
         *unacknowledged += 1;
         *outbox_bytes += delivery_weight(message);
