@@ -3,14 +3,13 @@
 //! ```text
 //! token -> keys: its form, its key, its signature      source: where keys come from
 //!       -> claims: from whom, for whom, when, who      fetch, place, schedule: how, and how often
-//!       -> scopes: what it allows                      pattern: with which names
+//!       -> scopes: what it allows
 //! ```
 //! The time is an argument everywhere. A token and a secret show themselves nowhere.
 
 mod claims;
 mod fetch;
 mod keys;
-mod pattern;
 mod place;
 mod schedule;
 mod scopes;
@@ -29,9 +28,8 @@ use self::claims::Claims;
 pub use self::fetch::Authorities;
 use self::keys::Signed;
 pub use self::keys::{Key, KeyError};
-pub use self::pattern::Pattern;
 pub use self::place::{Place, PlaceError, Reach};
-pub use self::scopes::{Grant, Permission, Scopes};
+pub use self::scopes::Scopes;
 pub use self::settings::{ALGORITHMS, KeySource, Settings, Web};
 use self::source::Source;
 use crate::limits;

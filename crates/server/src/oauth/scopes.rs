@@ -7,39 +7,23 @@
 
 use std::collections::BTreeSet;
 
+use warren_engine::{Right, ScopeGrant, Wildcard};
+
 use super::Refusal;
-use super::pattern::Pattern;
 use crate::limits;
 
-/// What somebody may do with a queue or an exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Permission {
-    /// Declare and delete it.
-    Configure,
-    /// Bring messages to it.
-    Write,
-    /// Take messages from it.
-    Read,
-}
-
-/// What one scope allows.
+/// What one scope allows, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// What may be done.
-    pub permission: Permission,
-    /// In which virtual hosts.
-    pub virtual_host: Pattern,
-    /// With which queues and exchanges.
-    pub name: Pattern,
-    /// With which routing keys, where these matter. None: the scope allows none there.
-    pub routing_key: Option<Pattern>,
+struct Scope {
+    virtual_host: Wildcard,
+    grant: ScopeGrant,
 }
 
 /// What all scopes of a token allow together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scopes {
     /// What may be done with queues and exchanges.
-    pub grants: Vec<Grant>,
+    scopes: Vec<Scope>,
     /// The tags, each once, in alphabetical order.
     pub tags: Vec<String>,
 }
@@ -61,36 +45,39 @@ impl Scopes {
         for scope in scopes {
             if let Some(tag) = scope.strip_prefix("tag:") {
                 parsed.tags.push(tag.to_owned());
-            } else if let Some(grant) = Grant::parse(scope) {
-                parsed.grants.push(grant);
+            } else if let Some(scope) = Scope::parse(scope) {
+                parsed.scopes.push(scope);
             }
         }
         Ok(parsed)
     }
 
-    /// Whether there is anything that may be done in a virtual host.
+    /// What may be done in a virtual host. None if that is nothing.
     #[must_use]
-    pub fn reach(&self, virtual_host: &str) -> bool {
-        self.grants.iter().any(|grant| grant.virtual_host.matches(virtual_host))
+    pub fn grants(&self, virtual_host: &str) -> Option<Vec<ScopeGrant>> {
+        let there = self.scopes.iter().filter(|scope| scope.virtual_host.matches(virtual_host));
+        let grants: Vec<ScopeGrant> = there.map(|scope| scope.grant.clone()).collect();
+        (!grants.is_empty()).then_some(grants)
     }
 }
 
-impl Grant {
+impl Scope {
     fn parse(scope: &str) -> Option<Self> {
-        let (permission, place) = scope.split_once(':')?;
-        let permission = match permission {
-            "configure" => Permission::Configure,
-            "write" => Permission::Write,
-            "read" => Permission::Read,
+        let (right, place) = scope.split_once(':')?;
+        let right = match right {
+            "configure" => Right::Configure,
+            "write" => Right::Write,
+            "read" => Right::Read,
             _ => return None,
         };
-        let mut parts = place.split('/').map(Pattern::parse);
+        let mut parts = place.split('/').map(Wildcard::parse);
         let (virtual_host, name) = (parts.next()??, parts.next()??);
         let routing_key = match parts.next() {
             Some(pattern) => Some(pattern?),
             None => None,
         };
-        parts.next().is_none().then_some(Self { permission, virtual_host, name, routing_key })
+        let grant = ScopeGrant { right, name, routing_key };
+        parts.next().is_none().then_some(Self { virtual_host, grant })
     }
 }
 
@@ -102,26 +89,21 @@ mod tests {
         Scopes::parse(scopes.iter().copied(), "rabbitmq.").unwrap()
     }
 
-    fn pattern(text: &str) -> Pattern {
-        Pattern::parse(text).unwrap()
+    fn pattern(text: &str) -> Wildcard {
+        Wildcard::parse(text).unwrap()
     }
 
     #[test]
     fn a_scope_has_two_or_three_parts() {
         let scopes = parse(&["rabbitmq.write:%2F/orders-*/eu.*", "rabbitmq.read:*/q"]);
-        let read = Grant {
-            permission: Permission::Read,
-            virtual_host: pattern("*"),
-            name: pattern("q"),
-            routing_key: None,
-        };
-        let write = Grant {
-            permission: Permission::Write,
-            virtual_host: pattern("%2F"),
+        let read = ScopeGrant { right: Right::Read, name: pattern("q"), routing_key: None };
+        let write = ScopeGrant {
+            right: Right::Write,
             name: pattern("orders-*"),
             routing_key: Some(pattern("eu.*")),
         };
-        assert_eq!(scopes.grants, [read, write]);
+        assert_eq!(scopes.grants("/"), Some(vec![read.clone(), write]));
+        assert_eq!(scopes.grants("other"), Some(vec![read]));
     }
 
     #[test]
@@ -151,22 +133,22 @@ mod tests {
     #[test]
     fn a_scope_that_is_there_twice_counts_once() {
         let scopes = parse(&["rabbitmq.read:*/*", "rabbitmq.read:*/*", "rabbitmq.tag:a"]);
-        assert_eq!((scopes.grants.len(), scopes.tags.len()), (1, 1));
+        assert_eq!((scopes.scopes.len(), scopes.tags.len()), (1, 1));
     }
 
     #[test]
     fn an_empty_prefix_takes_all() {
         let scopes = Scopes::parse(["configure:a/b", "tag:management"], "").unwrap();
-        assert_eq!(scopes.grants.len(), 1);
+        assert_eq!(scopes.scopes.len(), 1);
         assert_eq!(scopes.tags, ["management"]);
     }
 
     #[test]
     fn scopes_reach_the_virtual_hosts_that_they_name() {
         let scopes = parse(&["rabbitmq.read:prod-*/q", "rabbitmq.tag:administrator"]);
-        assert!(scopes.reach("prod-eu"));
-        assert!(!scopes.reach("test"));
-        assert!(!parse(&["rabbitmq.tag:administrator"]).reach("/"));
+        assert!(scopes.grants("prod-eu").is_some());
+        assert_eq!(scopes.grants("test"), None);
+        assert_eq!(parse(&["rabbitmq.tag:administrator"]).grants("/"), None);
     }
 
     #[test]
@@ -174,7 +156,7 @@ mod tests {
         let many: Vec<String> =
             (0..=limits::TOKEN_SCOPES).map(|n| format!("p.read:*/{n}")).collect();
         let few = many.iter().skip(1).map(String::as_str);
-        assert_eq!(Scopes::parse(few, "p.").unwrap().grants.len(), limits::TOKEN_SCOPES);
+        assert_eq!(Scopes::parse(few, "p.").unwrap().scopes.len(), limits::TOKEN_SCOPES);
         let all = many.iter().map(String::as_str);
         assert_eq!(Scopes::parse(all, "p."), Err(Refusal::TooManyScopes));
     }
