@@ -120,8 +120,9 @@ impl Attempts {
         }
     }
 
-    /// Somebody who has to wait has tried. It is counted as a failure and changes nothing.
-    pub fn note_refused(&self, attempt: &Attempt<'_>) {
+    /// Counts an attempt that changes no wait: one that was refused because of a wait, or one with
+    /// something that nobody can guess.
+    pub fn count(&self, attempt: &Attempt<'_>) {
         self.state().counts.count(attempt);
     }
 

@@ -104,6 +104,10 @@ pub const KEYS_PAUSE_MS: u64 = 10_000;
 /// is used for so long at most, while the owner answers.
 pub const KEYS_AGE_MS: u64 = 600_000;
 
+/// How long a connection waits at most before it looks whether its token has expired, in
+/// milliseconds: timers do not reach to the ends of time.
+pub(crate) const EXPIRY_LOOK_MS: u64 = 86_400_000;
+
 /// User names at addresses of which failed and good logins are remembered, at 60 bytes each. Above
 /// it those are forgotten with which least happened lately.
 pub const ATTEMPT_USERS: usize = 16 * 1024;

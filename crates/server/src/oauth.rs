@@ -167,7 +167,7 @@ impl Tokens {
         if !matches!(found, Err(Refusal::UnknownKey)) {
             return found;
         }
-        source.find_more(now, &known).await.map_err(Refusal::NoKeys)?;
+        source.find_more(now, known).await.map_err(Refusal::NoKeys)?;
         self.verify(token, signed, &source.keys())
     }
 

@@ -60,6 +60,7 @@ struct File {
     disk_free_limit: u64,
     memory_limit: Option<u64>,
     consumer_timeout: u64,
+    track_auth_attempt_source: bool,
     storage: Storage,
     oauth2: Option<OAuth2>,
 }
@@ -112,6 +113,7 @@ impl Default for File {
             disk_free_limit: DISK_FREE_BYTES,
             memory_limit: None,
             consumer_timeout: CONSUMER_TIMEOUT_MS,
+            track_auth_attempt_source: false,
             storage: Storage::default(),
             oauth2: None,
         }
@@ -195,6 +197,7 @@ impl Settings {
                     spare_segments,
                     ..StorageOptions::default()
                 },
+                count_logins_by_source: file.track_auth_attempt_source,
                 oauth,
             },
         })

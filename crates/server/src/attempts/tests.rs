@@ -164,7 +164,7 @@ fn attempts_are_counted_by_protocol() {
     assert!(attempts.counts().is_empty());
     attempts.note(&attempt("anna", address(1), true), 0);
     attempts.note(&attempt("anna", address(1), false), 0);
-    attempts.note_refused(&attempt("anna", address(1), false));
+    attempts.count(&attempt("anna", address(1), false));
     let by_http = Attempt { protocol: Protocol::Http, ..attempt("anna", address(1), true) };
     attempts.note(&by_http, 0);
     let counts = attempts.counts();

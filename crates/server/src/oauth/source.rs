@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 use tokio::sync::Mutex as Turn;
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 use warren_amqp::Millis;
 
@@ -73,34 +74,59 @@ impl Source {
     /// now and then, while the old ones go on to be used.
     pub(super) async fn keep_fresh(self: &Arc<Self>, now: Millis) {
         if let KeySource::File(_) = self.from {
-            self.read(&mut *self.turn.lock().await, now).await;
+            self.read_if(now, |_| true).await;
             return;
         }
         let is_due = move |state: &State| state.schedule.is_due(now, false);
         // Whoever has the turn is reading them. The first ones are waited for in `find_more`.
         if !self.keys().is_empty() && self.turn.try_lock().is_ok_and(|state| is_due(&state)) {
-            let source = Arc::clone(self);
-            tokio::spawn(async move {
-                let mut state = source.turn.lock().await;
-                if is_due(&state) {
-                    source.read(&mut state, now).await;
-                }
-            });
+            drop(self.start_to_read_if(now, is_due));
         }
     }
 
     /// Reads the keys anew because one is not among `known`, which were at hand a moment ago;
     /// unless they were read just before. Gives the reason if there are none at all.
-    pub(super) async fn find_more(&self, now: Millis, known: &Arc<[Key]>) -> Result<(), String> {
-        let mut state = self.turn.lock().await;
+    pub(super) async fn find_more(
+        self: &Arc<Self>,
+        now: Millis,
+        known: Arc<[Key]>,
+    ) -> Result<(), String> {
+        let source = Arc::clone(self);
         // If they are others by now, somebody else has read them while this one waited.
-        if Arc::ptr_eq(known, &self.keys()) && state.schedule.is_due(now, true) {
-            self.read(&mut state, now).await;
-        }
-        match &state.failure {
-            Some(reason) if self.keys().is_empty() => Err(reason.clone()),
+        let is_due = move |state: &State| {
+            Arc::ptr_eq(&known, &source.keys()) && state.schedule.is_due(now, true)
+        };
+        let failure = self.read_if(now, is_due).await;
+        match failure {
+            Some(reason) if self.keys().is_empty() => Err(reason),
             _ => Ok(()),
         }
+    }
+
+    /// Reads the keys if that is due when the turn has come. Gives why there were none at last.
+    async fn read_if(
+        self: &Arc<Self>,
+        now: Millis,
+        is_due: impl FnOnce(&State) -> bool + Send + 'static,
+    ) -> Option<String> {
+        let read = self.start_to_read_if(now, is_due).await;
+        read.unwrap_or_else(|_| Some(SourceError::GivenUp.to_string()))
+    }
+
+    /// The same in a task of its own: a client that hangs up must not end the reading for others.
+    fn start_to_read_if(
+        self: &Arc<Self>,
+        now: Millis,
+        is_due: impl FnOnce(&State) -> bool + Send + 'static,
+    ) -> JoinHandle<Option<String>> {
+        let source = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut state = source.turn.lock().await;
+            if is_due(&state) {
+                source.read(&mut state, now).await;
+            }
+            state.failure.clone()
+        })
     }
 
     async fn read(&self, state: &mut State, now: Millis) {

@@ -248,6 +248,20 @@ async fn many_tokens_at_once_lead_to_one_question() {
 }
 
 #[tokio::test]
+async fn whoever_hangs_up_does_not_end_the_question_for_others() {
+    let (server, signer) = (Server::start(), Signer::new("k", Algorithm::ES256));
+    server.put("/keys", 200, jwks(&[signer.jwk()]));
+    let (tokens, token) = (server.tokens(), signer.sign(&claims()));
+    // The server cannot answer while this is held.
+    let held = server.documents.lock().unwrap();
+    let hasty = tokio::time::timeout(std::time::Duration::ZERO, tokens.check(&token, at(0)));
+    assert!(hasty.await.is_err());
+    drop(held);
+    assert!(tokens.check(&token, at(1)).await.is_ok());
+    assert_eq!(server.asked(), 1);
+}
+
+#[tokio::test]
 async fn an_unknown_key_is_asked_for_after_a_pause() {
     let (server, first) = (Server::start(), Signer::new("1", Algorithm::ES256));
     let second = Signer::new("2", Algorithm::ES256);
