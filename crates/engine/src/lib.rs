@@ -47,7 +47,7 @@ mod unroutable;
 mod virtual_host;
 mod wheel;
 
-pub use access::{Access, Permission, Right, ScopeGrant, TopicPermission};
+pub use access::{Access, Permission, Right, ScopeGrant, TopicPermission, Wildcard};
 pub use browse::{BadPlace, BrowsePage, Browsed, Outstanding, Place, Taken};
 pub use command::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Milliseconds, PublishBatch, Request,

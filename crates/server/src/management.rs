@@ -7,12 +7,13 @@ use std::sync::Arc;
 use thiserror::Error;
 use warren_amqp::ReplyCode;
 
+use crate::attempts::{Attempts, Protocol};
 use crate::broker::Status;
 use crate::catalog::{Catalog, PasswordHash};
 use crate::census::ConnectionInfo;
 use crate::client::Client;
 use crate::config::{Config, Password};
-use crate::login::{Identity, LoginError};
+use crate::login::{self, AccessSource, Identity, LoginError};
 use crate::{limits, memory};
 
 /// Why a [`Client`] cannot be opened.
@@ -120,7 +121,27 @@ impl Management {
         password: &str,
         address: IpAddr,
     ) -> Result<Identity, LoginError> {
-        crate::login::by_password(&self.status.shared, user, password, address).await
+        let shared = &self.status.shared;
+        login::by_password(shared, Protocol::Http, user, password, address).await
+    }
+
+    /// Checks who somebody is who comes by HTTP with a token.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn log_in_by_token(
+        &self,
+        token: &str,
+        address: IpAddr,
+    ) -> Result<Identity, LoginError> {
+        login::by_token(&self.status.shared, Protocol::Http, token, address).await
+    }
+
+    /// How many logins there were.
+    #[must_use]
+    pub fn attempts(&self) -> &Attempts {
+        &self.status.shared.attempts
     }
 
     /// What is to be kept of a password.
@@ -142,13 +163,18 @@ impl Management {
         let shared = &self.status.shared;
         let not_found = || OpenError::VirtualHostNotFound(virtual_host.to_owned());
         let (id, shard) = shared.virtual_host(virtual_host).ok_or_else(not_found)?;
-        if snapshot.permission(virtual_host, &identity.user).is_none() {
-            let (virtual_host, user) = (virtual_host.to_owned(), identity.user.to_string());
-            return Err(OpenError::Refused { virtual_host, user });
+        let refused = || OpenError::Refused {
+            virtual_host: virtual_host.to_owned(),
+            user: identity.user.to_string(),
+        };
+        let stored = identity.access == AccessSource::Stored;
+        if stored && snapshot.permission(virtual_host, &identity.user).is_none() {
+            return Err(refused());
         }
+        let access = login::access(identity, virtual_host).ok_or_else(refused)?;
         let session = shared.next_session();
         let (client, outbox) = Client::new(session, shard.clone());
-        let access = Arc::new(warren_engine::Access::everything(&identity.user));
+        let access = Arc::new(access);
         let open = crate::shard::ToShard::Open { session, virtual_host: id, outbox, access };
         let sent = tokio::time::timeout(limits::CLIENT_PATIENCE, shard.send(open));
         match sent.await {
