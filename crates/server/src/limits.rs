@@ -115,3 +115,6 @@ pub(crate) const HALF_OPEN_CONNECTIONS: usize = 2_000;
 
 /// How long a delivery may stay unacknowledged if nothing else is configured, in milliseconds.
 pub const CONSUMER_TIMEOUT_MS: u64 = warren_engine::limits::CONSUMER_TIMEOUT_MS;
+
+/// Samples of the past that one request may ask for, as with RabbitMQ.
+pub(crate) const RANGE_SAMPLES: u64 = 500;
