@@ -93,6 +93,7 @@ impl Client {
                 let no_ack = channel.gets.pop_front().unwrap_or_default();
                 channel.take_tag(*delivery_tag, no_ack)?;
             }
+            Event::Taken { .. } => return Err(wrong("messages taken by nobody".to_owned())),
             Event::Return { message, .. } => {
                 channel.returned.extend(crate::messages::id_of(message));
             }
@@ -232,6 +233,7 @@ fn name_of(reply: &Reply) -> &'static str {
         Reply::QueueDeclareOk { .. } => "queue.declare",
         Reply::QueueDeleteOk { .. } => "queue.delete",
         Reply::QueuePurgeOk { .. } => "purge",
+        Reply::QueuePauseOk => "pause",
         Reply::QosOk => "qos",
         Reply::ConsumeOk { .. } => "consume",
         Reply::CancelOk { .. } => "cancel",

@@ -563,9 +563,11 @@ pub(crate) fn wants_reply(request: &Request) -> bool {
         Request::ChannelOpen
         | Request::ChannelFail(_)
         | Request::PublishFail { .. }
+        | Request::Take { .. }
         | Request::Nack { .. } => false,
         Request::ConsumeReplies { no_wait, .. } => !no_wait,
         Request::ChannelClose
+        | Request::PauseQueue { .. }
         | Request::TxSelect
         | Request::TxCommit
         | Request::TxRollback

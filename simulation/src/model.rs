@@ -262,7 +262,7 @@ impl Model {
         self.errors.clear();
         self.dead_lettered = dead_lettered.iter().cloned().collect();
         match command {
-            Command::OpenSession(session) => {
+            Command::OpenSession { session, .. } => {
                 self.sessions.insert(*session);
             }
             Command::CloseSession { session, reply } => {
@@ -283,7 +283,7 @@ impl Model {
                 self.request(at, request, events)?;
             }
             Command::Clock(now) => self.time_passes(*now),
-            Command::Flushed { .. } | Command::Loaded { .. } => {}
+            Command::Flushed { .. } | Command::Loaded { .. } | Command::SetAccess { .. } => {}
         }
         self.expired(expired)?;
         let moved = !dead_lettered.is_empty();

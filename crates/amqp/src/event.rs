@@ -32,7 +32,7 @@ pub enum Event<'a> {
         /// The virtual host's name.
         virtual_host: String,
     },
-    /// A channel was opened; `open-ok` is queued.
+    /// A channel was opened. Answer with `channel_open_ok` or `close`.
     ChannelOpen {
         /// The channel.
         channel: u16,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::planted::{self, Bug};
-use crate::{Error, Message, Origin, PublishBatch, QueueId, Sequence, SessionId, Write, limits};
+use crate::{
+    Error, Message, Origin, PublishBatch, QueueId, Sequence, SessionId, Taken, Write, limits,
+};
 
 /// Everything that commands brought about, in order. The caller hands it on and clears it.
 #[derive(Debug, Default)]
@@ -199,6 +201,13 @@ pub enum Event {
         /// What.
         message: Message,
     },
+    /// Messages that were taken by their places, in the order of these.
+    Taken {
+        /// On which channel.
+        channel: u16,
+        /// What.
+        taken: Vec<Taken>,
+    },
     /// `basic.return` with NO_ROUTE. Always before the message's confirm.
     Return {
         /// On which channel.
@@ -268,6 +277,9 @@ impl Event {
             | Self::DeliverFromStream { message, .. }
             | Self::GetOk { message, .. }
             | Self::Return { message, .. } => delivery_weight(message),
+            Self::Taken { taken, .. } => {
+                taken.iter().map(|taken| delivery_weight(&taken.message)).sum()
+            }
             Self::Confirm { .. }
             | Self::Refused { .. }
             | Self::Reply { .. }
@@ -291,6 +303,7 @@ impl Event {
             Self::Deliver { channel, .. }
             | Self::DeliverFromStream { channel, .. }
             | Self::GetOk { channel, .. }
+            | Self::Taken { channel, .. }
             | Self::Return { channel, .. }
             | Self::Confirm { channel, .. }
             | Self::Refused { channel, .. }
@@ -343,6 +356,8 @@ pub enum Reply {
     QueueBindOk,
     /// `queue.unbind-ok`.
     QueueUnbindOk,
+    /// The queue is paused, or goes on.
+    QueuePauseOk,
     /// `basic.qos-ok`.
     QosOk,
     /// `basic.consume-ok`. Sent to the session even with `no_wait`, as it ties the number to the

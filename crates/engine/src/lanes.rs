@@ -7,6 +7,7 @@
 //! and its own range on disk. Lane 0, the queue itself, has the messages that say nothing of a
 //! priority: the lowest level in classic queues, one in the middle in quorum queues.
 
+mod places;
 mod time;
 
 use std::collections::BTreeMap;

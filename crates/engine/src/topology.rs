@@ -2,6 +2,7 @@
 //!
 //! Routes are remembered for each exchange by routing key until the topology changes next.
 
+mod explain;
 mod history;
 mod observe;
 mod route;
@@ -104,6 +105,14 @@ pub(crate) struct Topology {
     pub(crate) published: ExchangeCounters,
     default_exchange: Counted,
     changes: Changes,
+}
+
+impl Exchange {
+    /// Routing keys are words here, of which users may have some only.
+    pub(crate) fn routes_by_words(&self) -> bool {
+        let kind = self.settings.routes_as;
+        matches!(kind, ExchangeType::Topic | ExchangeType::VirtualTopic)
+    }
 }
 
 impl Topology {
@@ -318,6 +327,11 @@ impl Topology {
             let (_, pattern) = names.parse(queue)?;
             Some((exchange.record.name.as_str(), names, pattern))
         })
+    }
+
+    /// True if there is this binding.
+    pub(crate) fn is_bound(&self, binding: &BindingRecord) -> bool {
+        self.binding_key(binding).is_some_and(|key| self.binding_keys.contains_key(&key))
     }
 
     fn binding_key(&self, binding: &BindingRecord) -> Option<BindingKey> {

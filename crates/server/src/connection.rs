@@ -117,6 +117,8 @@ pub(crate) struct Connection {
     /// How.
     mechanism: Box<str>,
     traffic: Arc<Traffic>,
+    /// The user may publish in the name of others.
+    is_impersonator: bool,
     session: Option<Session>,
     channels: FxHashMap<u16, ChannelState>,
     /// The beginning of a frame whose end has not come yet.
@@ -180,6 +182,7 @@ impl Connection {
             user: Box::default(),
             mechanism: Box::default(),
             traffic: Arc::default(),
+            is_impersonator: false,
             session: None,
             channels: FxHashMap::default(),
             unread: Vec::new(),

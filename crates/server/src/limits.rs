@@ -113,6 +113,57 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// it the oldest of the address that has most is dropped for each new one.
 pub(crate) const HALF_OPEN_CONNECTIONS: usize = 2_000;
 
+/// Characters of a filter's expression, which bounds how deep it nests.
+pub const FILTER_EXPRESSION_BYTES: usize = 2_000;
+
+/// How deep tables in headers are looked into by a filter's expression.
+pub(crate) const FILTER_DEPTH: usize = 4;
+
+/// Messages that one look with a filter goes through; then it says where to go on, so that a
+/// request ends within some seconds however rare what it looks for.
+pub const LOOKED_AT_ONCE: usize = 50_000;
+
+/// Messages in one answer to somebody who looks, in bytes; the one that exceeds it is the last.
+pub(crate) const LOOKED_AT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Jobs that run at a time: each keeps a session and a few MB of messages, and all of them share the
+/// disk with those who publish.
+pub const JOBS_RUNNING: usize = 4;
+
+/// Jobs that are remembered; of those that have ended the oldest are forgotten.
+pub const JOBS_KEPT: usize = 100;
+
+/// Messages that a job may name one by one.
+pub const JOB_PLACES: usize = 10_000;
+
+/// Messages that a job has in hand at a time: enough for a sync to cover many, and few to wait for
+/// when it is cancelled.
+pub(crate) const JOB_STEP: usize = 200;
+
+/// Leases at a time: each has a session in the engine and a task.
+pub const LEASES: usize = 10_000;
+
+/// Messages of one lease.
+pub const LEASE_MESSAGES: usize = 1_000;
+
+/// Messages of one lease, in bytes; the one that exceeds it is the last.
+pub(crate) const LEASE_BYTES: usize = 16 * 1024 * 1024;
+
+/// The longest time that messages are lent for at once; it can be extended.
+pub const LEASE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// The longest wait for a first message.
+pub const LEASE_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// How long a lease that waits for a first message pauses before it looks again, at first.
+pub(crate) const LEASE_LOOK_FIRST: Duration = Duration::from_millis(5);
+
+/// The same in the end: a thousand that wait then cost some percent of a core.
+pub(crate) const LEASE_LOOK_LAST: Duration = Duration::from_millis(100);
+
+/// Settlements of one lease that may wait.
+pub(crate) const LEASE_ORDERS: usize = 16;
+
 /// How long a delivery may stay unacknowledged if nothing else is configured, in milliseconds.
 pub const CONSUMER_TIMEOUT_MS: u64 = warren_engine::limits::CONSUMER_TIMEOUT_MS;
 

@@ -148,7 +148,8 @@ impl Management {
         }
         let session = shared.next_session();
         let (client, outbox) = Client::new(session, shard.clone());
-        let open = crate::shard::ToShard::Open { session, virtual_host: id, outbox };
+        let access = Arc::new(warren_engine::Access::everything(&identity.user));
+        let open = crate::shard::ToShard::Open { session, virtual_host: id, outbox, access };
         let sent = tokio::time::timeout(limits::CLIENT_PATIENCE, shard.send(open));
         match sent.await {
             Ok(Ok(())) => Ok(client),

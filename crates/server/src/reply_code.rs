@@ -14,7 +14,9 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         | Error::DefaultExchange
         | Error::SystemExchange { .. }
         | Error::InternalExchange { .. }
-        | Error::ExclusiveUse { .. } => ReplyCode::AccessRefused,
+        | Error::ExclusiveUse { .. }
+        | Error::AccessRefused { .. }
+        | Error::TopicRefused { .. } => ReplyCode::AccessRefused,
         Error::QueueLocked { .. } => ReplyCode::ResourceLocked,
         Error::UnknownExchangeType { .. }
         | Error::Inequivalent(_)
@@ -32,6 +34,7 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         | Error::DeliveryTimeout { .. }
         | Error::ChannelMode { .. }
         | Error::NotTransactional
+        | Error::PartialCommit
         | Error::TransactionTooLarge { .. }
         | Error::RepliesAcknowledged
         | Error::RepliesConsumed

@@ -46,6 +46,10 @@ impl Model {
                     let queue = self.read_from_stream(at, *consumer, *offset, message)?;
                     self.hold_of_stream(at, *delivery_tag, Delivery { queue, place: *offset + 1 })?;
                 }
+                Event::Taken { channel, .. } => {
+                    let text = format!("messages for {:?}, who took none", (session, channel));
+                    return Err(Violation::new("P6", text));
+                }
                 Event::GetOk { channel, delivery_tag, redelivered, message, message_count } => {
                     let at = (*session, *channel);
                     let channel = self.channels.get_mut(&at);

@@ -339,6 +339,8 @@ impl Model {
                 0
             }
             Request::Qos { .. }
+            | Request::Take { .. }
+            | Request::PauseQueue { .. }
             | Request::Get { .. }
             | Request::PublishFail { .. }
             | Request::ConsumeReplies { .. }

@@ -75,6 +75,13 @@ impl Connection {
         }
     }
 
+    /// The broker takes the channel that the peer opened: `channel.open-ok` is queued.
+    pub fn channel_open_ok(&mut self, channel: u16) {
+        if self.channel_is_open(channel) {
+            self.send(channel, Method::Channel(AMQPMethod::OpenOk(channel_class::OpenOk {})));
+        }
+    }
+
     /// The peer's close of a channel was carried out: `channel.close-ok` is queued, and the
     /// number is free.
     pub fn channel_close_ok(&mut self, channel: u16) {

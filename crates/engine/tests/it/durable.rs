@@ -94,8 +94,15 @@ impl Durable {
                 }
             }
             Write::QueueDeclared(record) => {
-                if self.queue(record.id).is_some() {
-                    return fault();
+                let known = self.queues.iter_mut().find(|queue| queue.record.id == record.id);
+                if let Some(known) = known {
+                    // Only this changes in a queue that is there.
+                    let changed = QueueRecord { paused: record.paused, ..known.record.clone() };
+                    if known.record.paused == record.paused || changed != *record {
+                        return fault();
+                    }
+                    known.record = changed;
+                    return Ok(());
                 }
                 self.names.insert(record.id, record.name.clone());
                 self.queues.push(DurableQueue {
@@ -127,6 +134,8 @@ impl Durable {
                     return fault();
                 }
             }
+            // An engine keeps none.
+            Write::DefinitionSet { .. } | Write::DefinitionDeleted { .. } => return fault(),
             Write::Together(parts) => {
                 for part in parts {
                     if matches!(part, Write::Together(_)) {
@@ -243,6 +252,7 @@ impl Durable {
             exchanges: self.exchanges.iter().map(|record| (id, record.clone())).collect(),
             queues: queues.collect(),
             bindings: self.bindings.iter().map(|record| (id, record.clone())).collect(),
+            definitions: Vec::new(),
         }
     }
 

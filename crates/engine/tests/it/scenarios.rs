@@ -1,5 +1,6 @@
 //! Scenarios, a file for each subject.
 
+mod access;
 mod alternate;
 mod choices;
 mod consume;
@@ -13,6 +14,7 @@ mod expire;
 mod limits;
 mod order;
 mod overflow;
+mod places;
 mod priorities;
 mod publish;
 mod replies;
@@ -22,4 +24,5 @@ mod settle;
 mod streams;
 mod timeout;
 mod transactions;
+mod unroutable;
 mod virtual_topics;

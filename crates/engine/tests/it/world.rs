@@ -2,10 +2,11 @@
 //! its deliveries wait in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use warren_engine::{
-    Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, Reply, Request, SessionId,
-    Summary, VirtualHost, VirtualHostId,
+    Access, Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, Reply, Request,
+    SessionId, Summary, VirtualHost, VirtualHostId,
 };
 
 use crate::durable::{Durable, returns_of};
@@ -24,6 +25,8 @@ pub(crate) struct World {
     outboxes: BTreeMap<SessionId, usize>,
     /// Loads that are not answered, the oldest in front.
     pub(crate) loads: Vec<Load>,
+    /// An answer that was read and is still on its way.
+    stale: Option<Command>,
     /// Check everything after each command. It costs as much as there is, so that the few tests
     /// with tens of thousands of commands do without until the last ones.
     pub(crate) checks: bool,
@@ -60,6 +63,7 @@ impl World {
             tags: BTreeMap::new(),
             outboxes: BTreeMap::new(),
             loads: vec![],
+            stale: None,
             checks: true,
             memory: None,
             now: 0,
@@ -79,12 +83,43 @@ impl World {
         if line == "due" {
             return vec![self.host.next_due().map_or("never".to_owned(), |due| due.to_string())];
         }
+        if let Some(look) = self.look(line) {
+            return look;
+        }
         let mut lines = vec![];
         for command in self.commands(line) {
             let effects = self.apply(command, line);
             lines.extend(self.render(&effects));
         }
         lines
+    }
+
+    /// What a look shows: `browse q [from 0-7] [max 2]`, `out q`.
+    fn look(&self, line: &str) -> Option<Vec<String>> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let option = |name: &str| {
+            let at = words.iter().position(|word| *word == name)?;
+            words.get(at + 1).copied()
+        };
+        match words.as_slice() {
+            ["browse", queue, ..] => {
+                let from = option("from").map(script::place);
+                let max = option("max").map_or(100, |max| max.parse().unwrap());
+                let page = self.host.browse(queue, from, max).unwrap();
+                Some(render::page(&page))
+            }
+            ["out", queue] => {
+                let (found, count) = self.host.outstanding(queue, 0, 100).unwrap();
+                let lines = found.iter().map(render::outstanding);
+                Some(lines.chain([format!("{count} in all")]).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// The virtual host, to ask it something.
+    pub(crate) fn host(&mut self) -> &mut VirtualHost {
+        &mut self.host
     }
 
     /// The commands that a line stands for. Most lines are one; a few are about the world.
@@ -107,13 +142,24 @@ impl World {
                 let mut commands = vec![];
                 if !self.sessions.contains(&session) {
                     self.sessions.push(session);
-                    commands.push(Command::OpenSession(session));
+                    let access = Arc::new(Access::everything("guest"));
+                    commands.push(Command::OpenSession { session, access });
                 }
                 if channel != 0 {
                     let request = Request::ChannelOpen;
                     commands.push(Command::Request { session, channel, request });
                 }
                 commands
+            }
+            // What a session may do, opened if it is not.
+            ["access", at, rest @ ..] => {
+                let (session, _) = script::parse_at(at);
+                let access = Arc::new(script::access(rest));
+                if self.sessions.contains(&session) {
+                    return vec![Command::SetAccess { session, access }];
+                }
+                self.sessions.push(session);
+                vec![Command::OpenSession { session, access }]
             }
             ["flushed", at, bytes @ ..] => {
                 let (session, _) = script::parse_at(at);
@@ -130,6 +176,12 @@ impl World {
                 self.host.set_consumer_timeout(Some(milliseconds.parse().unwrap()));
                 vec![]
             }
+            // The oldest load is read now, and answered later by `loaded stale`.
+            ["stale"] => {
+                self.stale = Some(self.answer(&[]));
+                vec![]
+            }
+            ["loaded", "stale"] => self.stale.take().into_iter().collect(),
             ["loaded", rest @ ..] => vec![self.answer(rest)],
             // So many bytes of contents may a queue have in memory, and all queues twice as many.
             ["memory", bytes] => {

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tracing::{info, warn};
 use warren_amqp::{Event, FieldTable, Method, ReplyCode, basic, exchange, queue, tx};
 use warren_engine::{
-    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request, SessionId,
+    Access, Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request, SessionId,
 };
 
 use super::{ChannelState, Connection, Session, checks};
@@ -38,7 +38,8 @@ impl Connection {
                     if checks::is_to_be_checked(&publish) {
                         let state = self.channels.get(&publish.channel);
                         let requests = &mut self.requests;
-                        checks::publish(&publish, rest, state, &self.user, requests);
+                        let user = (!self.is_impersonator).then_some(&*self.user);
+                        checks::publish(&publish, rest, state, user, requests);
                     } else {
                         self.requests.publish(&publish, rest);
                     }
@@ -125,7 +126,9 @@ impl Connection {
             Ok(place) => place,
             Err(text) => return self.refuse(ReplyCode::NotAllowed, &text, 10, 40),
         };
-        self.opening = Some(ToShard::Open { session, virtual_host: id, outbox });
+        let access = Arc::new(Access::everything(&self.user));
+        self.is_impersonator = access.is_impersonator();
+        self.opening = Some(ToShard::Open { session, virtual_host: id, outbox, access });
         let on_the_way = Arc::new(Semaphore::new(limits::READS_ON_THE_WAY));
         self.session =
             Some(Session { id: session, shard, on_the_way, closed: false, _place: place });
@@ -169,6 +172,7 @@ impl Connection {
             Ok(place) => {
                 let state = ChannelState { _place: Some(place), ..ChannelState::default() };
                 self.channels.insert(channel, state);
+                self.amqp.channel_open_ok(channel);
                 self.request(channel, Request::ChannelOpen);
             }
             Err(text) => self.refuse(ReplyCode::NotAllowed, &text, 0, 0),
