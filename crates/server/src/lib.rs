@@ -36,6 +36,7 @@ mod names;
 pub mod oauth;
 mod reply_code;
 mod shard;
+pub mod view;
 
 pub use alarm::Alarm;
 pub use broker::{Broker, HostCounts, Status};
