@@ -57,8 +57,8 @@ use crate::session::{Channel, Session};
 use crate::topology::Topology;
 use crate::unroutable::UnroutableMessages;
 use crate::{
-    Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, QueueType, Recovered, Reply,
-    Request, Right, SessionId, VirtualHostId, limits,
+    Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, QueueType, Recovered,
+    Reply, Request, Right, SessionId, VirtualHostId, limits,
 };
 
 /// A refusal, with how much of the connection it ends.

@@ -5,15 +5,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use thiserror::Error;
+use tokio::sync::mpsc;
 use warren_amqp::ReplyCode;
 
 use crate::attempts::{Attempts, Protocol};
-use crate::broker::Status;
+use crate::audit::Audit;
 use crate::catalog::{Catalog, PasswordHash};
-use crate::census::ConnectionInfo;
+use crate::census::{ConnectionInfo, Visitor};
 use crate::client::Client;
 use crate::config::{Config, Password};
-use crate::login::{self, AccessSource, Identity, LoginError};
+use crate::login::{self, Identity, LoginError};
+use crate::shard::ToShard;
+use crate::status::Status;
 use crate::{limits, memory};
 
 /// Why a [`Client`] cannot be opened.
@@ -104,6 +107,12 @@ impl Management {
         &self.status.shared.config
     }
 
+    /// Who changed what, and whose login was refused.
+    #[must_use]
+    pub fn audit(&self) -> &Audit {
+        &self.status.shared.audit
+    }
+
     /// What takes AMQP connections.
     #[must_use]
     pub fn listeners(&self) -> Vec<ListenerInfo> {
@@ -159,23 +168,25 @@ impl Management {
     ///
     /// See [`OpenError`].
     pub async fn open(&self, identity: &Identity, virtual_host: &str) -> Result<Client, OpenError> {
-        let snapshot = self.catalog.snapshot();
         let shared = &self.status.shared;
         let not_found = || OpenError::VirtualHostNotFound(virtual_host.to_owned());
         let (id, shard) = shared.virtual_host(virtual_host).ok_or_else(not_found)?;
-        let refused = || OpenError::Refused {
+        let session = shared.next_session();
+        let (outbox, events) = mpsc::unbounded_channel();
+        let (user, is_stored) = (Arc::clone(&identity.user), identity.is_stored());
+        let visitor = Visitor { host: id, user, is_stored, outbox: outbox.clone() };
+        // As with a connection: what is changed from now on reaches this session.
+        let place = shared.census.visit(session, visitor);
+        if shared.virtual_host(virtual_host).is_none_or(|(now, _)| now != id) {
+            return Err(not_found());
+        }
+        let access = login::access(shared, identity, virtual_host);
+        let access = access.ok_or_else(|| OpenError::Refused {
             virtual_host: virtual_host.to_owned(),
             user: identity.user.to_string(),
-        };
-        let stored = identity.access == AccessSource::Stored;
-        if stored && snapshot.permission(virtual_host, &identity.user).is_none() {
-            return Err(refused());
-        }
-        let access = login::access(identity, virtual_host).ok_or_else(refused)?;
-        let session = shared.next_session();
-        let (client, outbox) = Client::new(session, shard.clone());
-        let access = Arc::new(access);
-        let open = crate::shard::ToShard::Open { session, virtual_host: id, outbox, access };
+        })?;
+        let client = Client::new(session, shard.clone(), events, place);
+        let open = ToShard::Open { session, virtual_host: id, outbox, access };
         let sent = tokio::time::timeout(limits::CLIENT_PATIENCE, shard.send(open));
         match sent.await {
             Ok(Ok(())) => Ok(client),

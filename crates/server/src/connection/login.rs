@@ -39,8 +39,7 @@ pub(super) async fn decided(deciding: &mut Option<Deciding>) -> Decision {
 
 impl Connection {
     pub(super) fn log_in(&mut self, mechanism: &str, username: String, password: String) {
-        let what =
-            What::Login { mechanism: mechanism.to_owned(), username: username.clone() };
+        let what = What::Login { mechanism: mechanism.to_owned(), username: username.clone() };
         if mechanism == Mechanism::Anonymous.name() {
             return self.decide(what, login::anonymous(&self.shared, self.peer.ip()));
         }
@@ -122,13 +121,12 @@ impl Connection {
         let Some(session) = self.session.as_ref().filter(|session| !session.closed) else { return };
         let session_id = session.id;
         let virtual_host = self.virtual_host.clone();
-        let Some(access) = login::access(&identity, &virtual_host) else {
+        let Some(access) = login::access(&self.shared, &identity, &virtual_host) else {
             let user = &identity.user;
             let text = format!("access to vhost '{virtual_host}' refused for user '{user}'");
             return self.refuse(ReplyCode::NotAllowed, &text, 10, 70);
         };
         self.is_impersonator = access.is_impersonator();
-        let access = Arc::new(access);
         self.requests.command(Command::SetAccess { session: session_id, access });
         self.become_user(identity);
         info!(peer = %self.peer, user = &*self.user, "the client has renewed its token");
