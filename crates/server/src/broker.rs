@@ -11,13 +11,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 use warren_amqp::{Millis, ReplyCode, Settings};
 use warren_engine::{SessionId, VirtualHostId};
-use warren_storage::{Opened, Options as StorageOptions, Room};
+use warren_storage::{Opened, Room};
 
 use crate::alarm::{Alarm, Alarms};
 use crate::attempts::Attempts;
 use crate::audit::Audit;
 use crate::catalog::password::Passwords;
-use crate::catalog::{self, Catalog, Live, Start};
+use crate::catalog::{self, Catalog, Live, Start, State};
 use crate::census::{Caps, Census};
 use crate::checkpoints::Checkpoints;
 use crate::committer::{Committer, Group, Others, ToCommitter};
@@ -33,7 +33,7 @@ use crate::shard::ToShard;
 use crate::starting::{self, thread, thread_apart};
 use crate::status::Status;
 use crate::view::{Observer, View};
-use crate::{limits, loader, memory, names};
+use crate::{limits, loader, memory};
 
 /// What connections are told of the broker's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,13 +71,14 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         config: Config,
-        catalog: Catalog,
-        census: Arc<Census>,
+        state: State,
+        live: Live,
         audit: Audit,
-        shards: Vec<mpsc::Sender<ToShard>>,
-    ) -> Self {
-        Self {
-            catalog,
+    ) -> Result<Self, Error> {
+        let (census, shards) = (Arc::clone(&live.census), live.shards.clone());
+        let passwords = Passwords::new(config.password_hashing)?;
+        Ok(Self {
+            catalog: Catalog::new(state, passwords, live, audit.clone()),
             tokens: config.oauth.clone().map(Tokens::new),
             attempts: Attempts::new(config.count_logins_by_source),
             greeting: Greeting::new(&config),
@@ -87,7 +88,7 @@ impl Shared {
             started: Instant::now(),
             last_session: AtomicU64::new(0),
             shards,
-        }
+        })
     }
 
     pub(crate) fn now(&self) -> Millis {
@@ -138,15 +139,13 @@ impl Shared {
 #[cfg(test)]
 impl Shared {
     /// What a new broker has, without a store.
-    pub(crate) fn for_tests(shards: Vec<mpsc::Sender<ToShard>>) -> Self {
+    pub(crate) fn for_tests(shards: &[mpsc::Sender<ToShard>]) -> Self {
         let config = Config::for_tests();
         let start = Start::new(&config, &warren_engine::Recovered::default()).unwrap();
         let census = Census::new(config.limits);
-        let live = Live::new(&config, &census, &shards, &mpsc::channel(1).0);
+        let live = Live::new(&config, &census, shards, &mpsc::channel(1).0);
         let (audit, _) = Audit::new(&config.data_dir);
-        let passwords = Passwords::new(config.password_hashing).unwrap();
-        let catalog = Catalog::new(start.state, passwords, live, audit.clone());
-        Self::new(config, catalog, census, audit, shards)
+        Self::new(config, start.state, live, audit).unwrap()
     }
 }
 
@@ -177,12 +176,7 @@ impl Broker {
     /// Everything that keeps the broker from starting, in words for the person who starts it.
     pub async fn start(config: Config) -> Result<Self, Error> {
         let (socket, amqp_address) = listen(config.amqp_listen)?;
-        let directory = config.data_dir.clone();
-        let options = StorageOptions { log_key: names::random_number()?, ..config.storage.clone() };
-        let opening =
-            tokio::task::spawn_blocking(move || warren_storage::open(&directory, options));
-        let opened = opening.await.map_err(|error| Error::Thread(error.into()))??;
-        starting::tell(&opened.report);
+        let opened = starting::store(&config).await?;
         let Opened { log, checkpointer, reader, recovered, .. } = opened;
 
         let health = Arc::new(Health::default());
@@ -232,10 +226,7 @@ impl Broker {
         drop(thread_apart("audit", move || keeper.run())?);
         let live = Live::new(&config, &census, &shards, &groups);
         live.keep(start.writes).await?;
-        let passwords = Passwords::new(config.password_hashing)?;
-        let catalog = Catalog::new(start.state, passwords, live, audit.clone());
-        let shared = Shared::new(config, catalog, census, audit, shards.clone());
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared::new(config, start.state, live, audit)?);
         let listener = Listener::start(socket, amqp_address, Arc::clone(&shared), heard)?;
         info!(address = %amqp_address, "listening for AMQP");
         let watch = AbortOnDrop(tokio::spawn(alarms.watch()));

@@ -150,3 +150,6 @@ impl Live {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

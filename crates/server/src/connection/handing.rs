@@ -158,7 +158,7 @@ mod tests {
     /// A connection to a shard that never takes anything, as it waits for a full disk.
     async fn connection() -> (TcpStream, mpsc::Receiver<ToShard>, watch::Sender<News>) {
         let (shard, inbox) = mpsc::channel(1);
-        let shared = Arc::new(Shared::for_tests(vec![shard]));
+        let shared = Arc::new(Shared::for_tests(&[shard]));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, peer) = listener.accept().await.unwrap();

@@ -124,6 +124,7 @@ mod tests {
     fn host(id: u32, expires: i32) -> VirtualHost {
         let (session, channel) = (SessionId(1), 1);
         let mut host = VirtualHost::new(VirtualHostId(id), "h");
+        host.set_consumer_timeout(None);
         let mut effects = Effects::default();
         let access = Arc::new(Access::everything("guest"));
         host.apply(Command::Clock(1), &mut effects);

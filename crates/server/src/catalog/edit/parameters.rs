@@ -80,7 +80,8 @@ impl Edit {
             return self.delete_policy(host, name, true);
         }
         if (component, name) == LIMITS {
-            return self.put_virtual_host_limits(host, &Value::Object(Default::default()));
+            let none = Value::Object(serde_json::Map::default());
+            return self.put_virtual_host_limits(host, &none).map(|_| Done::Deleted);
         }
         let key = keys::join(Parameter::KIND, &[host, component, name]);
         self.remove(key, |state| &mut state.parameters);
