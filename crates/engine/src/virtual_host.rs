@@ -561,10 +561,10 @@ impl VirtualHost {
         }
         self.give_up_expired(id, &missing.expired, effects);
         self.shed(id, effects);
-        self.serve_waiting_gets(id, effects);
         if let Some(through) = missing.picked_through {
             self.picked_loaded(id, &load, through, missing.picked, effects);
         }
+        self.serve_waiting_gets(id, effects);
         self.serve_takes(id, effects);
         self.mark_dirty(id);
     }
