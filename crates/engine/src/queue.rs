@@ -1,20 +1,24 @@
 //! A queue: its ready messages, and the round of consumers that have credit.
 
+mod counts;
+
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::planted::{self, Bug};
 use smallvec::smallvec;
 
 use crate::backlog::{Answer, Entry, Kept, Missing, Purged};
 use crate::expiry::NEVER;
 use crate::lanes::{Delivered, Lanes};
 use crate::leaving::Leaving;
+use crate::observation::Amount;
+use crate::planted::{self, Bug};
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
 use crate::round::Round;
 use crate::settings::{Overflow, QueueSettings, QueueType};
 use crate::single_active::SingleActive;
 use crate::stream::Stream;
 use crate::{Effects, Message, Milliseconds, Place, QueueId, SessionId};
+use counts::Counted;
 
 /// Turns of consumers that are gone which a round may hold beside those of its consumers.
 pub(crate) const TURNS_LEFT_BEHIND: usize = 16;
@@ -83,6 +87,10 @@ pub(crate) struct Queue {
     pub(crate) unacknowledged: usize,
     /// What the contents of these take that are in memory, in bytes.
     pub(crate) unacknowledged_bytes: usize,
+    /// What the bodies of all of these take.
+    pub(crate) unacknowledged_body_bytes: u64,
+    /// Messages that survive a restart, ready or unacknowledged. After damage it may be too much.
+    pub(crate) persistent: Amount,
     next_sequence: Sequence,
     /// Of the lane that is the queue itself.
     delivered: Delivered,
@@ -110,6 +118,13 @@ pub(crate) struct Queue {
     pub(crate) due: Milliseconds,
     /// When the queue was last used; 0 if that was before the time was known.
     pub(crate) used: Milliseconds,
+    pub(crate) counted: Counted,
+    /// 0 if a restart found the queue.
+    pub(crate) declared_at: Milliseconds,
+    /// On the list of queues to be shown, or nobody looks.
+    pub(crate) is_noted: bool,
+    /// It was shown what the queue is.
+    pub(crate) is_shown: bool,
 }
 
 impl Queue {
@@ -134,6 +149,8 @@ impl Queue {
             has_spilled: false,
             unacknowledged: 0,
             unacknowledged_bytes: 0,
+            unacknowledged_body_bytes: 0,
+            persistent: Amount::default(),
             next_sequence: 1,
             delivered: Delivered::default(),
             round: Round::default(),
@@ -146,6 +163,10 @@ impl Queue {
             is_leaving: false,
             due: NEVER,
             used: 0,
+            counted: Counted::from(1, 0),
+            declared_at: 0,
+            is_noted: true,
+            is_shown: false,
         }
     }
 
@@ -162,6 +183,9 @@ impl Queue {
             }
             None => queue.backlog = Lanes::recovered(&queue.settings, recovered),
         }
+        let (messages, bytes) = (queue.backlog.len(), queue.backlog.body_bytes());
+        queue.persistent = Amount { messages, bytes };
+        queue.counted = Counted::from(recovered.next_sequence, messages);
         queue
     }
 
@@ -178,6 +202,9 @@ impl Queue {
         self.next_sequence += 1;
         let (lane, stays) = self.backlog.push(sequence, message, durable, resident_max, now);
         self.has_spilled |= !stays && !durable;
+        if durable {
+            self.persistent.add(message.body_bytes());
+        }
         (self.record.id.lane(lane), sequence, stays)
     }
 
@@ -220,6 +247,7 @@ impl Queue {
     fn note_delivered(&mut self, entry: &Entry) {
         self.unacknowledged += 1;
         self.unacknowledged_bytes += entry.resident_bytes();
+        self.unacknowledged_body_bytes += u64::from(entry.body_bytes);
         match entry.lane {
             _ if !entry.is_durable() => {}
             0 => self.delivered.note(entry.sequence),
@@ -256,6 +284,8 @@ impl Queue {
         entry.is_untold = true;
         self.unacknowledged += 1;
         self.unacknowledged_bytes += entry.resident_bytes();
+        self.unacknowledged_body_bytes += u64::from(entry.body_bytes);
+        self.counted.got(false, entry.redelivered);
         entry
     }
 
@@ -283,6 +313,7 @@ impl Queue {
                 effects.writes.push(Write::Enqueued { message: message.clone(), queues });
             }
             entry.message = None;
+            self.counted.rare().unacknowledged_on_disk.add(entry.body_bytes);
         }
         entry
     }
@@ -291,6 +322,10 @@ impl Queue {
     pub(crate) fn note_returned(&mut self, entry: &Entry) {
         self.unacknowledged -= 1;
         self.unacknowledged_bytes -= entry.resident_bytes();
+        self.unacknowledged_body_bytes -= u64::from(entry.body_bytes);
+        if entry.message.is_none() && self.stream.is_none() {
+            self.counted.rare().unacknowledged_on_disk.subtract(entry.body_bytes);
+        }
         if entry.from_range {
             self.backlog.away_ended(entry.lane, entry.sequence);
         }
@@ -310,7 +345,9 @@ impl Queue {
         if planted::is(Bug::PurgeForgetsHeld) {
             self.unacknowledged = 0;
         }
-        self.backlog.purge()
+        let purged = self.backlog.purge();
+        self.note_purged(&purged);
+        purged
     }
 
     /// Messages that are ready. Some that are to be dropped are on disk and have to be read first;

@@ -34,6 +34,7 @@ mod messages;
 mod names;
 mod reply_code;
 mod shard;
+pub mod view;
 
 pub use alarm::Alarm;
 pub use broker::{Broker, HostCounts, Status};

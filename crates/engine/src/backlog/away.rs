@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Backlog, Entry};
+use super::{Backlog, Entry, Kept};
 use crate::backlog::expire::Loading;
 use crate::record::{Sequence, Waiting};
 
@@ -79,6 +79,9 @@ impl Backlog {
             if let Some(on_disk) = &mut self.on_disk {
                 on_disk.messages += 1;
                 on_disk.body_bytes += u64::from(entry.body_bytes);
+            }
+            if entry.kept == Kept::Spilled {
+                self.spilled_on_disk.add(entry.body_bytes);
             }
             let away = &mut self.away.get_or_insert_default().0;
             match entry.redelivered {

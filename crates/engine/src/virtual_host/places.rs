@@ -210,6 +210,8 @@ impl VirtualHost {
                 (channel.next_delivery_tag(), entry.redelivered, entry.returns);
             let delivery = Delivery { tag, consumer: None, queue: id, since: now, entry };
             channel.unacknowledged.push(delivery);
+            channel.messages.got(false, redelivered);
+            self.changes.counters.messages.got(false, redelivered);
             let message = match returns {
                 0 => message,
                 _ => with_delivery_count(&message, returns),
