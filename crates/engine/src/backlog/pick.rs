@@ -65,7 +65,9 @@ impl Backlog {
         let Answer { load, through, messages, damaged, returns } = answer;
         let mut missing = Missing { picked_through: Some(through), ..Missing::default() };
         let mut returns = returns.into_iter().peekable();
+        let mut read: Vec<Sequence> = vec![];
         for (sequence, message) in messages {
+            read.push(sequence);
             while returns.next_if(|(place, _)| *place < sequence).is_some() {}
             let count = returns.next_if(|(place, _)| *place == sequence).map_or(0, |of| of.1);
             if self.is_away(sequence) || self.expiry_of_old(&message).at < now {
@@ -87,7 +89,10 @@ impl Backlog {
         }
         let wanted = load.only.iter().flat_map(|only| only.iter().copied());
         for place in wanted.take_while(|place| *place <= through) {
-            missing.lost.extend(self.lose_at(place));
+            // One that was read and stays has expired.
+            if read.binary_search(&place).is_err() {
+                missing.lost.extend(self.lose_at(place));
+            }
         }
         if self.on_disk.is_some_and(|on_disk| on_disk.messages == 0) {
             self.on_disk = None;
