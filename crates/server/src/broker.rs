@@ -12,9 +12,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 use warren_amqp::{FieldTable, FieldValue, Millis, ReplyCode, Settings};
 use warren_engine::{Bounds, SessionId, Summary, VirtualHost, VirtualHostId};
-use warren_storage::{Opened, Options as StorageOptions, Report};
+use warren_storage::{Opened, Options as StorageOptions, Report, Room};
 
 use crate::alarm::{Alarm, Alarms};
+use crate::catalog::Catalog;
 use crate::census::{Census, ConnectionInfo};
 use crate::checkpoints::Checkpoints;
 use crate::committer::{Committer, Group, Others, ToCommitter};
@@ -22,6 +23,7 @@ use crate::config::{self, Config};
 use crate::error::Error;
 use crate::health::Health;
 use crate::listener::{Listener, listen};
+use crate::management::Management;
 use crate::shard::{Shard, ToShard};
 use crate::{limits, loader, memory, names};
 
@@ -51,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) settings: Arc<Settings>,
     pub(crate) census: Arc<Census>,
+    pub(crate) catalog: Catalog,
     started: Instant,
     last_session: AtomicU64,
     virtual_hosts: FxHashMap<String, (VirtualHostId, mpsc::Sender<ToShard>)>,
@@ -59,9 +62,11 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         config: Config,
+        catalog: Catalog,
         virtual_hosts: FxHashMap<String, (VirtualHostId, mpsc::Sender<ToShard>)>,
     ) -> Self {
         Self {
+            catalog,
             settings: Arc::new(settings(&config)),
             census: Census::new(config.limits),
             config,
@@ -92,6 +97,7 @@ impl Shared {
 pub struct Broker {
     shared: Arc<Shared>,
     health: Arc<Health>,
+    room: Room,
     news: Arc<watch::Sender<News>>,
     /// Looks at disk and memory.
     watch: AbortOnDrop,
@@ -126,7 +132,8 @@ impl Broker {
         let news = Arc::new(news);
         let memory_limit = config.memory_limit.unwrap_or_else(memory::default_limit);
         let (room, disk_limit) = (log.room(), config.disk_free_limit);
-        let alarms = Arc::new(Alarms::new(Arc::clone(&news), room, disk_limit, memory_limit));
+        let alarms =
+            Arc::new(Alarms::new(Arc::clone(&news), room.clone(), disk_limit, memory_limit));
         alarms.look();
         let (groups, committer_inbox) = mpsc::channel(limits::COMMITTER_INBOX);
         let (committer, committer_orders) = mpsc::unbounded_channel();
@@ -169,12 +176,13 @@ impl Broker {
         ];
 
         let hosts = [(name.to_owned(), (id, shard.clone()))];
-        let shared = Arc::new(Shared::new(config, FxHashMap::from_iter(hosts)));
+        let catalog = Catalog::start(&config)?;
+        let shared = Arc::new(Shared::new(config, catalog, FxHashMap::from_iter(hosts)));
         let listener = Listener::start(socket, amqp_address, Arc::clone(&shared), heard)?;
         info!(address = %amqp_address, "listening for AMQP");
         let watch = AbortOnDrop(tokio::spawn(alarms.watch()));
         let shards = vec![shard];
-        Ok(Self { shared, health, news, watch, listener, shards, committer, groups, threads })
+        Ok(Self { shared, health, room, news, watch, listener, shards, committer, groups, threads })
     }
 
     /// The address that AMQP clients connect to, with the port that was really taken.
@@ -196,8 +204,16 @@ impl Broker {
             shared: Arc::clone(&self.shared),
             health: Arc::clone(&self.health),
             news: self.news.subscribe(),
+            room: self.room.clone(),
             shards: self.shards.clone(),
         }
+    }
+
+    /// A handle for those who ask and change.
+    #[must_use]
+    pub fn management(&self) -> Management {
+        let catalog = self.shared.catalog.clone();
+        Management::new(self.status(), catalog, self.amqp_address())
     }
 
     fn tell(&self, stage: Stage) {
@@ -248,13 +264,20 @@ impl Broker {
 /// What there is to know about a running broker.
 #[derive(Debug, Clone)]
 pub struct Status {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     health: Arc<Health>,
     news: watch::Receiver<News>,
+    room: Room,
     shards: Vec<mpsc::Sender<ToShard>>,
 }
 
 impl Status {
+    /// Free space of the data folder's disk, in bytes, if it is known.
+    #[must_use]
+    pub fn disk_free(&self) -> Option<u64> {
+        self.room.free_bytes().ok().flatten()
+    }
+
     /// Seconds since the start.
     #[must_use]
     pub fn uptime_seconds(&self) -> u64 {

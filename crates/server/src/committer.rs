@@ -24,7 +24,7 @@ use crate::alarm::{Alarms, Cause};
 use crate::checkpoints::ToCheckpointer;
 use crate::health::Health;
 use crate::limits;
-use crate::shard::Outbox;
+use crate::shard::{Outbox, ToConnection};
 
 /// What one shard hands to the committer at a time.
 #[derive(Debug)]
@@ -328,7 +328,7 @@ impl Committer {
             }
             for (outbox, events) in committed {
                 // A session that is gone needs no events.
-                let _ = outbox.send(events);
+                let _ = outbox.send(ToConnection::Events(events));
             }
             // After the events: whoever sees the number may send right behind them.
             done.store(number, Ordering::Release);

@@ -31,11 +31,11 @@ use warren_engine::{Command, Event, SessionId};
 
 use crate::alarm::Alarm;
 use crate::broker::{News, Shared, Stage};
-use crate::census::{self, ChannelPlace};
+use crate::census::{self, ChannelPlace, ConnectionState, Traffic};
 use crate::confirms::Confirms;
 use crate::half_open::Place;
 use crate::limits;
-use crate::shard::ToShard;
+use crate::shard::{Outbox, ToConnection, ToShard};
 use handing::{Handing, finished};
 use requests::Requests;
 
@@ -114,6 +114,9 @@ pub(crate) struct Connection {
     half_open: Option<Place>,
     /// Who has logged in.
     user: Box<str>,
+    /// How.
+    mechanism: Box<str>,
+    traffic: Arc<Traffic>,
     session: Option<Session>,
     channels: FxHashMap<u16, ChannelState>,
     /// The beginning of a frame whose end has not come yet.
@@ -121,8 +124,8 @@ pub(crate) struct Connection {
     /// What the read at hand asks of the shard; `opening` goes before.
     opening: Option<ToShard>,
     requests: Requests,
-    outbox: mpsc::UnboundedReceiver<Vec<Event>>,
-    outbox_sender: Option<mpsc::UnboundedSender<Vec<Event>>>,
+    outbox: mpsc::UnboundedReceiver<ToConnection>,
+    outbox_sender: Option<Outbox>,
     /// Events that are to be encoded.
     events: VecDeque<std::vec::IntoIter<Event>>,
     /// Properties that are made for one delivery.
@@ -175,6 +178,8 @@ impl Connection {
             shared,
             half_open: Some(half_open),
             user: Box::default(),
+            mechanism: Box::default(),
+            traffic: Arc::default(),
             session: None,
             channels: FxHashMap::default(),
             unread: Vec::new(),
@@ -240,6 +245,7 @@ impl Connection {
             }
             self.send_output()?;
             self.hand_on();
+            self.tell_what_it_is_at();
             if self.amqp.is_finished() {
                 if self.unsent() == 0 && !self.lingers && self.handing.is_none() {
                     return Ok(());
@@ -260,9 +266,7 @@ impl Connection {
             };
             tokio::select! {
                 // While something waits for the shard, what comes from it gathers, for larger writes.
-                Some(batch) = self.outbox.recv(), if self.handing.is_none() => {
-                    self.take_events(batch);
-                }
+                Some(told) = self.outbox.recv(), if self.handing.is_none() => self.hear(told),
                 ready = self.stream.ready(interest), if may_read || may_write || !self.hung_up => {
                     let ready = ready.map_err(|error| Ended::Socket(Some(error)))?;
                     if ready.is_readable() && may_read {
@@ -285,6 +289,22 @@ impl Connection {
         }
     }
 
+    /// Tells whoever looks at the connection from outside.
+    fn tell_what_it_is_at(&self) {
+        let state = if self.session.as_ref().is_none_or(|session| session.closed) {
+            ConnectionState::Closing
+        } else if self.blocked {
+            ConnectionState::Blocked
+        } else if self.publishes && self.alarm.is_on() {
+            ConnectionState::Blocking
+        } else if self.handing.is_some() {
+            ConnectionState::Flow
+        } else {
+            ConnectionState::Running
+        };
+        self.traffic.is_at(state, self.channels.len());
+    }
+
     /// Deliveries that the peer does not take keep nobody from reading its acknowledgements, as
     /// the engine bounds them; replies that it does not take do.
     fn may_read(&self) -> bool {
@@ -293,6 +313,13 @@ impl Connection {
             && self.reply_bytes < limits::WAITING_REPLY_BYTES
             && self.answer_bytes < limits::WAITING_REPLY_BYTES
             && (self.lingers || !self.amqp.is_finished())
+    }
+
+    fn hear(&mut self, told: ToConnection) {
+        match told {
+            ToConnection::Events(batch) => self.take_events(batch),
+            ToConnection::Close(code, text) => self.refuse(code, &text, 0, 0),
+        }
     }
 
     fn take_events(&mut self, batch: Vec<Event>) {
@@ -368,6 +395,7 @@ impl Connection {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(error)) => return Err(Ended::Socket(Some(error))),
             };
+            self.traffic.received(read);
             let input = scratch.get(..kept + read).unwrap_or_default();
             let unsent = self.amqp.output().len();
             let consumed = self.take_input(input);
@@ -396,6 +424,7 @@ impl Connection {
                 Ok(0) => return Err(Ended::Socket(None)),
                 Ok(sent) => {
                     self.written += sent;
+                    self.traffic.sent(sent, output.len() - self.written);
                     if self.written == output.len() {
                         output.clear();
                         self.written = 0;

@@ -12,8 +12,10 @@
 
 mod alarm;
 mod broker;
+pub mod catalog;
 mod census;
 mod checkpoints;
+pub mod client;
 mod clock;
 mod committer;
 pub mod config;
@@ -26,6 +28,7 @@ pub mod limits;
 mod listener;
 mod loader;
 mod login;
+mod management;
 mod memory;
 mod names;
 mod reply_code;
@@ -33,10 +36,14 @@ mod shard;
 
 pub use alarm::Alarm;
 pub use broker::{Broker, HostCounts, Status};
-pub use census::ConnectionInfo;
+pub use catalog::{Actor, Catalog, CatalogError, Change, Done, Via};
+pub use census::{ConnectionInfo, ConnectionState, Traffic};
+pub use client::{Client, ClientError, Delivered, Settlement};
 pub use config::Config;
 pub use error::Error;
 pub use health::Health;
 pub use listener::listen;
-pub use warren_engine::Summary;
+pub use login::{AccessSource, Identity, LoginError};
+pub use management::{ListenerInfo, Management, NodeFacts, OpenError};
+pub use warren_engine::{self as engine, Summary};
 pub use warren_storage::Options as StorageOptions;

@@ -115,3 +115,27 @@ pub(crate) const HALF_OPEN_CONNECTIONS: usize = 2_000;
 
 /// How long a delivery may stay unacknowledged if nothing else is configured, in milliseconds.
 pub const CONSUMER_TIMEOUT_MS: u64 = warren_engine::limits::CONSUMER_TIMEOUT_MS;
+
+/// How long a request of the HTTP API waits for the engine, or for the disk.
+pub const CLIENT_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Virtual hosts. Each takes about 20 KiB of memory as it is, and each connection names one.
+pub const VIRTUAL_HOSTS: usize = 10_000;
+
+/// Users.
+pub const USERS: usize = 100_000;
+
+/// Permissions, and topic permissions.
+pub const PERMISSIONS: usize = 200_000;
+
+/// Policies of all virtual hosts. Each declaration looks at all of its own virtual host.
+pub const POLICIES: usize = 20_000;
+
+/// Parameters, and global parameters.
+pub const PARAMETERS: usize = 20_000;
+
+/// Tags of one user or virtual host.
+pub const TAGS: usize = 64;
+
+/// Bytes of a pattern in a permission or a policy.
+pub const PATTERN_BYTES: usize = 16 * 1024;

@@ -2,9 +2,67 @@
 
 use std::net::IpAddr;
 
+use std::sync::Arc;
+
 use subtle::ConstantTimeEq;
+use thiserror::Error;
 
 use crate::Config;
+use crate::broker::Shared;
+
+/// Who somebody is, and where what they may do is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The user's name.
+    pub user: Arc<str>,
+    /// What the user may do beside messaging.
+    pub tags: Vec<String>,
+    /// Where what the user may do in virtual hosts is written.
+    pub access: AccessSource,
+    /// Until when this holds, in milliseconds since 1970. None is for ever.
+    pub expires_at: Option<u64>,
+}
+
+/// Where it is written what somebody may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessSource {
+    /// In the permissions of the catalog.
+    Stored,
+}
+
+impl Identity {
+    /// Whether the user has a tag.
+    #[must_use]
+    pub fn has_tag(&self, tag: &str) -> bool {
+        self.tags.iter().any(|one| one == tag)
+    }
+}
+
+/// Why a login is refused. For the log: whoever tries is told nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum LoginError {
+    /// There is no such user, or the password is another one.
+    #[error("invalid credentials")]
+    Credentials,
+    /// The user may come from the machine itself only.
+    #[error("user can only log in via localhost")]
+    NotLocal,
+}
+
+/// Who comes with this name and password, from there.
+pub(crate) async fn by_password(
+    shared: &Shared,
+    user: &str,
+    password: &str,
+    peer: IpAddr,
+) -> Result<Identity, LoginError> {
+    if !is_accepted(&shared.config, user, password, peer) {
+        return Err(LoginError::Credentials);
+    }
+    let tags = shared.catalog.snapshot().user(user).map(|user| user.tags.clone());
+    let (access, expires_at) = (AccessSource::Stored, None);
+    Ok(Identity { user: user.into(), tags: tags.unwrap_or_default(), access, expires_at })
+}
 
 /// Whether a login is good. A user that may come from the machine itself only is refused from
 /// elsewhere in the same way as one with a wrong password: nothing is given away.

@@ -10,6 +10,18 @@ pub(crate) fn resident_bytes() -> Option<u64> {
     kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
+/// Files and sockets that this process has open; None where the system does not tell.
+pub(crate) fn open_files() -> Option<u64> {
+    Some(fs::read_dir("/proc/self/fd").ok()?.count() as u64)
+}
+
+/// How many files and sockets this process may have open; None where the system does not tell.
+pub(crate) fn open_files_limit() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 /// The limit that holds if none is configured, in bytes: a part of what the machine has or, if
 /// that is less, the control group (a container). 0, which is none, where the system does not tell.
 pub(crate) fn default_limit() -> u64 {

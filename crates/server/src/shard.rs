@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustc_hash::FxHashMap;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{error, info};
+use warren_amqp::ReplyCode;
 use warren_engine::{
     Command, Effects, Event, Milliseconds, Outgoing, SessionId, VirtualHost, VirtualHostId,
 };
@@ -20,7 +21,16 @@ use crate::{clock, limits};
 
 /// Where a session's events go. Unbounded, because the engine gives deliveries only as far as the
 /// outbox has room, and everything else answers something that was read.
-pub(crate) type Outbox = mpsc::UnboundedSender<Vec<Event>>;
+pub(crate) type Outbox = mpsc::UnboundedSender<ToConnection>;
+
+/// What whoever has a session can be told.
+#[derive(Debug)]
+pub(crate) enum ToConnection {
+    /// This has happened.
+    Events(Vec<Event>),
+    /// It is to end, with this code and text for the client.
+    Close(ReplyCode, String),
+}
 
 /// What a shard can be told.
 #[derive(Debug)]
@@ -246,7 +256,8 @@ impl Shard {
             let Some(client) = self.clients.get_mut(&session) else { continue };
             if !client.events.is_empty() {
                 // A session that is gone needs no events.
-                let _ = client.outbox.send(std::mem::take(&mut client.events));
+                let _ =
+                    client.outbox.send(ToConnection::Events(std::mem::take(&mut client.events)));
             }
             if !client.committed.is_empty() {
                 committed.push((client.outbox.clone(), std::mem::take(&mut client.committed)));
@@ -365,14 +376,14 @@ mod tests {
         // The groups of both replies are durable, that of the delivery is not yet.
         for Group { committed, done: (done, number), .. } in waiting.drain(..2) {
             for (outbox, events) in committed {
-                outbox.send(events).unwrap();
+                outbox.send(ToConnection::Events(events)).unwrap();
             }
             done.store(number, Ordering::Release);
         }
         shard.apply(SESSION, publish());
         shard.hand_on().await;
         let mut received = vec![];
-        while let Ok(events) = events.try_recv() {
+        while let Ok(ToConnection::Events(events)) = events.try_recv() {
             received.extend(events);
         }
         let is_reply = |event: &Event| matches!(event, Event::Reply { reply, .. } if !matches!(reply, Reply::GetEmpty));

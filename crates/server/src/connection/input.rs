@@ -1,17 +1,20 @@
 //! From the protocol's events to commands for the engine.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 use warren_amqp::{Event, FieldTable, Method, ReplyCode, basic, exchange, queue, tx};
-use warren_engine::{Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request};
+use warren_engine::{
+    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request, SessionId,
+};
 
 use super::{ChannelState, Connection, Session, checks};
 use crate::census::ConnectionInfo;
 use crate::config::Mechanism;
-use crate::shard::ToShard;
-use crate::{limits, login, names};
+use crate::shard::{Outbox, ToShard};
+use crate::{clock, limits, login, names};
 
 /// Arguments of queues and exchanges that RabbitMQ acts on and this version only keeps.
 const KEPT_ARGUMENTS: [&str; 3] = ["x-expires", "x-message-ttl", "x-dead-letter-strategy"];
@@ -100,6 +103,7 @@ impl Connection {
         };
         if is_accepted {
             self.user = user.into();
+            self.mechanism = mechanism.into();
             self.amqp.login_accepted();
         } else {
             warn!(peer = %self.peer, user, mechanism, "login refused");
@@ -113,19 +117,14 @@ impl Connection {
             self.refuse(ReplyCode::NotAllowed, &text, 10, 40);
             return;
         };
+        let Some(outbox) = self.outbox_sender.take() else { return };
         let session = self.shared.next_session();
-        let name = self.amqp.client_property("connection_name");
-        let info = ConnectionInfo {
-            peer: self.peer,
-            user: self.user.to_string(),
-            virtual_host: virtual_host.to_owned(),
-            name: name.clone(),
-        };
-        let place = match self.shared.census.enter(session, info) {
+        let info = self.info(session, virtual_host, outbox.clone());
+        let name = info.client_name.clone();
+        let place = match self.shared.census.enter(info) {
             Ok(place) => place,
             Err(text) => return self.refuse(ReplyCode::NotAllowed, &text, 10, 40),
         };
-        let Some(outbox) = self.outbox_sender.take() else { return };
         self.opening = Some(ToShard::Open { session, virtual_host: id, outbox });
         let on_the_way = Arc::new(Semaphore::new(limits::READS_ON_THE_WAY));
         self.session =
@@ -139,6 +138,29 @@ impl Connection {
                 info!(peer = %self.peer, name, user, vhost = virtual_host, "connection open");
             }
             None => info!(peer = %self.peer, user, vhost = virtual_host, "connection open"),
+        }
+    }
+
+    /// What others may know of the connection.
+    fn info(&self, session: SessionId, virtual_host: &str, outbox: Outbox) -> ConnectionInfo {
+        let local = self.stream.local_addr().unwrap_or(self.peer);
+        let (peer, local) = (canonical(self.peer), canonical(local));
+        ConnectionInfo {
+            session,
+            name: format!("{peer} -> {local}"),
+            peer,
+            local,
+            user: self.user.to_string(),
+            virtual_host: virtual_host.to_owned(),
+            mechanism: self.mechanism.to_string(),
+            heartbeat_seconds: self.amqp.heartbeat_seconds(),
+            frame_max: self.amqp.frame_max(),
+            channel_max: self.amqp.channel_max(),
+            connected_at: clock::now(),
+            client_properties: self.amqp.client_properties().clone(),
+            client_name: self.amqp.client_property("connection_name"),
+            traffic: Arc::clone(&self.traffic),
+            outbox,
         }
     }
 
@@ -335,6 +357,11 @@ impl Connection {
         };
         self.request(channel, request);
     }
+}
+
+/// The address with an IPv4 address that came in by IPv6 as what it is.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 fn declare_exchange(declare: exchange::Declare) -> Request {

@@ -33,7 +33,7 @@ impl Connection {
             let Some(batch) = self.events.front_mut() else {
                 // More may have come meanwhile; take it without going around the loop.
                 match self.outbox.try_recv() {
-                    Ok(batch) => self.take_events(batch),
+                    Ok(told) => self.hear(told),
                     Err(_) => return,
                 }
                 continue;
