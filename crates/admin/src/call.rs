@@ -1,7 +1,7 @@
 //! A request on its way to its handler: who sent it, what its path names, what it holds.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Uri};
@@ -35,8 +35,9 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     /// The head.
     pub(crate) headers: HeaderMap,
-    /// The body, unread.
-    pub(crate) body: Body,
+    /// The body, unread. The lock is never waited for: it is there so that several threads, one
+    /// after the other, may hold a reference to the request.
+    pub(crate) body: Mutex<Body>,
 }
 
 impl Call {
@@ -91,7 +92,8 @@ impl Call {
 
     /// The body, whole, if it is not longer than this.
     pub(crate) async fn bytes_up_to(&mut self, limit: usize) -> Result<Vec<u8>, Error> {
-        json::read(&self.headers, std::mem::take(&mut self.body), limit).await
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        json::read(&self.headers, std::mem::take(body), limit).await
     }
 
     /// The body, as the type that the route takes.

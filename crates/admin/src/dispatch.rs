@@ -93,7 +93,7 @@ async fn admit(api: &Arc<Api>, right: Right, request: Request) -> Result<Call, E
     let virtual_host = virtual_host.filter(|name| state.virtual_host(name).is_some());
     right.check(&state, &identity, virtual_host)?;
     let query = Query::read(&parts.uri)?;
-    let (uri, headers, api) = (parts.uri, parts.headers, Arc::clone(api));
+    let (uri, headers, api, body) = (parts.uri, parts.headers, Arc::clone(api), body.into());
     Ok(Call { api, state, identity, peer, path, uri, query, headers, body })
 }
 

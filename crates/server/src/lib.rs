@@ -45,5 +45,6 @@ pub use health::Health;
 pub use listener::listen;
 pub use login::{AccessSource, Identity, LoginError};
 pub use management::{ListenerInfo, Management, NodeFacts, OpenError};
+pub use reply_code::reply_code;
 pub use warren_engine::{self as engine, Summary};
 pub use warren_storage::Options as StorageOptions;
