@@ -14,13 +14,14 @@
 //! so returns to it.
 
 mod expire;
+mod outcome;
 
 use std::collections::VecDeque;
 
-use smallvec::SmallVec;
-
 use self::expire::{Expiring, Loading};
+pub(crate) use self::outcome::{Answer, Missing, Purged};
 use crate::expiry::NEVER;
+use crate::observation::Amount;
 use crate::planted::{self, Bug};
 use crate::record::{Sequence, Waiting};
 use crate::{Load, Message, Milliseconds, QueueId, limits};
@@ -145,6 +146,9 @@ pub(crate) struct Backlog {
     /// What the contents in the head take in memory.
     resident_bytes: usize,
     on_disk: Option<Waiting>,
+    /// What of this need not survive a restart, in a queue that does. After damage it may be too
+    /// much.
+    spilled_on_disk: Amount,
     /// What comes from disk up to this place was delivered before the last restart.
     redelivered_through: Sequence,
     /// An answer from disk is on its way.
@@ -159,46 +163,6 @@ pub(crate) struct Backlog {
     expiring: Option<Box<Expiring>>,
     /// When something was first read back: the time of messages that do not tell theirs.
     since: Milliseconds,
-}
-
-/// The answer to a [`Load`].
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) load: Load,
-    /// The last place that was looked at.
-    pub(crate) through: Sequence,
-    /// What was read, in order.
-    pub(crate) messages: Vec<(Sequence, Message)>,
-    /// What cannot be read, with the lengths of the bodies.
-    pub(crate) damaged: Vec<(Sequence, u32)>,
-    /// How often messages came back, of those that did and whose queue counts it.
-    pub(crate) returns: Vec<(Sequence, u32)>,
-}
-
-/// What an answer from disk came to, beside the messages that it brought.
-#[derive(Debug, Default)]
-pub(crate) struct Missing {
-    /// Messages that could not be read: they are gone.
-    pub(crate) lost: Vec<Sequence>,
-    /// Messages of which the disk knows nothing any more, not even their places.
-    pub(crate) unknown: u64,
-    /// Messages that were read because they had expired.
-    pub(crate) expired: Vec<Entry>,
-}
-
-/// What was taken out by a purge.
-#[derive(Debug, Default)]
-pub(crate) struct Purged {
-    pub(crate) head: VecDeque<Entry>,
-    /// What was on disk, with its lane.
-    pub(crate) on_disk: SmallVec<[(u8, Waiting); 1]>,
-}
-
-impl Purged {
-    pub(crate) fn len(&self) -> u64 {
-        let on_disk: u64 = self.on_disk.iter().map(|(_, on_disk)| on_disk.messages).sum();
-        self.head.len() as u64 + on_disk
-    }
 }
 
 impl Backlog {
@@ -249,9 +213,14 @@ impl Backlog {
         self.resident_bytes
     }
 
-    /// True if the next message can be taken at once.
-    pub(crate) fn has_next(&self) -> bool {
-        self.head.front().is_some_and(|entry| entry.message.is_some())
+    /// The next message, if its content is in memory.
+    pub(crate) fn front(&self) -> Option<&Message> {
+        self.head.front()?.message.as_ref()
+    }
+
+    /// What is in the head.
+    pub(crate) fn in_head(&self) -> Amount {
+        Amount { messages: (self.head.len() - self.gone) as u64, bytes: self.head_bytes }
     }
 
     /// Puts a new message at the end. It stays in memory if nothing before it is on disk and
@@ -285,6 +254,9 @@ impl Backlog {
         on_disk.last = sequence;
         on_disk.messages += 1;
         on_disk.body_bytes += u64::from(message.body_bytes());
+        if !durable {
+            self.spilled_on_disk.add(message.body_bytes());
+        }
         if expiry.is_own {
             self.expires_on_disk(expiry.at, sequence, now);
         }
@@ -451,6 +423,9 @@ impl Backlog {
         }
         for (sequence, message) in messages {
             let kept = Kept::from_disk(&message, durable);
+            if kept == Kept::Spilled {
+                self.spilled_on_disk.subtract(message.body_bytes());
+            }
             let mut entry = Entry::new(sequence, message, kept, self.head.back());
             entry.lane = self.lane;
             while returns.next_if(|(place, _)| *place < sequence).is_some() {}
@@ -481,6 +456,9 @@ impl Backlog {
         }
         // What came while the answer was on its way is still there, so the range may be longer.
         self.on_disk = (!is_done).then_some(on_disk);
+        if is_done {
+            self.spilled_on_disk = Amount::default();
+        }
         self.range_changed();
         missing
     }
@@ -547,7 +525,8 @@ impl Backlog {
             head.retain(|entry| !entry.is_gone());
         }
         let on_disk = self.on_disk.take().map(|on_disk| (self.lane, on_disk));
-        Purged { head, on_disk: on_disk.into_iter().collect() }
+        let spilled_on_disk = std::mem::take(&mut self.spilled_on_disk);
+        Purged { head, on_disk: on_disk.into_iter().collect(), spilled_on_disk }
     }
 
     /// Checks that the counts agree with what is there.

@@ -12,6 +12,7 @@ mod time;
 use std::collections::BTreeMap;
 
 use crate::backlog::{Answer, Backlog, Entry, Missing, Purged};
+use crate::observation::Amount;
 use crate::planted::{self, Bug};
 use crate::record::{RecoveredQueue, Sequence};
 use crate::settings::{QueueSettings, QueueType};
@@ -214,14 +215,27 @@ impl Lanes {
 
     /// True if the next message can be taken at once.
     pub(crate) fn has_next(&self) -> bool {
+        self.front().is_some()
+    }
+
+    /// The next message, if its content is in memory.
+    pub(crate) fn front(&self) -> Option<&Message> {
+        let others = self.others.as_ref();
         match self.first() {
-            At::Base => self.base.has_next(),
-            At::Level(level) => self
-                .others
-                .as_ref()
-                .and_then(|others| others.lanes.get(&level))
-                .is_some_and(|lane| lane.backlog.has_next()),
+            At::Base => self.base.front(),
+            At::Level(level) => others?.lanes.get(&level)?.backlog.front(),
         }
+    }
+
+    /// What is in the heads of all lanes.
+    pub(crate) fn in_head(&self) -> Amount {
+        let mut all = self.base.in_head();
+        for lane in self.others.iter().flat_map(|others| others.lanes.values()) {
+            let Amount { messages, bytes } = lane.backlog.in_head();
+            all.messages += messages;
+            all.bytes += bytes;
+        }
+        all
     }
 
     /// The lane that the next message is in.
@@ -380,6 +394,8 @@ impl Lanes {
             let mut purged = self.change(At::Level(level), Backlog::purge);
             all.head.append(&mut purged.head);
             all.on_disk.append(&mut purged.on_disk);
+            all.spilled_on_disk.messages += purged.spilled_on_disk.messages;
+            all.spilled_on_disk.bytes += purged.spilled_on_disk.bytes;
         }
         all
     }

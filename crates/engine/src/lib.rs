@@ -12,6 +12,7 @@ mod command;
 mod compatibility;
 mod consumer_settings;
 mod copies;
+mod counters;
 mod death;
 mod effect;
 mod error;
@@ -24,6 +25,7 @@ mod lanes;
 mod leaving;
 pub mod limits;
 mod message;
+mod observation;
 #[cfg(feature = "planted")]
 pub mod planted;
 #[cfg(not(feature = "planted"))]
@@ -46,10 +48,15 @@ pub use command::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Milliseconds, PublishBatch, Request,
     SessionId,
 };
+pub use counters::{ExchangeCounters, LossCounters, MessageCounters};
 pub use effect::{Effects, Event, Expired, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};
 pub use expiry::{BadExpiration, expiration};
 pub use message::{Message, MessageBatch, encoded_body_bytes, encoded_may_expire};
+pub use observation::{
+    Amount, ChannelKey, ChannelSample, ConsumerDescription, ConsumerSample, DeadLetterCounters,
+    ExchangeSample, HostCounters, Observation, QueueDescription, QueueSample,
+};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
     RecoveredLane, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,

@@ -1,20 +1,25 @@
 //! A queue: its ready messages, and the round of consumers that have credit.
 
+mod counts;
+
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::planted::{self, Bug};
 use smallvec::smallvec;
 
 use crate::backlog::{Answer, Entry, Kept, Missing, Purged};
+use crate::counters::{LossCounters, MessageCounters};
 use crate::expiry::NEVER;
 use crate::lanes::{Delivered, Lanes};
 use crate::leaving::Leaving;
+use crate::observation::Amount;
+use crate::planted::{self, Bug};
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
 use crate::round::Round;
 use crate::settings::{Overflow, QueueSettings, QueueType};
 use crate::single_active::SingleActive;
 use crate::stream::Stream;
 use crate::{Effects, Message, Milliseconds, QueueId, SessionId};
+use counts::{Beginning, Stalled};
 
 /// Turns of consumers that are gone which a round may hold beside those of its consumers.
 pub(crate) const TURNS_LEFT_BEHIND: usize = 16;
@@ -72,6 +77,12 @@ pub(crate) struct Queue {
     pub(crate) unacknowledged: usize,
     /// What the contents of these take that are in memory, in bytes.
     pub(crate) unacknowledged_bytes: usize,
+    /// What the bodies of all of these take.
+    pub(crate) unacknowledged_body_bytes: u64,
+    /// Those of them whose contents are on disk alone.
+    unacknowledged_on_disk: Amount,
+    /// Messages that survive a restart, ready or unacknowledged. After damage it may be too much.
+    pub(crate) persistent: Amount,
     next_sequence: Sequence,
     /// Of the lane that is the queue itself.
     delivered: Delivered,
@@ -97,6 +108,18 @@ pub(crate) struct Queue {
     pub(crate) due: Milliseconds,
     /// When the queue was last used; 0 if that was before the time was known.
     pub(crate) used: Milliseconds,
+    beginning: Beginning,
+    /// What was counted, but for what was published: that follows from the places.
+    pub(crate) messages: MessageCounters,
+    /// Messages that came from elsewhere than a publisher.
+    pub(crate) moved_in: u64,
+    pub(crate) losses: LossCounters,
+    pub(crate) stalled: Stalled,
+    pub(crate) declared_at: Option<Milliseconds>,
+    /// On the list of queues to be shown, or nobody looks.
+    pub(crate) is_noted: bool,
+    /// It was shown what the queue is.
+    pub(crate) is_shown: bool,
 }
 
 impl Queue {
@@ -121,6 +144,9 @@ impl Queue {
             has_spilled: false,
             unacknowledged: 0,
             unacknowledged_bytes: 0,
+            unacknowledged_body_bytes: 0,
+            unacknowledged_on_disk: Amount::default(),
+            persistent: Amount::default(),
             next_sequence: 1,
             delivered: Delivered::default(),
             round: Round::default(),
@@ -132,6 +158,14 @@ impl Queue {
             is_leaving: false,
             due: NEVER,
             used: 0,
+            beginning: Beginning::new(1, 0),
+            messages: MessageCounters::default(),
+            moved_in: 0,
+            losses: LossCounters::default(),
+            stalled: Stalled::default(),
+            declared_at: None,
+            is_noted: true,
+            is_shown: false,
         }
     }
 
@@ -148,6 +182,9 @@ impl Queue {
             }
             None => queue.backlog = Lanes::recovered(&queue.settings, recovered),
         }
+        let (messages, bytes) = (queue.backlog.len(), queue.backlog.body_bytes());
+        queue.persistent = Amount { messages, bytes };
+        queue.beginning = Beginning::new(recovered.next_sequence, messages);
         queue
     }
 
@@ -164,6 +201,9 @@ impl Queue {
         self.next_sequence += 1;
         let (lane, stays) = self.backlog.push(sequence, message, durable, resident_max, now);
         self.has_spilled |= !stays && !durable;
+        if durable {
+            self.persistent.add(message.body_bytes());
+        }
         (self.record.id.lane(lane), sequence, stays)
     }
 
@@ -201,6 +241,7 @@ impl Queue {
     fn note_delivered(&mut self, entry: &Entry) {
         self.unacknowledged += 1;
         self.unacknowledged_bytes += entry.resident_bytes();
+        self.unacknowledged_body_bytes += u64::from(entry.body_bytes);
         match entry.lane {
             _ if !entry.is_durable() => {}
             0 => self.delivered.note(entry.sequence),
@@ -227,6 +268,7 @@ impl Queue {
                 effects.writes.push(Write::Enqueued { message: message.clone(), queues });
             }
             entry.message = None;
+            self.unacknowledged_on_disk.add(entry.body_bytes);
         }
         self.note_delivered(&entry);
         Some((entry, message))
@@ -236,6 +278,10 @@ impl Queue {
     pub(crate) fn note_returned(&mut self, entry: &Entry) {
         self.unacknowledged -= 1;
         self.unacknowledged_bytes -= entry.resident_bytes();
+        self.unacknowledged_body_bytes -= u64::from(entry.body_bytes);
+        if entry.message.is_none() {
+            self.unacknowledged_on_disk.subtract(entry.body_bytes);
+        }
     }
 
     /// Writes how far the queue was delivered, if that is further than when it was last written.
@@ -252,7 +298,9 @@ impl Queue {
         if planted::is(Bug::PurgeForgetsHeld) {
             self.unacknowledged = 0;
         }
-        self.backlog.purge()
+        let purged = self.backlog.purge();
+        self.note_purged(&purged);
+        purged
     }
 
     /// Messages that are ready. Some that are to be dropped are on disk and have to be read first;

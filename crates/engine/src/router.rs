@@ -25,6 +25,11 @@ pub(crate) use virtual_topic::group_arguments;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ExchangeKey(pub(crate) u32);
 
+impl ExchangeKey {
+    /// The exchange that is not declared.
+    pub(crate) const DEFAULT: Self = Self(0);
+}
+
 /// What a binding leads to, by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Target {

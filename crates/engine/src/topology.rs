@@ -3,6 +3,7 @@
 //! Routes are remembered for each exchange by routing key until the topology changes next.
 
 mod history;
+mod observe;
 mod route;
 
 use std::collections::BTreeSet;
@@ -12,12 +13,15 @@ use rustc_hash::FxHashMap;
 use warren_amqp::{FieldTable, table};
 
 use crate::QueueId;
+use crate::counters::ExchangeCounters;
 use crate::exchange::{ExchangeSettings, GroupNames};
 use crate::record::{BindingRecord, Destination, ExchangeRecord, ExchangeType};
 use crate::router::{ExchangeKey, Router, Target};
 use history::History;
+use observe::{Changes, Counted};
 use route::Random;
 
+pub(crate) use observe::taken;
 pub(crate) use route::{Scope, queue_of_topic};
 
 /// The virtual topic that every virtual host has.
@@ -52,6 +56,7 @@ pub(crate) struct Exchange {
     routes: FxHashMap<Box<str>, Route>,
     /// The state of the topology that `routes` belong to.
     routes_epoch: u64,
+    counted: Counted,
 }
 
 /// The four parts that make a binding what it is.
@@ -95,6 +100,10 @@ pub(crate) struct Topology {
     /// Counts changes, so that remembered routes know that they are old.
     epoch: u64,
     no_route: Route,
+    /// What was published to all exchanges.
+    pub(crate) published: ExchangeCounters,
+    default_exchange: Counted,
+    changes: Changes,
 }
 
 impl Topology {
@@ -113,6 +122,9 @@ impl Topology {
             random: Random::default(),
             epoch: 1,
             no_route: Arc::from([]),
+            published: ExchangeCounters::default(),
+            default_exchange: Counted::default(),
+            changes: Changes::default(),
         };
         for (name, kind, internal) in PREDECLARED {
             topology.add_exchange(ExchangeRecord {
@@ -163,6 +175,20 @@ impl Topology {
         self.exchanges.get(self.exchange_names.get(name)?)
     }
 
+    /// An exchange with its key. The default exchange is none.
+    pub(crate) fn exchange_and_key(&self, name: &str) -> Option<(ExchangeKey, &Exchange)> {
+        let key = *self.exchange_names.get(name)?;
+        Some((key, self.exchanges.get(&key)?))
+    }
+
+    /// What a message is published to that names this exchange.
+    pub(crate) fn published_to(&self, name: &str) -> Option<ExchangeKey> {
+        match name {
+            "" => Some(ExchangeKey::DEFAULT),
+            name => self.exchange_names.get(name).copied(),
+        }
+    }
+
     pub(crate) fn is_predeclared(name: &str) -> bool {
         PREDECLARED.iter().any(|(known, ..)| *known == name)
     }
@@ -201,8 +227,10 @@ impl Topology {
             bindings: BTreeSet::new(),
             routes: FxHashMap::default(),
             routes_epoch: 0,
+            counted: Counted::default(),
         };
         self.exchanges.insert(key, exchange);
+        self.changes.exchange_made(key);
     }
 
     /// Takes an exchange away with the bindings that begin or end there.
@@ -227,10 +255,12 @@ impl Topology {
         self.epoch += 1;
         // Where bindings form a circle, it can be gone already.
         let Some(exchange) = self.exchanges.remove(&key) else { return };
+        self.changes.exchange_gone(key);
         self.exchange_names.remove(&exchange.record.name);
         self.virtual_topics.retain(|other| *other != key);
         for id in exchange.bindings {
             if let Some(binding) = self.bindings.remove(&id) {
+                self.changes.unbound(id);
                 self.binding_keys.remove(&binding.key);
                 self.forget_target(binding.key.target, id);
                 let record = self.binding_record(&exchange.record.name, &binding);
@@ -312,6 +342,7 @@ impl Topology {
         self.epoch += 1;
         let id = self.next_binding;
         self.next_binding += 1;
+        self.changes.bound(id);
         exchange.router.insert(record, key.target);
         exchange.bindings.insert(id);
         self.by_target.entry(key.target).or_default().insert(id);
@@ -340,6 +371,7 @@ impl Topology {
         unused: &mut Vec<ExchangeKey>,
     ) {
         let Some(binding) = self.bindings.remove(&id) else { return };
+        self.changes.unbound(id);
         self.epoch += 1;
         self.binding_keys.remove(&binding.key);
         self.forget_target(binding.key.target, id);

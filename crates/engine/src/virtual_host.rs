@@ -15,6 +15,7 @@ mod dispatch;
 mod groups;
 mod invariants;
 mod memory;
+mod observe;
 mod order;
 mod overflow;
 mod publish;
@@ -27,6 +28,7 @@ mod timeout;
 mod transactions;
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -34,6 +36,7 @@ use crate::planted::{self, Bug};
 pub use bounds::Bounds;
 use memory::Memory;
 pub use memory::MemoryLimits;
+use observe::Changes;
 use streams::Streams;
 use time::Timers;
 pub(crate) use timeout::Marks;
@@ -100,7 +103,7 @@ pub struct VirtualHost {
     reply_consumers: FxHashMap<String, ((SessionId, u16), u32)>,
     /// Gives each consumer a number of its own, so that a turn left behind in a round is nobody's.
     consumers_made: u32,
-    channels_opened: u64,
+    changes: Changes,
     compatibility: Compatibility,
 }
 
@@ -154,7 +157,7 @@ impl VirtualHost {
             holding: FxHashSet::default(),
             reply_consumers: FxHashMap::default(),
             consumers_made: 0,
-            channels_opened: 0,
+            changes: Changes::default(),
             compatibility: Compatibility::default(),
         }
     }
@@ -317,14 +320,14 @@ impl VirtualHost {
     fn request(&mut self, id: SessionId, channel: u16, request: Request, effects: &mut Effects) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if matches!(request, Request::ChannelOpen) {
-            self.channels_opened += 1;
-            session.channels.entry(channel).or_insert(Channel::new(self.channels_opened));
+            if let Entry::Vacant(free) = session.channels.entry(channel) {
+                free.insert(Channel::new(self.changes.channel_opened((id, channel))));
+            }
             return;
         }
         // What a client sent before it learned that its channel was closed goes nowhere.
-        if !session.channels.contains_key(&channel) {
-            return;
-        }
+        let Some(state) = session.channels.get_mut(&channel) else { return };
+        self.changes.channel((id, channel), state);
         let origin = request.origin();
         if let Err(refusal) = self.carry_out(id, channel, request, effects) {
             self.refuse(id, channel, refusal, origin, effects);
@@ -467,6 +470,7 @@ impl VirtualHost {
     fn close_channel(&mut self, at: (SessionId, u16), effects: &mut Effects) -> bool {
         let Some(session) = self.sessions.get_mut(&at.0) else { return false };
         let Some(mut channel) = session.channels.remove(&at.1) else { return false };
+        self.changes.channel_closed(at, channel.incarnation);
         self.holding.remove(&at);
         session.transaction_bytes -= channel.end_transaction();
         if let Some(replies) = &channel.replies {
@@ -476,6 +480,7 @@ impl VirtualHost {
         self.requeue(channel.unacknowledged.take_all(), effects);
         for (number, consumer) in std::mem::take(&mut channel.consumers) {
             let key = ConsumerKey { session: at.0, channel: at.1, number };
+            self.changes.consumer_gone(number);
             self.leave_queue(consumer.queue, key, effects);
         }
         if planted::is(Bug::CloseBeforeSync) {
@@ -535,6 +540,9 @@ impl VirtualHost {
         }
         let missing = queue.loaded(answer, self.now);
         self.memory.changed(before, queue.resident_bytes());
+        let lost = missing.lost.len() as u64 + missing.unknown;
+        queue.losses.lost += lost;
+        self.changes.counters.losses.lost += lost;
         for sequence in missing.lost {
             effects.lost.push((id, sequence));
             if queue.is_durable() {
@@ -557,6 +565,7 @@ impl VirtualHost {
     fn with_queue<T>(&mut self, id: QueueId, change: impl FnOnce(&mut Queue) -> T) -> Option<T> {
         let queue = self.queues.get_mut(&id)?;
         let before = queue.resident_bytes();
+        self.changes.queue(queue);
         let result = change(queue);
         self.memory.changed(before, queue.resident_bytes());
         Some(result)

@@ -33,6 +33,7 @@ mod memory;
 mod names;
 mod reply_code;
 mod shard;
+pub mod view;
 
 pub use alarm::Alarm;
 pub use broker::{Broker, HostCounts, Status};

@@ -139,3 +139,6 @@ pub const TAGS: usize = 64;
 
 /// Bytes of a pattern in a permission or a policy.
 pub const PATTERN_BYTES: usize = 16 * 1024;
+
+/// Samples of the past that one request may ask for, as with RabbitMQ.
+pub(crate) const RANGE_SAMPLES: u64 = 500;

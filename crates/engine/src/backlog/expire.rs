@@ -383,6 +383,9 @@ impl Backlog {
         }
         self.left_range(message.body_bytes());
         let kept = Kept::from_disk(&message, durable);
+        if kept == Kept::Spilled {
+            self.spilled_on_disk.subtract(message.body_bytes());
+        }
         let mut entry = Entry::new(sequence, message, kept, None);
         entry.lane = self.lane;
         Some(entry)

@@ -150,7 +150,10 @@ impl VirtualHost {
             owner.exclusive_queues.insert(id);
         }
         let name = record.name.clone();
-        self.queues.insert(id, Queue::new(record, settings, owner));
+        let mut queue = Queue::new(record, settings, owner);
+        queue.declared_at = Some(self.now);
+        self.queues.insert(id, queue);
+        self.changes.queue_created(id);
         self.subscribe_by_name(&name, effects);
         let waits = durable && !planted::is(Bug::DeclareBeforeSync);
         self.declared(at, id, waits, declaration.no_wait, effects)
@@ -195,6 +198,7 @@ impl VirtualHost {
         if let Some(channel) = self.channel_mut(at) {
             channel.last_queue = Some(name);
         }
+        self.changes.counters.queues_declared += 1;
         self.note_used(id);
         self.reply_unless(no_wait, at, reply, durable, effects);
         Ok(())
@@ -249,6 +253,7 @@ impl VirtualHost {
         }
         self.write_removed(removed, effects);
         let Some(queue) = self.queues.remove(&id) else { return BTreeSet::new() };
+        self.changes.queue_deleted(id);
         self.forget_stream(&queue);
         self.memory.changed(queue.resident_bytes(), 0);
         self.timers.forget(queue.due, Timer::Queue(id));
@@ -273,6 +278,7 @@ impl VirtualHost {
             if let Some(state) = self.channel_mut((session, channel)) {
                 state.remove_consumer(number);
             }
+            self.changes.consumer_gone(number);
             let event = Event::ConsumerCancelled { channel, consumer: number };
             effects.send(session, event);
         }
@@ -288,9 +294,8 @@ impl VirtualHost {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
         let id = self.accessible_queue(at.0, &name)?;
         self.refuse_stream(id, "queue.purge")?;
-        let Some(purged) = self.with_queue(id, Queue::purge) else {
-            return Ok(());
-        };
+        let Some(purged) = self.with_queue(id, Queue::purge) else { return Ok(()) };
+        self.changes.counters.losses.purged += purged.len();
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let durable = queue.is_durable();
         let forgotten = usize::from(planted::is(Bug::PurgeNotWritten));

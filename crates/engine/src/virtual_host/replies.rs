@@ -83,24 +83,27 @@ impl VirtualHost {
     }
 
     /// A message that no queue takes may be an answer: then it goes to the channel that asked. An
-    /// answer that its client does not read is dropped when too much waits for it.
-    pub(super) fn deliver_reply(&mut self, message: &Message, effects: &mut Effects) {
+    /// answer that its client does not read is dropped when too much waits for it. True if it was
+    /// for a channel that is there.
+    pub(super) fn deliver_reply(&mut self, message: &Message, effects: &mut Effects) -> bool {
         if self.reply_consumers.is_empty() || !message.exchange().is_empty() {
-            return;
+            return false;
         }
-        let Some(&(at, consumer)) = self.reply_consumers.get(message.routing_key()) else { return };
-        let Some(session) = self.sessions.get_mut(&at.0) else { return };
-        let Some(channel) = session.channels.get_mut(&at.1) else { return };
+        let asked = self.reply_consumers.get(message.routing_key());
+        let Some(&(at, consumer)) = asked else { return false };
+        let Some(session) = self.sessions.get_mut(&at.0) else { return false };
+        let Some(channel) = session.channels.get_mut(&at.1) else { return false };
         let weight = delivery_weight(message);
         let is_behind = !channel.held.is_empty()
             && channel.held.bytes().saturating_add(weight) > limits::HELD_BYTES;
         if is_behind || session.outbox_bytes >= limits::REPLY_OUTBOX_BYTES {
-            return;
+            return true;
         }
         session.outbox_bytes += weight;
         let (channel, delivery_tag) = (at.1, channel.next_delivery_tag());
         let (message, redelivered) = (message.clone(), false);
         let event = Event::Deliver { channel, consumer, delivery_tag, redelivered, message };
         effects.send(at.0, event);
+        true
     }
 }

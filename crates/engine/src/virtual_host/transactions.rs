@@ -1,13 +1,15 @@
 //! `tx.select`, `tx.commit` and `tx.rollback`. A commit is one command, and its writes are one
 //! [`Write::Together`]: after a crash all of it is there or nothing, over all its queues.
 
+use super::publish::Sender;
 use super::{Refusal, VirtualHost};
+use crate::counters::ExchangeCounters;
 use crate::planted::{self, Bug};
 use crate::record::Write;
 use crate::session::Delivery;
 use crate::topology::Route;
 use crate::transaction::{HeldPublish, Settlement, Transaction};
-use crate::{Effects, Error, Event, Message, Reply, SessionId, limits};
+use crate::{Effects, Error, Message, Reply, SessionId, limits};
 
 type At = (SessionId, u16);
 
@@ -27,6 +29,11 @@ impl VirtualHost {
         let (publishes, settlements) = self.take_transaction(at)?.into_parts();
         // Its own list: what comes before may be joined to nothing of it.
         let before = std::mem::take(&mut effects.writes);
+        let published = publishes.len() as u64;
+        self.changes.counters.messages.publish += published;
+        if let Some(channel) = self.channel_mut(at) {
+            channel.messages.publish += published;
+        }
         for HeldPublish { message, route, mandatory } in publishes {
             self.deliver_held(at, message, route, mandatory, effects);
         }
@@ -110,15 +117,14 @@ impl VirtualHost {
         if message.exchange().is_empty() {
             route = self.topology.route(&message).0;
         }
-        self.enqueue(&message, &route, effects);
-        self.shed_after_publish(&route, effects);
-        let is_there = route.iter().any(|id| self.queues.contains_key(id));
-        if is_there {
-            return;
+        if let Some(key) = self.topology.published_to(message.exchange()) {
+            let counters = ExchangeCounters { publish_in: 1, publish_out: route.len() as u64 };
+            self.topology.note_published(key, counters);
         }
-        self.deliver_reply(&message, effects);
-        if mandatory {
-            effects.send(at.0, Event::Return { channel: at.1, message });
+        self.enqueue(&message, &route, Sender::Client, effects);
+        self.shed_after_publish(&route, effects);
+        if !route.iter().any(|id| self.queues.contains_key(id)) {
+            self.unroutable(at, message, mandatory, effects);
         }
     }
 
@@ -131,6 +137,9 @@ impl VirtualHost {
     ) {
         match settlement {
             Settlement::Acknowledged => {
+                if let Some(channel) = self.channel_mut(at) {
+                    channel.messages.ack += deliveries.len() as u64;
+                }
                 for delivery in deliveries {
                     self.settle(at, &delivery, effects);
                 }
