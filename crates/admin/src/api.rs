@@ -17,11 +17,25 @@ pub(crate) struct Api {
     pub(crate) http_address: SocketAddr,
     /// How HTTP is served.
     pub(crate) config: HttpConfig,
+    /// The name of the one node there is.
+    pub(crate) node_name: String,
     /// Requests that may be worked on.
     pub(crate) places: Semaphore,
 }
 
 impl Api {
+    /// The name of the one node there is.
+    pub(crate) fn node_name(&self) -> String {
+        self.node_name.clone()
+    }
+
+    /// How long a delivery may stay unacknowledged where nobody says so, in milliseconds. Clients want
+    /// a number: a day that never comes stands for no limit.
+    pub(crate) fn consumer_timeout(&self) -> u64 {
+        let timeout = self.management.config().consumer_timeout.map(|it| it.as_millis());
+        timeout.and_then(|it| u64::try_from(it).ok()).unwrap_or(i64::MAX as u64)
+    }
+
     /// Everything that takes connections.
     pub(crate) fn listeners(&self) -> Vec<ListenerInfo> {
         let mut all = self.management.listeners();

@@ -8,6 +8,7 @@ use warren_amqp::{FieldArray, FieldTable, FieldValue, LongString};
 
 use crate::error::Error;
 use crate::limits;
+use crate::list::Key;
 
 /// A table with the values of an object.
 pub(crate) fn from_json(object: &Map<String, Value>) -> Result<FieldTable, Error> {
@@ -62,6 +63,27 @@ fn number(value: &Number) -> Result<FieldValue, Error> {
 pub(crate) fn to_json(table: &FieldTable) -> Map<String, Value> {
     let entries = table.inner().iter();
     entries.map(|(key, value)| (key.as_str().to_owned(), json(value))).collect()
+}
+
+/// A value of a table, to sort by.
+pub(crate) fn key<'a>(table: &'a FieldTable, name: &str) -> Key<'a> {
+    match table.inner().get(name) {
+        Some(FieldValue::LongString(text)) => std::str::from_utf8(text.as_bytes()).ok().into(),
+        Some(FieldValue::ShortString(text)) => text.as_str().into(),
+        Some(FieldValue::Boolean(value)) => (*value).into(),
+        Some(value) => match json(value) {
+            Value::Number(number) => match number.as_i64() {
+                Some(integer) => Key::Integer(integer),
+                None => number.as_f64().into(),
+            },
+            Value::Null
+            | Value::Bool(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => Key::Missing,
+        },
+        None => Key::Missing,
+    }
 }
 
 fn json(value: &FieldValue) -> Value {

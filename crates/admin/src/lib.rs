@@ -47,6 +47,8 @@ mod routes;
 mod samples;
 mod session;
 mod status_page;
+mod time;
+mod totals;
 mod users;
 mod vhosts;
 
@@ -75,7 +77,8 @@ pub async fn serve(
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let http_address = listener.local_addr()?;
     let places = Semaphore::new(config.requests_max);
-    let api = Arc::new(Api { management, http_address, config, places });
+    let node_name = management.node_name();
+    let api = Arc::new(Api { management, http_address, config, node_name, places });
     let service = layers::service(&api);
     let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
     axum::serve(listener, service).with_graceful_shutdown(stop).await

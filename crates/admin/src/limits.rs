@@ -54,3 +54,7 @@ pub(crate) const FETCHED_MESSAGES: usize = 10_000;
 
 /// Bytes of bodies, as they are sent, after which a request fetches no more messages.
 pub(crate) const FETCHED_BYTES: usize = 32 * 1024 * 1024;
+
+/// Sessions by which a definitions file is imported into a virtual host at a time. Each waits for the
+/// disk, and one sync serves all of them.
+pub(crate) const IMPORT_SESSIONS: usize = 64;

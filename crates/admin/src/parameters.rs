@@ -84,20 +84,23 @@ pub(crate) async fn delete(call: Call) -> Answer {
     answer::done()
 }
 
-fn global(parameter: &GlobalParameter) -> GlobalParameterObject<'_> {
-    GlobalParameterObject { name: &parameter.name, value: &parameter.value }
+impl<'a> From<&'a GlobalParameter> for GlobalParameterObject<'a> {
+    fn from(GlobalParameter { name, value }: &'a GlobalParameter) -> Self {
+        Self { name, value }
+    }
 }
 
 pub(crate) async fn all_global(call: Call) -> Answer {
     let parameters = call.state.global_parameters();
     let objects =
-        parameters.filter_map(|parameter| serde_json::to_value(global(parameter)).ok()).collect();
+        parameters.filter_map(|it| serde_json::to_value(GlobalParameterObject::from(&**it)).ok());
+    let objects = objects.collect();
     list(&call, objects, &["name"]).await
 }
 
 pub(crate) async fn get_global(call: Call) -> Answer {
     let parameter = call.state.global_parameter(call.path("name"));
-    one(&call, &global(parameter.ok_or(Error::NoSuchObject)?))
+    one(&call, &GlobalParameterObject::from(&**parameter.ok_or(Error::NoSuchObject)?))
 }
 
 pub(crate) async fn put_global(mut call: Call) -> Answer {

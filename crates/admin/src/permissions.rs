@@ -62,6 +62,24 @@ impl<'a> From<&'a TopicPermission> for TopicPermissionObject<'a> {
     }
 }
 
+impl PutPermission {
+    /// The permission of a user in a virtual host.
+    pub(crate) fn of(self, virtual_host: &str, user: &str) -> Permission {
+        let Self { configure, write, read } = self;
+        let (virtual_host, user) = (virtual_host.to_owned(), user.to_owned());
+        Permission { virtual_host, user, configure, write, read }
+    }
+}
+
+impl PutTopicPermission {
+    /// The permission of a user in a virtual host.
+    pub(crate) fn of(self, virtual_host: &str, user: &str) -> TopicPermission {
+        let Self { exchange, write, read } = self;
+        let (virtual_host, user) = (virtual_host.to_owned(), user.to_owned());
+        TopicPermission { virtual_host, user, exchange, write, read }
+    }
+}
+
 const ORDER: [&str; 3] = ["vhost", "user", "exchange"];
 
 async fn answer_list<'a>(
@@ -106,9 +124,8 @@ pub(crate) async fn get(call: Call) -> Answer {
 }
 
 pub(crate) async fn put(mut call: Call) -> Answer {
-    let PutPermission { configure, write, read } = call.json().await?;
-    let (virtual_host, user) = (call.path("vhost").to_owned(), call.path("user").to_owned());
-    let permission = Permission { virtual_host, user, configure, write, read };
+    let body: PutPermission = call.json().await?;
+    let permission = body.of(call.path("vhost"), call.path("user"));
     answer::put(change(&call, Change::PutPermission(permission)).await? == Done::Created)
 }
 
@@ -150,9 +167,8 @@ pub(crate) async fn get_topics(call: Call) -> Answer {
 }
 
 pub(crate) async fn put_topic(mut call: Call) -> Answer {
-    let PutTopicPermission { exchange, write, read } = call.json().await?;
-    let (virtual_host, user) = (call.path("vhost").to_owned(), call.path("user").to_owned());
-    let permission = TopicPermission { virtual_host, user, exchange, write, read };
+    let body: PutTopicPermission = call.json().await?;
+    let permission = body.of(call.path("vhost"), call.path("user"));
     answer::put(change(&call, Change::PutTopicPermission(permission)).await? == Done::Created)
 }
 

@@ -1,8 +1,9 @@
 //! Requests that are carried out as a client would do it: with the rights of the user, by the rules
 //! of AMQP. What the broker refuses there is told over HTTP as RabbitMQ tells it.
 
-use warren_amqp::ReplyCode;
-use warren_engine::{Reply, Request};
+use serde_json::json;
+use warren_amqp::{FieldTable, ReplyCode, properties};
+use warren_engine::{Declaration, Reply, Request};
 use warren_server::{Client, ClientError, OpenError, reply_code};
 
 use crate::call::Call;
@@ -71,4 +72,43 @@ fn failed(error: &ClientError) -> Error {
             Error::Unavailable(error.to_string())
         }
     }
+}
+
+/// Whether something is there, by a request that asks for it. What may not be used by this user, as it
+/// belongs to a connection, is there; that will be told by what follows.
+pub(crate) async fn exists(
+    call: &Call,
+    virtual_host: &str,
+    passive: Request,
+) -> Result<bool, Error> {
+    let mut client = open(call, virtual_host).await?;
+    match client.request(passive).await {
+        Ok(_) => Ok(true),
+        Err(ClientError::Refused(refusal)) => Ok(reply_code(&refusal) != ReplyCode::NotFound),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// The queue by which it is checked that messages go through. It stays, as RabbitMQ's does: to make
+/// and delete one with every check would be more work than the check.
+const ALIVENESS: &str = "aliveness-test";
+
+/// Sends a message through a virtual host.
+pub(crate) async fn aliveness(call: &Call, virtual_host: &str) -> Result<(), Error> {
+    let mut client = open(call, virtual_host).await?;
+    let declare = Request::QueueDeclare {
+        name: ALIVENESS.to_owned(),
+        generated: false,
+        declaration: Declaration::default(),
+        arguments: FieldTable::default(),
+    };
+    client.request(declare).await.map_err(message_refused)?;
+    let published = client.publish("", ALIVENESS, properties::NONE, b"test_message", true).await;
+    let routed = published.map_err(publish_refused)?;
+    let fetched = client.get(ALIVENESS, true).await.map_err(message_refused)?;
+    client.close().await;
+    if routed && fetched.is_some() {
+        return Ok(());
+    }
+    Err(Error::Unhealthy(json!({"status": "failed", "reason": "a message did not go through"})))
 }

@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use warren_server::catalog::{
     Change, Done, Hashing, PasswordChange, PasswordHash, State, User, UserLimits,
 };
+use warren_server::Management;
 use warren_server::config::Password;
 
 use crate::answer::{self, Answer};
-use crate::api::Api;
 use crate::call::Call;
 use crate::change::{change, change_all};
 use crate::error::Error;
@@ -93,7 +93,7 @@ pub(crate) async fn get(call: Call) -> Answer {
 pub(crate) async fn put(mut call: Call) -> Answer {
     let body: PutUser = call.json().await?;
     let name = call.path("user").to_owned();
-    let password = password(&call.api, &body, Hashing::default()).await?;
+    let password = password(&call.api.management, &body, Hashing::default()).await?;
     let changes = body.changes(&name, password)?;
     answer::put(change_all(&call, changes).await? == Done::Created)
 }
@@ -116,7 +116,7 @@ impl PutUser {
 
 /// What becomes of the password. `usual` is how a hash was made of which nothing is said.
 pub(crate) async fn password(
-    api: &Api,
+    management: &Management,
     body: &PutUser,
     usual: Hashing,
 ) -> Result<PasswordChange, Error> {
@@ -127,7 +127,7 @@ pub(crate) async fn password(
         // Nobody may log in with an empty password.
         (None | Some(""), None) | (None, Some("")) => Ok(PasswordChange::Clear),
         (Some(password), None) => {
-            let hash = api.management.hash_password(&Password(password.to_owned())).await;
+            let hash = management.hash_password(&Password(password.to_owned())).await;
             let hash = hash.map_err(|error| Error::Internal(error.to_string()))?;
             Ok(PasswordChange::Set(hash))
         }

@@ -89,7 +89,7 @@ fn of_the_broker() -> Vec<Route> {
             "/api/nodes/{node}/memory/relative",
             Monitoring,
             "Where memory is, in percent",
-            nodes::memory_relative,
+            nodes::memory,
         ),
         get("/api/feature-flags", Administrator, "Feature flags", misc::feature_flags).with(&[List]),
         put(

@@ -1,0 +1,130 @@
+//! The broker at a glance.
+
+use serde_json::{Map, Value, json};
+use warren_engine::ExchangeType;
+use warren_server::view::Measured;
+
+use crate::answer::Answer;
+use crate::api::Api;
+use crate::authorize::monitors;
+use crate::call::Call;
+use crate::list::one;
+use crate::samples::{Kind, numbers, ranges};
+use crate::totals::Totals;
+
+/// How long samples of the past are kept, in seconds.
+const RETENTION: [u64; 4] = [600, 3600, 28_800, 86_400];
+
+pub(crate) async fn get(call: Call) -> Answer {
+    let ranges = ranges(&call.query)?;
+    let totals = Totals::read(&call.query);
+    let seen: Option<Vec<String>> = (!monitors(&call.identity)).then(|| {
+        let hosts = call.state.virtual_hosts().filter(|host| call.sees_virtual_host(&host.name));
+        hosts.map(|host| host.name.clone()).collect()
+    });
+    let overview = call.api.management.view().overview(seen.as_deref()).await;
+    let readings = overview.readings(overview.clock, &ranges);
+    let identity = &call.api.management.config().identity;
+    let node = call.api.node_name();
+    let mut object = json!({
+        "management_version": identity.version,
+        "rabbitmq_version": identity.version,
+        "product_name": "Warren",
+        "product_version": env!("CARGO_PKG_VERSION"),
+        "erlang_version": "none: Warren is written in Rust",
+        "erlang_full_version": "none: Warren is written in Rust",
+        "crypto_lib_version": "none",
+        "release_series_support_status": "supported",
+        "rates_mode": "basic",
+        "sample_retention_policies": {
+            "global": RETENTION,
+            "basic": RETENTION,
+            "detailed": [RETENTION[0]],
+        },
+        "exchange_types": exchange_types(),
+        "cluster_name": call.api.cluster_name(&call.state),
+        "cluster_tags": {},
+        "node_tags": {},
+        "disable_stats": false,
+        "enable_queue_totals": false,
+        "is_op_policy_updating_enabled": true,
+        "default_queue_type": "classic",
+        "statistics_db_event_queue": 0,
+        "node": node,
+        "object_totals": {
+            "channels": overview.objects.channels,
+            "connections": overview.objects.connections,
+            "consumers": overview.objects.consumers,
+            "exchanges": overview.objects.exchanges,
+            "queues": overview.objects.queues,
+        },
+    });
+    if totals != Totals::Nothing {
+        object["queue_totals"] = numbers(&readings, Kind::Lengths).into();
+    }
+    if totals.is_full() {
+        let churn = overview.churn.readings(overview.clock, &ranges);
+        object["message_stats"] = numbers(&readings, Kind::Messages).into();
+        object["churn_rates"] = numbers(&churn, Kind::Churn).into();
+    }
+    if monitors(&call.identity) {
+        object["listeners"] = listeners(&call.api, &node);
+        object["contexts"] = contexts(&call.api, &node);
+    }
+    one(&call, &object)
+}
+
+/// The exchange types there are, each with what it does.
+pub(crate) fn exchange_types() -> Value {
+    let types = [
+        (ExchangeType::Direct, "Routes by equality of routing key and binding key"),
+        (ExchangeType::Fanout, "Routes to everything bound"),
+        (ExchangeType::Topic, "Routes by patterns of words"),
+        (ExchangeType::Headers, "Routes by the message's headers"),
+        (ExchangeType::ConsistentHash, "Routes to one of what is bound, by a hash"),
+        (ExchangeType::ModulusHash, "Routes to one of what is bound, by the remainder of a hash"),
+        (ExchangeType::Random, "Routes to one of what is bound, by chance"),
+        (ExchangeType::LocalRandom, "Routes to one of what is bound, by chance"),
+        (ExchangeType::RecentHistory, "Gives the last messages to what is newly bound"),
+        (ExchangeType::Delayed, "Routes as another type; messages may ask for a delay"),
+        (ExchangeType::VirtualTopic, "Routes by patterns of words, to each group once"),
+    ];
+    types
+        .iter()
+        .map(|(kind, text)| json!({"name": kind.name(), "description": text, "enabled": true}))
+        .collect()
+}
+
+fn listeners(api: &Api, node: &str) -> Value {
+    let listeners = api.listeners();
+    let object = listeners.iter().map(|listener| {
+        json!({
+            "node": node,
+            "protocol": listener.protocol,
+            "ip_address": listener.address.ip().to_string(),
+            "port": listener.address.port(),
+            "tls": listener.tls,
+            "socket_opts": {"nodelay": true},
+        })
+    });
+    object.collect()
+}
+
+/// What HTTP serves.
+pub(crate) fn contexts(api: &Api, node: &str) -> Value {
+    json!([{
+        "node": node,
+        "description": "Warren management",
+        "path": "/",
+        "ip": api.http_address.ip().to_string(),
+        "port": api.http_address.port().to_string(),
+        "ssl_opts": [],
+    }])
+}
+
+/// What a map of numbers adds to an object.
+pub(crate) fn extend(object: &mut Value, numbers: Map<String, Value>) {
+    if let Value::Object(object) = object {
+        object.extend(numbers);
+    }
+}
