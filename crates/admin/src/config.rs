@@ -31,3 +31,29 @@ impl Default for HttpConfig {
         }
     }
 }
+
+/// Whether a text is the origin of a page: a scheme and a host, perhaps with a port; or `*`, which is
+/// all of them.
+#[must_use]
+pub fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_host = |host: &str| {
+        !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-.:[]".contains(c))
+    };
+    text == "*" || host.is_some_and(is_host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_origin;
+
+    #[test]
+    fn an_origin_has_a_scheme_and_a_host_and_no_path() {
+        for origin in ["*", "https://example.com", "http://localhost:8080", "http://[::1]:80"] {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for other in ["", "example.com", "https://", "https://a/", "https://a b", "ftp://a", "**"] {
+            assert!(!is_origin(other), "{other}");
+        }
+    }
+}

@@ -11,7 +11,6 @@ use tower::Layer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
-use tracing::warn;
 
 use crate::api::Api;
 use crate::config::HttpConfig;
@@ -44,13 +43,7 @@ fn cors(config: &HttpConfig) -> Option<CorsLayer> {
         let headers = [header::AUTHORIZATION, header::CONTENT_TYPE];
         return Some(layer.allow_origin(AllowOrigin::any()).allow_headers(headers));
     }
-    let known = origins.iter().filter_map(|origin| match HeaderValue::try_from(origin) {
-        Ok(origin) => Some(origin),
-        Err(_) => {
-            warn!(origin, "an origin of other pages cannot stand in a header");
-            None
-        }
-    });
+    let known = origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
     let layer = layer.allow_origin(AllowOrigin::list(known)).allow_credentials(true);
     Some(layer.allow_headers(AllowHeaders::mirror_request()))
 }

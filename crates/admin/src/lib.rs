@@ -61,7 +61,7 @@ use tokio::sync::Semaphore;
 use warren_server::Management;
 
 use crate::api::Api;
-pub use crate::config::HttpConfig;
+pub use crate::config::{HttpConfig, is_origin};
 
 /// Serves HTTP on a listener that does not block, until `stop` is done.
 ///

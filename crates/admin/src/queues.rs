@@ -5,18 +5,20 @@ mod object;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use warren_engine::{Declaration, Reply, Request};
+use warren_engine::{Declaration, Request};
 
-pub(crate) use object::{QueueEntry, QueueObject};
+use object::{Details, QueueEntry};
+pub(crate) use object::QueueObject;
 
 use crate::answer::{self, Answer};
 use crate::call::Call;
+use crate::consumers::ConsumerObject;
 use crate::error::Error;
 use crate::field_table;
 use crate::json::lenient;
 use crate::list::{Wishes, one};
 use crate::samples::ranges;
-use crate::session::{exists, open, request};
+use crate::session::{exists, request};
 use crate::totals::Totals;
 
 /// What a queue is to be.
@@ -63,7 +65,10 @@ pub(crate) async fn get(call: Call) -> Answer {
     let entry = QueueEntry { queue: listing.item, clock: listing.clock };
     let mut object = entry.object(&call.api.node_name(), &ranges, totals);
     if totals.is_full() {
-        object.details = Some(entry.details(&call, &listing.consumers));
+        let (node, timeout) = (call.api.node_name(), call.api.consumer_timeout());
+        let consumers = listing.consumers.iter();
+        let consumers = consumers.map(|it| ConsumerObject::of(it, &node, timeout)).collect();
+        object.details = Some(Details::of(consumers));
     }
     one(&call, &object)
 }

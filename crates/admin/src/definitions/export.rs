@@ -146,7 +146,7 @@ fn exchange(view: &ExchangeView) -> Value {
     let ExchangeRecord { name, kind, durable, auto_delete, internal, arguments } = &*view.record;
     json!({
         "name": name,
-        "vhost": view.virtual_host,
+        "vhost": &*view.virtual_host,
         "type": kind.name(),
         "durable": durable,
         "auto_delete": auto_delete,
@@ -159,7 +159,7 @@ fn queue(view: &QueueView) -> Value {
     let record = &view.description.record;
     json!({
         "name": record.name,
-        "vhost": view.virtual_host,
+        "vhost": &*view.virtual_host,
         "type": view.description.kind.name(),
         "durable": record.durable,
         "auto_delete": record.auto_delete,
@@ -175,7 +175,7 @@ fn binding(view: &BindingView) -> Value {
     };
     json!({
         "source": source,
-        "vhost": view.virtual_host,
+        "vhost": &*view.virtual_host,
         "destination": destination,
         "destination_type": destination_type,
         "routing_key": routing_key,

@@ -49,7 +49,8 @@ pub enum LoadError {
 pub async fn load(management: &Management, path: &Path) -> Result<(), LoadError> {
     for path in files(path)? {
         let read = |reason| LoadError::Read { path: path.clone(), reason };
-        let bytes = tokio::fs::read(&path).await.map_err(read)?;
+        // Nobody is served yet, so nobody waits for this.
+        let bytes = std::fs::read(&path).map_err(read)?;
         let file = File::read(&bytes).map_err(|error| LoadError::Parse {
             path: path.clone(),
             reason: error.to_string(),

@@ -193,10 +193,12 @@ impl QueueEntry {
             storage_version: 2,
         }
     }
+}
 
-    /// What a single queue is given beside.
-    pub(crate) fn details(&self, consumers: Vec<ConsumerObject>) -> Details {
-        Details { consumer_details: consumers, incoming: vec![], deliveries: vec![] }
+impl Details {
+    /// What a single queue with these consumers is given beside.
+    pub(super) fn of(consumer_details: Vec<ConsumerObject>) -> Self {
+        Self { consumer_details, incoming: vec![], deliveries: vec![] }
     }
 }
 

@@ -106,37 +106,11 @@ fn of_the_broker() -> Vec<Route> {
             misc::nothing,
         ),
         get(
-            "/api/auth/attempts/{node}",
-            Monitoring,
-            "How many logins there were, by protocol",
-            misc::auth_attempts,
-        ),
-        get(
-            "/api/auth/attempts/{node}/source",
-            Monitoring,
-            "How many logins there were, by address and user",
-            misc::auth_attempts_by_source,
-        ),
-        delete(
-            "/api/auth/attempts/{node}",
-            Administrator,
-            "Begins to count logins anew",
-            misc::reset_auth_attempts,
-        ),
-        delete(
-            "/api/auth/attempts/{node}/source",
-            Administrator,
-            "Begins to count logins anew",
-            misc::reset_auth_attempts,
-        ),
-        get(
             "/api/auth/hash_password/{password}",
             Administrator,
             "What is kept of a password",
             misc::hash_password,
         ),
-        delete("/api/reset", Administrator, "Forgets the past of statistics", misc::reset),
-        delete("/api/reset/{node}", Administrator, "Forgets the past of statistics", misc::reset),
         post(
             "/api/rebalance/queues",
             Administrator,
