@@ -32,6 +32,24 @@ pub struct MessageCounters {
 }
 
 impl MessageCounters {
+    /// So many went to a consumer.
+    pub(crate) fn delivered(&mut self, no_ack: bool, count: u64, redelivered: u64) {
+        match no_ack {
+            true => self.deliver_no_ack += count,
+            false => self.deliver += count,
+        }
+        self.redeliver += redelivered;
+    }
+
+    /// One was fetched.
+    pub(crate) fn got(&mut self, no_ack: bool, redelivered: bool) {
+        match no_ack {
+            true => self.get_no_ack += 1,
+            false => self.get += 1,
+        }
+        self.redeliver += u64::from(redelivered);
+    }
+
     /// All that went to clients.
     #[must_use]
     pub fn deliver_get(&self) -> u64 {

@@ -55,7 +55,7 @@ pub use expiry::{BadExpiration, expiration};
 pub use message::{Message, MessageBatch, encoded_body_bytes, encoded_may_expire};
 pub use observation::{
     Amount, ChannelKey, ChannelSample, ConsumerDescription, ConsumerSample, DeadLetterCounters,
-    ExchangeSample, HostCounters, Observation, QueueDescription, QueueSample,
+    ExchangeSample, HostCounters, Observation, QueueCounts, QueueDescription, QueueSample,
 };
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,

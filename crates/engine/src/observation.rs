@@ -4,6 +4,7 @@
 //! came before has a mirror of the virtual host, and the virtual host spends nothing on what does
 //! not change. Objects have numbers that are not given twice, so that nothing depends on the order.
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use warren_amqp::FieldTable;
@@ -43,6 +44,23 @@ pub struct Observation {
     pub consumers_gone: Vec<u32>,
 }
 
+impl Observation {
+    /// How many objects are in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let changed = self.queues.len() + self.exchanges.len() + self.bindings.len();
+        let changed = changed + self.channels.len() + self.consumers.len();
+        let gone = self.queues_gone.len() + self.exchanges_gone.len() + self.bindings_gone.len();
+        changed + gone + self.channels_gone.len() + self.consumers_gone.len()
+    }
+
+    /// True if nothing has changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.is_first && self.len() == 0
+    }
+}
+
 /// A channel. The same number may be opened again; then the incarnation is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelKey {
@@ -77,6 +95,20 @@ pub struct HostCounters {
     pub queues_deleted: u64,
 }
 
+impl AddAssign for HostCounters {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.losses += other.losses;
+        self.exchanges += other.exchanges;
+        self.dead_lettered += other.dead_lettered;
+        self.channels_opened += other.channels_opened;
+        self.channels_closed += other.channels_closed;
+        self.queues_declared += other.queues_declared;
+        self.queues_created += other.queues_created;
+        self.queues_deleted += other.queues_deleted;
+    }
+}
+
 /// Messages that went on to a dead letter exchange, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DeadLetterCounters {
@@ -102,6 +134,15 @@ impl DeadLetterCounters {
     }
 }
 
+impl AddAssign for DeadLetterCounters {
+    fn add_assign(&mut self, other: Self) {
+        self.expired += other.expired;
+        self.maxlen += other.maxlen;
+        self.rejected += other.rejected;
+        self.delivery_limit += other.delivery_limit;
+    }
+}
+
 /// Messages and what their bodies take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Amount {
@@ -118,11 +159,19 @@ pub struct QueueSample {
     pub id: QueueId,
     /// What it is, when that is new.
     pub description: Option<Arc<QueueDescription>>,
+    /// What is counted and measured.
+    pub counts: QueueCounts,
+}
+
+/// What is counted and measured of a queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueCounts {
     /// Messages that are ready, or in the stream.
     pub ready: Amount,
     /// Messages that are delivered and not settled.
     pub unacknowledged: Amount,
-    /// Those of the ready ones that are in memory.
+    /// Those of the ready ones that are in memory, nearly all of them with their contents. Of a
+    /// stream none is counted.
     pub ready_in_memory: Amount,
     /// Those of the unacknowledged ones that are in memory.
     pub unacknowledged_in_memory: Amount,

@@ -7,7 +7,6 @@ use std::collections::{BTreeSet, VecDeque};
 use smallvec::smallvec;
 
 use crate::backlog::{Answer, Entry, Kept, Missing, Purged};
-use crate::counters::{LossCounters, MessageCounters};
 use crate::expiry::NEVER;
 use crate::lanes::{Delivered, Lanes};
 use crate::leaving::Leaving;
@@ -19,7 +18,7 @@ use crate::settings::{Overflow, QueueSettings, QueueType};
 use crate::single_active::SingleActive;
 use crate::stream::Stream;
 use crate::{Effects, Message, Milliseconds, QueueId, SessionId};
-use counts::{Beginning, Stalled};
+use counts::Counted;
 
 /// Turns of consumers that are gone which a round may hold beside those of its consumers.
 pub(crate) const TURNS_LEFT_BEHIND: usize = 16;
@@ -79,8 +78,6 @@ pub(crate) struct Queue {
     pub(crate) unacknowledged_bytes: usize,
     /// What the bodies of all of these take.
     pub(crate) unacknowledged_body_bytes: u64,
-    /// Those of them whose contents are on disk alone.
-    unacknowledged_on_disk: Amount,
     /// Messages that survive a restart, ready or unacknowledged. After damage it may be too much.
     pub(crate) persistent: Amount,
     next_sequence: Sequence,
@@ -108,14 +105,9 @@ pub(crate) struct Queue {
     pub(crate) due: Milliseconds,
     /// When the queue was last used; 0 if that was before the time was known.
     pub(crate) used: Milliseconds,
-    beginning: Beginning,
-    /// What was counted, but for what was published: that follows from the places.
-    pub(crate) messages: MessageCounters,
-    /// Messages that came from elsewhere than a publisher.
-    pub(crate) moved_in: u64,
-    pub(crate) losses: LossCounters,
-    pub(crate) stalled: Stalled,
-    pub(crate) declared_at: Option<Milliseconds>,
+    pub(crate) counted: Counted,
+    /// 0 if a restart found the queue.
+    pub(crate) declared_at: Milliseconds,
     /// On the list of queues to be shown, or nobody looks.
     pub(crate) is_noted: bool,
     /// It was shown what the queue is.
@@ -145,7 +137,6 @@ impl Queue {
             unacknowledged: 0,
             unacknowledged_bytes: 0,
             unacknowledged_body_bytes: 0,
-            unacknowledged_on_disk: Amount::default(),
             persistent: Amount::default(),
             next_sequence: 1,
             delivered: Delivered::default(),
@@ -158,12 +149,8 @@ impl Queue {
             is_leaving: false,
             due: NEVER,
             used: 0,
-            beginning: Beginning::new(1, 0),
-            messages: MessageCounters::default(),
-            moved_in: 0,
-            losses: LossCounters::default(),
-            stalled: Stalled::default(),
-            declared_at: None,
+            counted: Counted::from(1, 0),
+            declared_at: 0,
             is_noted: true,
             is_shown: false,
         }
@@ -184,7 +171,7 @@ impl Queue {
         }
         let (messages, bytes) = (queue.backlog.len(), queue.backlog.body_bytes());
         queue.persistent = Amount { messages, bytes };
-        queue.beginning = Beginning::new(recovered.next_sequence, messages);
+        queue.counted = Counted::from(recovered.next_sequence, messages);
         queue
     }
 
@@ -268,7 +255,7 @@ impl Queue {
                 effects.writes.push(Write::Enqueued { message: message.clone(), queues });
             }
             entry.message = None;
-            self.unacknowledged_on_disk.add(entry.body_bytes);
+            self.counted.rare().unacknowledged_on_disk.add(entry.body_bytes);
         }
         self.note_delivered(&entry);
         Some((entry, message))
@@ -279,8 +266,8 @@ impl Queue {
         self.unacknowledged -= 1;
         self.unacknowledged_bytes -= entry.resident_bytes();
         self.unacknowledged_body_bytes -= u64::from(entry.body_bytes);
-        if entry.message.is_none() {
-            self.unacknowledged_on_disk.subtract(entry.body_bytes);
+        if entry.message.is_none() && self.stream.is_none() {
+            self.counted.rare().unacknowledged_on_disk.subtract(entry.body_bytes);
         }
     }
 

@@ -541,8 +541,10 @@ impl VirtualHost {
         let missing = queue.loaded(answer, self.now);
         self.memory.changed(before, queue.resident_bytes());
         let lost = missing.lost.len() as u64 + missing.unknown;
-        queue.losses.lost += lost;
-        self.changes.counters.losses.lost += lost;
+        if lost > 0 {
+            queue.counted.rare().losses.lost += lost;
+            self.changes.counters.losses.lost += lost;
+        }
         for sequence in missing.lost {
             effects.lost.push((id, sequence));
             if queue.is_durable() {

@@ -1,7 +1,6 @@
 //! What has changed among exchanges and bindings since it was last shown (see
 //! `virtual_host/observe.rs`).
 
-use std::mem::take;
 use std::sync::Arc;
 
 use warren_amqp::FieldTable;
@@ -21,6 +20,13 @@ struct Lists {
 }
 
 impl Lists {
+    fn append(&mut self, later: &mut Self) {
+        self.exchanges.append(&mut later.exchanges);
+        self.exchanges_gone.append(&mut later.exchanges_gone);
+        self.bindings.append(&mut later.bindings);
+        self.bindings_gone.append(&mut later.bindings_gone);
+    }
+
     fn len(&self) -> usize {
         let changed = self.exchanges.len() + self.bindings.len();
         changed + self.exchanges_gone.len() + self.bindings_gone.len()
@@ -111,7 +117,7 @@ impl Topology {
 
     /// What has changed up to now is what the next looks show.
     pub(crate) fn show_changes(&mut self) {
-        self.changes.shown = take(&mut self.changes.since);
+        self.changes.shown.append(&mut self.changes.since);
     }
 
     /// Puts everything on the lists.

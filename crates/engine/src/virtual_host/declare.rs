@@ -151,7 +151,7 @@ impl VirtualHost {
         }
         let name = record.name.clone();
         let mut queue = Queue::new(record, settings, owner);
-        queue.declared_at = Some(self.now);
+        queue.declared_at = self.now;
         self.queues.insert(id, queue);
         self.changes.queue_created(id);
         self.subscribe_by_name(&name, effects);

@@ -36,14 +36,9 @@ impl Given {
             return;
         }
         let count = u64::from(messages);
-        let host = &mut changes.counters.messages;
-        for counters in [&mut queue.messages, &mut channel.messages, host] {
-            match consumer.no_ack {
-                true => counters.deliver_no_ack += count,
-                false => counters.deliver += count,
-            }
-            counters.redeliver += redelivered;
-        }
+        queue.counted.delivered(consumer.no_ack, count, redelivered);
+        channel.messages.delivered(consumer.no_ack, count, redelivered);
+        changes.counters.messages.delivered(consumer.no_ack, count, redelivered);
         consumer.delivered += count;
         consumer.redelivered += redelivered;
         changes.consumer(key, consumer);

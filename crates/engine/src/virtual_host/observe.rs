@@ -28,9 +28,11 @@ pub(super) struct Changes {
     pub(super) counters: HostCounters,
     /// Somebody looks.
     is_observed: bool,
-    /// It begins anew with the next look.
+    /// It begins anew.
     is_first: bool,
-    /// What came before the look at hand, and is to be shown by it.
+    /// The look at hand.
+    look: Option<u64>,
+    /// What came before it, and is to be shown by it.
     shown: Lists,
     /// What came since.
     since: Lists,
@@ -47,6 +49,15 @@ struct Lists {
 }
 
 impl Lists {
+    fn append(&mut self, later: &mut Self) {
+        self.queues.append(&mut later.queues);
+        self.channels.append(&mut later.channels);
+        self.consumers.append(&mut later.consumers);
+        self.queues_gone.append(&mut later.queues_gone);
+        self.channels_gone.append(&mut later.channels_gone);
+        self.consumers_gone.append(&mut later.consumers_gone);
+    }
+
     fn len(&self) -> usize {
         let changed = self.queues.len() + self.channels.len() + self.consumers.len();
         let gone = self.queues_gone.len() + self.channels_gone.len() + self.consumers_gone.len();
@@ -124,23 +135,24 @@ impl Changes {
 }
 
 impl VirtualHost {
-    /// Shows what has changed since it was last shown, and everything at first: about `max_items`
-    /// objects, into an observation that is empty. True if there is more that had changed when this
-    /// look began; what changes meanwhile is for the next one.
+    /// Shows what has changed since it was last shown, and everything at first: at most `max_items`
+    /// objects, into an observation that is empty. True if there is more for this look: what had
+    /// changed when it began, which was with the first call for a number of another `look`.
     ///
     /// This changes nothing that follows from commands.
-    pub fn observe(&mut self, max_items: usize, out: &mut Observation) -> bool {
+    pub fn observe(&mut self, look: u64, max_items: usize, out: &mut Observation) -> bool {
         if !self.changes.is_observed || self.unseen() > limits::UNSEEN_CHANGES {
             self.observe_anew();
         }
-        if self.changes.shown.len() == 0 && !self.topology.has_changes_to_show() {
-            self.changes.shown = take(&mut self.changes.since);
+        if self.changes.look != Some(look) {
+            self.changes.look = Some(look);
+            self.changes.shown.append(&mut self.changes.since);
             self.topology.show_changes();
         }
         out.is_first |= take(&mut self.changes.is_first);
         out.host = self.changes.counters;
         out.host.exchanges = self.topology.published;
-        let mut left = max_items.max(1);
+        let mut left = max_items;
         self.show_gone(&mut left, out);
         self.topology.observe(&mut left, out);
         self.show_queues(&mut left, out);
@@ -182,8 +194,10 @@ impl VirtualHost {
             }
         }
         self.topology.observe_anew();
-        let Changes { is_observed, is_first, shown, since, .. } = &mut self.changes;
-        (*is_observed, *is_first, *shown, *since) = (true, true, Lists::default(), all);
+        let counters = self.changes.counters;
+        let is_first = true;
+        self.changes =
+            Changes { counters, is_observed: true, is_first, since: all, ..Changes::default() };
     }
 
     fn show_gone(&mut self, left: &mut usize, out: &mut Observation) {
@@ -237,33 +251,10 @@ impl Queue {
                 record: self.record.clone(),
                 kind: self.settings.kind,
                 owner: self.owner,
-                declared_at: self.declared_at,
+                declared_at: (self.declared_at != 0).then_some(self.declared_at),
             })
         });
-        let ready = self.ready_amount();
-        let consumers = self.consumers.len() as u32;
-        let single_active = self.single_active.as_ref();
-        let exclusive = self.consumers.first().filter(|_| self.exclusively_consumed);
-        QueueSample {
-            id: self.record.id,
-            description,
-            ready,
-            unacknowledged: self.unacknowledged_amount(),
-            ready_in_memory: self.ready_in_memory(),
-            unacknowledged_in_memory: self.unacknowledged_in_memory(),
-            persistent: self.persistent(),
-            memory_bytes: (self.resident_bytes() + size_of::<Self>()) as u64,
-            head_timestamp: self.head_timestamp(),
-            consumers,
-            active_consumers: if single_active.is_some() { consumers.min(1) } else { consumers },
-            single_active: single_active.and_then(|it| it.active()).map(|key| key.number),
-            exclusive_consumer: exclusive.map(|key| key.number),
-            stalled_ms: self.stalled.total,
-            is_stalled: self.stalled.since.is_some() && consumers > 0,
-            messages: self.counted(),
-            moved_in: self.moved_in,
-            losses: self.losses,
-        }
+        QueueSample { id: self.record.id, description, counts: self.counts() }
     }
 }
 

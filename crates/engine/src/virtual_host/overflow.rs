@@ -24,7 +24,7 @@ impl VirtualHost {
             return false;
         }
         if let Some(queue) = self.queues.get_mut(&id) {
-            queue.losses.refused += 1;
+            queue.counted.rare().losses.refused += 1;
             self.changes.counters.losses.refused += 1;
             self.changes.queue(queue);
             if queue.settings.overflow == Overflow::RejectPublishDeadLetter {

@@ -291,7 +291,9 @@ impl VirtualHost {
             let is_stream = queue.is_stream();
             let durable = (is_persistent || is_stream) && queue.is_durable();
             let resident_max = self.memory.queue_max(durable, queues);
-            queue.moved_in += u64::from(sender == Sender::Broker);
+            if sender == Sender::Broker {
+                queue.counted.rare().moved_in += 1;
+            }
             let before = queue.resident_bytes();
             let (name, sequence, stays) = match is_stream {
                 true => (*id, queue.append(message, now, resident_max), true),

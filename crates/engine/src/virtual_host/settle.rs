@@ -142,8 +142,7 @@ impl VirtualHost {
         queue.note_returned(entry);
         self.changes.queue(queue);
         if is_acknowledged {
-            queue.messages.ack += 1;
-            queue.note_consumed(entry);
+            queue.note_acknowledged(entry);
         }
         self.memory.changed(entry.resident_bytes(), 0);
         if entry.is_durable()

@@ -122,7 +122,7 @@ impl VirtualHost {
         effects.loads.extend(stream.tidy(id, share));
         let dropped = messages - stream.len();
         if dropped > 0 {
-            queue.losses.dropped += dropped;
+            queue.counted.rare().losses.dropped += dropped;
             self.changes.counters.losses.dropped += dropped;
             self.changes.queue(queue);
         }
@@ -140,8 +140,10 @@ impl VirtualHost {
         let answered = stream.loaded(answer, now);
         answered.awake.into_iter().for_each(|key| queue.round.push_back(PRIORITY, key));
         let lost = answered.lost.len() as u64;
-        queue.losses.lost += lost;
-        self.changes.counters.losses.lost += lost;
+        if lost > 0 {
+            queue.counted.rare().losses.lost += lost;
+            self.changes.counters.losses.lost += lost;
+        }
         for sequence in answered.lost {
             effects.lost.push((id, sequence));
             effects.settled(id, sequence);

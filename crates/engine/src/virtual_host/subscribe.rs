@@ -231,12 +231,11 @@ impl VirtualHost {
                 self.got(session);
                 continue;
             };
-            let host = &mut self.changes.counters.messages;
             if queue.backlog.is_empty() {
                 queue.waiting_gets.pop_front();
-                for counters in [&mut queue.messages, &mut state.messages, host] {
-                    counters.get_empty += 1;
-                }
+                queue.counted.got_nothing();
+                state.messages.get_empty += 1;
+                self.changes.counters.messages.get_empty += 1;
                 self.changes.queue(queue);
                 self.changes.channel((session, channel), state);
                 self.got(session);
@@ -265,10 +264,9 @@ impl VirtualHost {
             let message_count = count(queue.ready());
             let delivery_tag = state.next_delivery_tag();
             let redelivered = entry.redelivered;
-            for counters in [&mut queue.messages, &mut state.messages, host] {
-                *(if no_ack { &mut counters.get_no_ack } else { &mut counters.get }) += 1;
-                counters.redeliver += u64::from(redelivered);
-            }
+            queue.counted.got(no_ack, redelivered);
+            state.messages.got(no_ack, redelivered);
+            self.changes.counters.messages.got(no_ack, redelivered);
             self.changes.queue(queue);
             self.changes.channel((session, channel), state);
             if no_ack {

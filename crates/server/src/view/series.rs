@@ -1,7 +1,4 @@
-//! What is measured over time: numbers by name, their rates, and samples of the past.
-
-use thiserror::Error;
-use warren_engine::Milliseconds;
+//! What is measured over time, by name.
 
 /// A number that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,8 +67,6 @@ pub enum Series {
     SocketsUsed,
     /// Free space on the disk, in bytes.
     DiskFree,
-    /// Threads and tasks.
-    ProcessesUsed,
 }
 
 impl Series {
@@ -111,100 +106,58 @@ impl Series {
             Self::FilesUsed => "fd_used",
             Self::SocketsUsed => "sockets_used",
             Self::DiskFree => "disk_free",
-            Self::ProcessesUsed => "proc_used",
         }
     }
-}
 
-/// When a view was taken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Clock {
-    /// The time of the view, in milliseconds since 1970.
-    pub now: Milliseconds,
-    /// The time of the last sample; rates are those of the samples before it.
-    pub sampled: Milliseconds,
-}
-
-/// How much of the past is wanted: the parameters `..._age` and `..._incr`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
-    age: u64,
-    increment: u64,
-}
-
-/// A [`Range`] that makes no sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum RangeError {
-    /// One of the numbers is zero.
-    #[error("age and increment must be above zero")]
-    Zero,
-    /// More samples than anybody has a use for.
-    #[error("more than {0} samples are asked for")]
-    TooMany(u64),
-}
-
-impl Range {
-    /// The last `age` seconds, a sample every `increment` seconds.
-    ///
-    /// # Errors
-    ///
-    /// One of the two is zero, or these are more than 500 samples, as with RabbitMQ.
-    pub fn new(age: u64, increment: u64) -> Result<Self, RangeError> {
-        if age == 0 || increment == 0 {
-            return Err(RangeError::Zero);
-        }
-        if age / increment > crate::limits::RANGE_SAMPLES {
-            return Err(RangeError::TooMany(crate::limits::RANGE_SAMPLES));
-        }
-        Ok(Self { age, increment })
-    }
-}
-
-/// A number, how it changes and how it was.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reading {
-    /// What.
-    pub series: Series,
-    /// The number itself.
-    pub total: u64,
-    /// By how much it changed a second.
-    pub rate: f64,
-    /// The past, if a [`Range`] was asked for and there is one.
-    pub samples: Option<Samples>,
-}
-
-/// Samples of the past.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Samples {
-    /// The average of the samples.
-    pub average: f64,
-    /// By how much the number changed a second over the whole range.
-    pub average_rate: f64,
-    /// The samples, the newest one first.
-    pub samples: Vec<Sample>,
-}
-
-/// A number at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample {
-    /// When, in milliseconds since 1970.
-    pub timestamp: Milliseconds,
-    /// The number.
-    pub sample: u64,
-}
-
-/// What is measured of an object.
-#[derive(Debug, Clone)]
-pub struct Meter {
-    series: &'static [Series],
-    values: Box<[u64]>,
-}
-
-impl Meter {
-    /// The number as it was when the view was taken; `None` if it is not measured of this object.
+    /// By which parameters its past is asked for.
     #[must_use]
-    pub fn total(&self, series: Series) -> Option<u64> {
-        let at = self.series.iter().position(|other| *other == series)?;
-        self.values.get(at).copied()
+    pub fn group(self) -> Group {
+        match self {
+            Self::Messages | Self::MessagesReady | Self::MessagesUnacknowledged => Group::Lengths,
+            Self::Publish
+            | Self::PublishIn
+            | Self::PublishOut
+            | Self::Confirm
+            | Self::ReturnUnroutable
+            | Self::DropUnroutable
+            | Self::Deliver
+            | Self::DeliverNoAck
+            | Self::Get
+            | Self::GetNoAck
+            | Self::GetEmpty
+            | Self::DeliverGet
+            | Self::Redeliver
+            | Self::Ack
+            | Self::ConnectionCreated
+            | Self::ConnectionClosed
+            | Self::ChannelCreated
+            | Self::ChannelClosed
+            | Self::QueueDeclared
+            | Self::QueueCreated
+            | Self::QueueDeleted => Group::MessageRates,
+            Self::ReceivedBytes | Self::ReceivedPackets | Self::SentBytes | Self::SentPackets => {
+                Group::DataRates
+            }
+            Self::MemoryUsed | Self::FilesUsed | Self::SocketsUsed | Self::DiskFree => Group::Node,
+        }
     }
 }
+
+/// Series whose past is asked for together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// `lengths_age` and `lengths_incr`.
+    Lengths,
+    /// `msg_rates_age` and `msg_rates_incr`.
+    MessageRates,
+    /// `data_rates_age` and `data_rates_incr`.
+    DataRates,
+    /// `node_stats_age` and `node_stats_incr`.
+    Node,
+}
+
+/// What is told beside what is measured, and what it is the sum of.
+pub(super) const SUMS: [(Series, &[Series]); 2] = [
+    (Series::Messages, &[Series::MessagesReady, Series::MessagesUnacknowledged]),
+    (Series::DeliverGet, &[Series::Deliver, Series::DeliverNoAck, Series::Get, Series::GetNoAck]),
+];
