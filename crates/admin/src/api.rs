@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::sync::Semaphore;
 use warren_server::catalog::State;
+use warren_server::view::View;
 use warren_server::{ListenerInfo, Management};
 
 use crate::HttpConfig;
@@ -27,6 +28,13 @@ impl Api {
     /// The name of the one node there is.
     pub(crate) fn node_name(&self) -> String {
         self.node_name.clone()
+    }
+
+    /// The mirror of what lives, as it is now.
+    pub(crate) async fn view(&self) -> View {
+        let view = self.management.view();
+        view.fresh().await;
+        view.clone()
     }
 
     /// How long a delivery may stay unacknowledged where nobody says so, in milliseconds. Clients want

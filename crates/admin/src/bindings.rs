@@ -7,8 +7,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use warren_engine::{BindingRecord, Destination, Request};
-use warren_server::view::BindingView;
+use warren_amqp::FieldTable;
+use warren_engine::{Destination, Request};
+use warren_server::view::{BindingView, QueueView, View};
 
 use crate::answer::{self, Answer};
 use crate::call::Call;
@@ -49,103 +50,110 @@ pub(crate) struct PostBinding {
 #[derive(Debug)]
 struct BindingEntry(Arc<BindingView>);
 
-fn ends(destination: &Destination) -> (&str, &'static str) {
-    match destination {
-        Destination::Queue(name) => (name, "queue"),
-        Destination::Exchange(name) => (name, "exchange"),
-    }
+fn kind(binding: &BindingView) -> &'static str {
+    if binding.to_exchange { "exchange" } else { "queue" }
 }
 
 impl BindingEntry {
     fn object(&self) -> BindingObject {
-        let BindingView { virtual_host, record } = &*self.0;
-        let (destination, destination_type) = ends(&record.destination);
+        let Self(binding) = self;
         BindingObject {
-            source: record.source.clone(),
-            vhost: virtual_host.to_string(),
-            destination: destination.to_owned(),
-            destination_type,
-            routing_key: record.routing_key.clone(),
-            arguments: field_table::to_json(&record.arguments),
-            properties_key: key::of(record),
+            source: binding.source.to_string(),
+            vhost: binding.virtual_host.to_string(),
+            destination: binding.destination.to_string(),
+            destination_type: kind(binding),
+            routing_key: binding.routing_key.to_string(),
+            arguments: field_table::to_json(&binding.arguments),
+            properties_key: key::of(&binding.routing_key, &binding.arguments),
         }
     }
 }
 
 impl Entry for BindingEntry {
     fn name(&self) -> &str {
-        &self.0.record.source
+        &self.0.source
     }
 
     fn key(&self, path: &[&str]) -> Key<'_> {
-        let BindingView { virtual_host, record } = &*self.0;
+        let Self(binding) = self;
         match path {
-            ["source"] => record.source.as_str().into(),
-            ["vhost"] => Key::Text(virtual_host),
-            ["destination"] => ends(&record.destination).0.into(),
-            ["destination_type"] => ends(&record.destination).1.into(),
-            ["routing_key"] => record.routing_key.as_str().into(),
-            ["arguments", name] => field_table::key(&record.arguments, name),
+            ["source"] => Key::Text(&binding.source),
+            ["vhost"] => Key::Text(&binding.virtual_host),
+            ["destination"] => Key::Text(&binding.destination),
+            ["destination_type"] => kind(binding).into(),
+            ["routing_key"] => Key::Text(&binding.routing_key),
+            ["arguments", name] => field_table::key(&binding.arguments, name),
             _ => Key::Missing,
         }
     }
 }
 
-/// All bindings of a virtual host or of all, those of queues to the default exchange among them.
-async fn listing(call: &Call, one_host: Option<&str>) -> Vec<BindingEntry> {
-    let view = call.api.management.view();
-    let queues = view.queues(one_host).await;
-    let by_default = queues.items.iter().map(|queue| {
-        let name = &queue.description.record.name;
-        Arc::new(BindingView {
-            virtual_host: Arc::clone(&queue.virtual_host),
-            record: BindingRecord {
-                source: String::new(),
-                destination: Destination::Queue(name.clone()),
-                routing_key: name.clone(),
-                arguments: warren_amqp::FieldTable::default(),
-            },
-        })
-    });
-    let explicit = view.bindings(one_host).await.items;
-    by_default.chain(explicit).map(BindingEntry).collect()
+/// The binding that every queue has to the default exchange.
+fn by_default(queue: &QueueView) -> Arc<BindingView> {
+    Arc::new(BindingView {
+        virtual_host: Arc::clone(&queue.virtual_host),
+        source: "".into(),
+        to_exchange: false,
+        destination: queue.name().into(),
+        routing_key: queue.name().into(),
+        arguments: FieldTable::default(),
+    })
 }
 
-async fn answer_those(
-    call: &Call,
-    one_host: Option<&str>,
-    wanted: impl Fn(&BindingRecord) -> bool,
-) -> Answer {
+async fn answer_list(call: &Call, bindings: Vec<Arc<BindingView>>) -> Answer {
     let usual = ["vhost", "source", "destination_type", "destination", "routing_key"];
     let wishes = Wishes::read(&call.query, &usual)?;
-    let mut bindings = listing(call, one_host).await;
-    bindings.retain(|it| call.sees_virtual_host(&it.0.virtual_host) && wanted(&it.0.record));
-    wishes.answer(bindings, BindingEntry::object).await
+    let seen = bindings.into_iter().filter(|it| call.sees_virtual_host(&it.virtual_host));
+    wishes.answer(seen.map(BindingEntry).collect(), BindingEntry::object).await
 }
 
 pub(crate) async fn all(call: Call) -> Answer {
-    answer_those(&call, call.one_virtual_host()?, |_| true).await
+    let one_host = call.one_virtual_host()?;
+    let view = call.api.view().await;
+    let by_default = view.queues(one_host).items.into_iter().map(|queue| by_default(&queue));
+    let bindings = by_default.chain(view.bindings(one_host).items).collect();
+    answer_list(&call, bindings).await
 }
 
 pub(crate) async fn of_queue(call: Call) -> Answer {
     let (virtual_host, name) = (call.virtual_host()?, call.path("queue"));
-    if call.api.management.view().queue(virtual_host, name).await.is_none() {
-        return Err(Error::NoSuchObject);
-    }
-    let here = |it: &BindingRecord| matches!(&it.destination, Destination::Queue(q) if q == name);
-    answer_those(&call, Some(virtual_host), here).await
+    let view = call.api.view().await;
+    let (_, queue) = view.queue(virtual_host, name).ok_or(Error::NoSuchObject)?;
+    let mut bindings = vec![by_default(&queue)];
+    bindings.extend(view.bindings_to(virtual_host, &Destination::Queue(name.to_owned())).items);
+    answer_list(&call, bindings).await
 }
 
 pub(crate) async fn from_exchange(call: Call) -> Answer {
     let (virtual_host, name) = (call.virtual_host()?, call.exchange("exchange"));
-    answer_those(&call, Some(virtual_host), |it| it.source == name).await
+    let view = call.api.view().await;
+    let bindings = match name {
+        "" => view.queues(Some(virtual_host)).items.iter().map(|it| by_default(it)).collect(),
+        name => view.bindings_from(virtual_host, name).items,
+    };
+    answer_list(&call, bindings).await
 }
 
 pub(crate) async fn to_exchange(call: Call) -> Answer {
-    let (virtual_host, name) = (call.virtual_host()?, call.exchange("exchange"));
-    let here =
-        |it: &BindingRecord| matches!(&it.destination, Destination::Exchange(x) if x == name);
-    answer_those(&call, Some(virtual_host), here).await
+    let virtual_host = call.virtual_host()?;
+    let destination = Destination::Exchange(call.exchange("exchange").to_owned());
+    let bindings = call.api.view().await.bindings_to(virtual_host, &destination).items;
+    answer_list(&call, bindings).await
+}
+
+/// The bindings between two.
+fn those_between(
+    view: &View,
+    virtual_host: &str,
+    source: &str,
+    destination: &Destination,
+) -> Vec<Arc<BindingView>> {
+    if let (true, Destination::Queue(name)) = (source.is_empty(), destination) {
+        let queue = view.queue(virtual_host, name);
+        return queue.iter().map(|(_, queue)| by_default(queue)).collect();
+    }
+    let bindings = view.bindings_to(virtual_host, destination).items.into_iter();
+    bindings.filter(|it| *it.source == *source).collect()
 }
 
 /// The two ends that the path names.
@@ -162,8 +170,8 @@ fn between_ends(call: &Call) -> Result<(String, Destination), Error> {
 pub(crate) async fn between(call: Call) -> Answer {
     let virtual_host = call.virtual_host()?;
     let (source, destination) = between_ends(&call)?;
-    let here = |it: &BindingRecord| it.source == source && it.destination == destination;
-    answer_those(&call, Some(virtual_host), here).await
+    let view = call.api.view().await;
+    answer_list(&call, those_between(&view, virtual_host, &source, &destination)).await
 }
 
 pub(crate) async fn post(mut call: Call) -> Answer {
@@ -176,9 +184,7 @@ pub(crate) async fn post(mut call: Call) -> Answer {
         return Err(Error::bad_request("routing_key: is longer than 255 bytes"));
     }
     let arguments = field_table::from_json(&arguments)?;
-    let record = BindingRecord { source, destination, routing_key, arguments };
-    let key = key::of(&record);
-    let BindingRecord { source, destination, routing_key, arguments } = record;
+    let key = key::of(&routing_key, &arguments);
     let bind = Request::Bind { source, destination, routing_key, arguments, no_wait: false };
     request(&call, &virtual_host, bind).await?;
     // As seen from the request's own path, whose last part is the destination.
@@ -187,26 +193,30 @@ pub(crate) async fn post(mut call: Call) -> Answer {
 }
 
 /// The binding that the path names.
-async fn found(call: &Call) -> Result<BindingEntry, Error> {
+async fn found(call: &Call) -> Result<Arc<BindingView>, Error> {
     let virtual_host = call.virtual_host()?;
     let (source, destination) = between_ends(call)?;
     let wanted = key::parse(call.path("properties")).ok_or(Error::NoSuchObject)?;
-    let bindings = listing(call, Some(virtual_host)).await;
-    let mut between = bindings.into_iter().filter(|BindingEntry(it)| {
-        it.record.source == source && it.record.destination == destination
-    });
-    between.find(|it| wanted.is_of(&it.0.record)).ok_or(Error::NoSuchObject)
+    let view = call.api.view().await;
+    let mut between = those_between(&view, virtual_host, &source, &destination).into_iter();
+    let found = between.find(|it| wanted.is_of(&it.routing_key, &it.arguments));
+    found.ok_or(Error::NoSuchObject)
 }
 
 pub(crate) async fn get(call: Call) -> Answer {
-    one(&call, &found(&call).await?.object())
+    one(&call, &BindingEntry(found(&call).await?).object())
 }
 
 pub(crate) async fn delete(call: Call) -> Answer {
-    let BindingEntry(binding) = found(&call).await?;
+    let binding = found(&call).await?;
     let virtual_host = call.virtual_host()?.to_owned();
-    let BindingRecord { source, destination, routing_key, arguments } = binding.record.clone();
-    let unbind = Request::Unbind { source, destination, routing_key, arguments, no_wait: false };
+    let unbind = Request::Unbind {
+        source: binding.source.to_string(),
+        destination: binding.destination(),
+        routing_key: binding.routing_key.to_string(),
+        arguments: binding.arguments.clone(),
+        no_wait: false,
+    };
     request(&call, &virtual_host, unbind).await?;
     answer::done()
 }

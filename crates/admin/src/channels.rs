@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use warren_engine::ChannelSample;
-use warren_server::view::{ChannelView, Clock, Measured, QueueState, Ranges};
+use warren_server::view::{ChannelView, Clock, Listing, Measured, Ranges};
 
 use crate::answer::Answer;
 use crate::call::Call;
@@ -91,15 +91,12 @@ fn unconfirmed(sample: &ChannelSample) -> u64 {
 
 impl ChannelEntry {
     fn new(channel: Arc<ChannelView>, clock: Clock) -> Self {
-        let name = format!("{} ({})", channel.connection.name, channel.sample.key.channel);
+        let name = channel.name();
         Self { channel, clock, name }
     }
 
     fn state(&self) -> &'static str {
-        match self.channel.state(self.clock) {
-            QueueState::Running => "running",
-            QueueState::Idle => "idle",
-        }
+        if self.channel.is_idle(self.clock) { "idle" } else { "running" }
     }
 
     fn object(&self, node: &str, ranges: &Ranges, totals: Totals) -> ChannelObject {
@@ -170,12 +167,11 @@ impl Entry for ChannelEntry {
     }
 }
 
-async fn listed(call: &Call, wanted: impl Fn(&ChannelView) -> bool) -> Answer {
+async fn answer_list(call: &Call, listing: Listing<ChannelView>) -> Answer {
     let wishes = Wishes::read(&call.query, &["vhost", "name"])?;
     let (ranges, totals) = (ranges(&call.query)?, Totals::read(&call.query));
-    let listing = call.api.management.view().channels().await;
     let clock = listing.clock;
-    let seen = listing.items.into_iter().filter(|it| wanted(it));
+    let seen = listing.items.into_iter().filter(|it| sees_user(call, &it.connection.user));
     let entries = seen.map(|channel| ChannelEntry::new(channel, clock)).collect();
     let node = call.api.node_name();
     wishes.answer(entries, move |entry: &ChannelEntry| entry.object(&node, &ranges, totals)).await
@@ -183,11 +179,7 @@ async fn listed(call: &Call, wanted: impl Fn(&ChannelView) -> bool) -> Answer {
 
 pub(crate) async fn all(call: Call) -> Answer {
     let one_host = call.one_virtual_host()?;
-    let wanted = |it: &ChannelView| {
-        one_host.is_none_or(|host| it.connection.virtual_host == host)
-            && sees_user(&call, &it.connection.user)
-    };
-    listed(&call, wanted).await
+    answer_list(&call, call.api.view().await.channels(one_host)).await
 }
 
 pub(crate) async fn of_connection(call: Call) -> Answer {
@@ -195,26 +187,32 @@ pub(crate) async fn of_connection(call: Call) -> Answer {
     let connections = call.api.management.connections();
     let connection = connections.iter().find(|it| it.name == name).ok_or(Error::NoSuchObject)?;
     check_sees(&call, &connection.user)?;
-    listed(&call, |it| it.connection.name == name).await
+    answer_list(&call, call.api.view().await.channels_of(connection.session)).await
+}
+
+/// The name of the connection and the number of the channel in the name of a channel.
+fn parts(name: &str) -> Option<(&str, u16)> {
+    let (connection, number) = name.strip_suffix(')')?.rsplit_once(" (")?;
+    Some((connection, number.parse().ok()?))
 }
 
 pub(crate) async fn get(call: Call) -> Answer {
     let (ranges, totals) = (ranges(&call.query)?, Totals::read(&call.query));
-    let view = call.api.management.view();
-    let listing = view.channels().await;
-    let clock = listing.clock;
-    let mut all = listing.items.into_iter().map(|channel| ChannelEntry::new(channel, clock));
-    let entry = all.find(|entry| entry.name == call.path("channel")).ok_or(Error::NoSuchObject)?;
+    let view = call.api.view().await;
+    let (connection, number) = parts(call.path("channel")).ok_or(Error::NoSuchObject)?;
+    let (_, connection) = view.connection(connection).ok_or(Error::NoSuchObject)?;
+    let found = view.channel(connection.info.session, number).ok_or(Error::NoSuchObject)?;
+    let (clock, channel) = found;
+    let entry = ChannelEntry::new(channel, clock);
     let connection = &entry.channel.connection;
     check_sees(&call, &connection.user)?;
     let node = call.api.node_name();
     let mut object = entry.object(&node, &ranges, totals);
     if totals.is_full() {
         let timeout = call.api.consumer_timeout();
-        let consumers = view.consumers(Some(&connection.virtual_host)).await;
-        let mine =
-            consumers.items.iter().filter(|it| it.description.channel == entry.channel.sample.key);
-        let consumer_details = mine.map(|it| ConsumerObject::of(it, &node, timeout)).collect();
+        let consumers = view.consumers_of_channel(connection.session, number).items;
+        let consumers = consumers.iter().map(|it| ConsumerObject::of(it, &node, timeout));
+        let consumer_details = consumers.collect();
         object.details = Some(Details { consumer_details, publishes: vec![], deliveries: vec![] });
     }
     one(&call, &object)

@@ -157,7 +157,7 @@ pub(crate) async fn all(call: Call) -> Answer {
     let wishes = Wishes::read(&call.query, &["vhost", "name"])?;
     let (ranges, totals) = (ranges(&call.query)?, Totals::read(&call.query));
     let one_host = call.one_virtual_host()?;
-    let listing = call.api.management.view().connections().await;
+    let listing = call.api.view().await.connections();
     let clock = listing.clock;
     let seen = listing.items.into_iter().filter(|it| {
         one_host.is_none_or(|host| it.info.virtual_host == host) && sees_user(&call, &it.info.user)
@@ -168,11 +168,9 @@ pub(crate) async fn all(call: Call) -> Answer {
 }
 
 async fn found(call: &Call) -> Result<ConnectionEntry, Error> {
-    let listing = call.api.management.view().connections().await;
-    let name = call.path("connection");
-    let connection = listing.items.into_iter().find(|it| it.info.name == name);
-    let connection = connection.ok_or(Error::NoSuchObject)?;
-    Ok(ConnectionEntry { connection, clock: listing.clock })
+    let found = call.api.view().await.connection(call.path("connection"));
+    let (clock, connection) = found.ok_or(Error::NoSuchObject)?;
+    Ok(ConnectionEntry { connection, clock })
 }
 
 /// Refuses whoever may not see what belongs to a user.

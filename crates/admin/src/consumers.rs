@@ -52,7 +52,7 @@ pub(crate) struct ChannelOfConsumer {
 impl ConsumerObject {
     /// A consumer. `timeout` holds where neither it nor its queue says one, in milliseconds.
     pub(crate) fn of(consumer: &ConsumerView, node: &str, timeout: u64) -> Self {
-        let ConsumerView { virtual_host, connection, queue, description, sample } = consumer;
+        let ConsumerView { virtual_host, connection, queue, description, sample, .. } = consumer;
         let number = description.channel.channel;
         Self {
             consumer_tag: description.tag.clone(),
@@ -63,7 +63,10 @@ impl ConsumerObject {
             prefetch_count: description.prefetch_count,
             arguments: field_table::to_json(&description.arguments),
             consumer_timeout: description.timeout.unwrap_or(timeout),
-            queue: QueueOfConsumer { name: queue.to_string(), vhost: virtual_host.to_string() },
+            queue: QueueOfConsumer {
+                name: queue.record.name.clone(),
+                vhost: virtual_host.to_string(),
+            },
             channel_details: ChannelOfConsumer {
                 name: format!("{} ({number})", connection.name),
                 number,
@@ -89,7 +92,7 @@ impl Entry for Arc<ConsumerView> {
             ["ack_required"] => self.description.ack_required.into(),
             ["exclusive"] => self.description.exclusive.into(),
             ["prefetch_count"] => u64::from(self.description.prefetch_count).into(),
-            ["queue", "name"] => Key::Text(&self.queue),
+            ["queue", "name"] => self.queue.record.name.as_str().into(),
             ["queue", "vhost"] => Key::Text(&self.virtual_host),
             ["channel_details", "number"] => u64::from(self.description.channel.channel).into(),
             ["channel_details", "connection_name"] => self.connection.name.as_str().into(),
@@ -103,7 +106,7 @@ pub(crate) async fn all(call: Call) -> Answer {
     let order = ["queue.vhost", "queue.name", "channel_details.connection_name", "consumer_tag"];
     let wishes = Wishes::read(&call.query, &order)?;
     let one_host = call.one_virtual_host()?;
-    let listing = call.api.management.view().consumers(one_host).await;
+    let listing = call.api.view().await.consumers(one_host);
     let seen = listing.items.into_iter().filter(|it| call.sees_virtual_host(&it.virtual_host));
     let (node, timeout) = (call.api.node_name(), call.api.consumer_timeout());
     let object = move |it: &Arc<ConsumerView>| ConsumerObject::of(it, &node, timeout);

@@ -118,7 +118,7 @@ pub(crate) async fn all(call: Call) -> Answer {
     let wishes = Wishes::read(&call.query, &["vhost", "name"])?;
     let (ranges, totals) = (ranges(&call.query)?, Totals::read(&call.query));
     let one_host = call.one_virtual_host()?;
-    let listing = call.api.management.view().exchanges(one_host).await;
+    let listing = call.api.view().await.exchanges(one_host);
     let clock = listing.clock;
     let seen = listing.items.into_iter().filter(|it| call.sees_virtual_host(&it.virtual_host));
     let entries = seen.map(|exchange| ExchangeEntry { exchange, clock }).collect();
@@ -128,10 +128,9 @@ pub(crate) async fn all(call: Call) -> Answer {
 /// The exchange that the path names.
 async fn found(call: &Call) -> Result<ExchangeEntry, Error> {
     let (virtual_host, name) = (call.virtual_host()?, call.exchange("exchange"));
-    let listing = call.api.management.view().exchanges(Some(virtual_host)).await;
-    let exchange = listing.items.into_iter().find(|it| it.record.name == name);
-    let exchange = exchange.ok_or(Error::NoSuchObject)?;
-    Ok(ExchangeEntry { exchange, clock: listing.clock })
+    let found = call.api.view().await.exchange(virtual_host, name);
+    let (clock, exchange) = found.ok_or(Error::NoSuchObject)?;
+    Ok(ExchangeEntry { exchange, clock })
 }
 
 pub(crate) async fn get(call: Call) -> Answer {

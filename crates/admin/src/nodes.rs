@@ -27,8 +27,7 @@ async fn object(call: &Call) -> Result<Value, crate::error::Error> {
     let facts = call.api.management.node();
     let config = call.api.management.config();
     let identity = &config.identity;
-    let overview = call.api.management.view().overview(None).await;
-    let sockets = overview.objects.connections;
+    let overview = call.api.view().await.overview();
     let mut object = json!({
         "name": name,
         "type": "disc",
@@ -52,7 +51,6 @@ async fn object(call: &Call) -> Result<Value, crate::error::Error> {
         "disk_free_alarm": facts.disk_free_alarm,
         "fd_used": facts.files_used.unwrap_or_default(),
         "fd_total": facts.files_total.unwrap_or_default(),
-        "sockets_used": sockets,
         "sockets_total": facts.files_total.unwrap_or_default(),
         "proc_total": facts.threads_total.unwrap_or_default(),
         "net_ticktime": 0,

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 use warren_engine::ExchangeType;
-use warren_server::view::Measured;
+use warren_server::view::{
+    HostView, Listing, Measured, ObjectTotals, Ranges, Reading, Totals as HostTotals,
+};
 
 use crate::answer::Answer;
 use crate::api::Api;
@@ -22,8 +24,12 @@ pub(crate) async fn get(call: Call) -> Answer {
         let hosts = call.state.virtual_hosts().filter(|host| call.sees_virtual_host(&host.name));
         hosts.map(|host| host.name.clone()).collect()
     });
-    let overview = call.api.management.view().overview(seen.as_deref()).await;
-    let readings = overview.readings(overview.clock, &ranges);
+    let view = call.api.view().await;
+    let overview = view.overview();
+    let (objects, readings) = match &seen {
+        None => (overview.objects, overview.totals.readings(overview.clock, &ranges)),
+        Some(seen) => part(&view.virtual_hosts(), seen, &ranges),
+    };
     let identity = &call.api.management.config().identity;
     let node = call.api.node_name();
     let mut object = json!({
@@ -52,11 +58,11 @@ pub(crate) async fn get(call: Call) -> Answer {
         "statistics_db_event_queue": 0,
         "node": node,
         "object_totals": {
-            "channels": overview.objects.channels,
-            "connections": overview.objects.connections,
-            "consumers": overview.objects.consumers,
-            "exchanges": overview.objects.exchanges,
-            "queues": overview.objects.queues,
+            "channels": objects.channels,
+            "connections": objects.connections,
+            "consumers": objects.consumers,
+            "exchanges": objects.exchanges,
+            "queues": objects.queues,
         },
     });
     if totals != Totals::Nothing {
@@ -72,6 +78,34 @@ pub(crate) async fn get(call: Call) -> Answer {
         object["contexts"] = contexts(&call.api, &node);
     }
     one(&call, &object)
+}
+
+/// The sum of those virtual hosts that somebody may see.
+fn part(
+    hosts: &Listing<HostView>,
+    seen: &[String],
+    ranges: &Ranges,
+) -> (ObjectTotals, Vec<Reading>) {
+    let mut objects = ObjectTotals::default();
+    let mut sum: Vec<Reading> = HostTotals::default().readings(hosts.clock, ranges);
+    for host in hosts.items.iter().filter(|host| seen.iter().any(|name| **name == *host.name)) {
+        objects += host.objects;
+        let readings = host.totals.readings(hosts.clock, ranges);
+        sum.iter_mut().zip(&readings).for_each(|(sum, reading)| add(sum, reading));
+    }
+    (objects, sum)
+}
+
+/// Adds a number to another one, which is measured at the same times.
+fn add(sum: &mut Reading, other: &Reading) {
+    sum.total += other.total;
+    sum.rate += other.rate;
+    if let (Some(sum), Some(other)) = (&mut sum.samples, &other.samples) {
+        sum.average += other.average;
+        sum.average_rate += other.average_rate;
+        let samples = sum.samples.iter_mut().zip(&other.samples);
+        samples.for_each(|(sum, other)| sum.sample += other.sample);
+    }
 }
 
 /// The exchange types there are, each with what it does.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use warren_engine::{Declaration, Request};
 
-use object::{Details, QueueEntry};
+use object::{Details, QueueEntry, Shown};
 pub(crate) use object::QueueObject;
 
 use crate::answer::{self, Answer};
@@ -49,26 +49,27 @@ pub(crate) async fn all(call: Call) -> Answer {
     let wishes = Wishes::read(&call.query, &["vhost", "name"])?;
     let (ranges, totals) = (ranges(&call.query)?, Totals::read(&call.query));
     let one_host = call.one_virtual_host()?;
-    let listing = call.api.management.view().queues(one_host).await;
+    let view = call.api.view().await;
+    let listing = view.queues(one_host);
     let clock = listing.clock;
     let seen = listing.items.into_iter().filter(|it| call.sees_virtual_host(&it.virtual_host));
     let entries = seen.map(|queue| QueueEntry { queue, clock }).collect();
-    let node = call.api.node_name();
-    wishes.answer(entries, move |entry: &QueueEntry| entry.object(&node, &ranges, totals)).await
+    let shown = Shown { view, node: call.api.node_name(), ranges, totals };
+    wishes.answer(entries, move |entry: &QueueEntry| entry.object(&shown)).await
 }
 
 pub(crate) async fn get(call: Call) -> Answer {
     let (ranges, totals) = (ranges(&call.query)?, Totals::read(&call.query));
-    let view = call.api.management.view();
+    let view = call.api.view().await;
     let (virtual_host, name) = (call.virtual_host()?, call.path("queue"));
-    let listing = view.queue(virtual_host, name).await.ok_or(Error::NoSuchObject)?;
-    let entry = QueueEntry { queue: listing.item, clock: listing.clock };
-    let mut object = entry.object(&call.api.node_name(), &ranges, totals);
+    let (clock, queue) = view.queue(virtual_host, name).ok_or(Error::NoSuchObject)?;
+    let shown = Shown { view, node: call.api.node_name(), ranges, totals };
+    let mut object = QueueEntry { queue, clock }.object(&shown);
     if totals.is_full() {
-        let (node, timeout) = (call.api.node_name(), call.api.consumer_timeout());
-        let consumers = listing.consumers.iter();
-        let consumers = consumers.map(|it| ConsumerObject::of(it, &node, timeout)).collect();
-        object.details = Some(Details::of(consumers));
+        let timeout = call.api.consumer_timeout();
+        let consumers = shown.view.consumers_of_queue(virtual_host, name).items;
+        let consumers = consumers.iter().map(|it| ConsumerObject::of(it, &shown.node, timeout));
+        object.details = Some(Details::of(consumers.collect()));
     }
     one(&call, &object)
 }

@@ -65,7 +65,6 @@ impl Kind {
                 Series::FilesUsed,
                 Series::SocketsUsed,
                 Series::DiskFree,
-                Series::ProcessesUsed,
             ],
         }
     }

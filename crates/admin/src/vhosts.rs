@@ -87,7 +87,7 @@ struct VirtualHostEntry {
 
 impl VirtualHostEntry {
     fn object(&self, node: &str, ranges: &Ranges, totals: Totals) -> VirtualHostObject {
-        let readings = self.view.as_ref().map(|view| view.readings(self.clock, ranges));
+        let readings = self.view.as_ref().map(|view| view.totals.readings(self.clock, ranges));
         let numbers = |kind| readings.as_ref().map(|it| samples::numbers(it, kind));
         let usual = "undefined";
         VirtualHostObject {
@@ -113,7 +113,7 @@ impl Entry for VirtualHostEntry {
 
     fn key(&self, path: &[&str]) -> Key<'_> {
         let number = |kind, path: &[&str]| {
-            self.view.as_ref().map(|view| samples::key(&**view, self.clock, kind, path))
+            self.view.as_ref().map(|view| samples::key(&view.totals, self.clock, kind, path))
         };
         match path {
             ["name"] => self.host.name.as_str().into(),
@@ -131,7 +131,7 @@ impl Entry for VirtualHostEntry {
 }
 
 async fn entries(call: &Call, wanted: impl Fn(&VirtualHost) -> bool) -> Vec<VirtualHostEntry> {
-    let listing = call.api.management.view().hosts().await;
+    let listing = call.api.view().await.virtual_hosts();
     let clock = listing.clock;
     let hosts = call.state.virtual_hosts().filter(|host| wanted(host));
     let entry = |host: &Arc<VirtualHost>| {

@@ -13,6 +13,7 @@ use crate::census::ConnectionInfo;
 use crate::client::Client;
 use crate::config::{Config, Password};
 use crate::login::{Identity, LoginError};
+use crate::view::View;
 use crate::{limits, memory};
 
 /// Why a [`Client`] cannot be opened.
@@ -79,18 +80,30 @@ pub struct NodeFacts {
 pub struct Management {
     status: Status,
     catalog: Catalog,
+    view: View,
     amqp_address: SocketAddr,
 }
 
 impl Management {
-    pub(crate) fn new(status: Status, catalog: Catalog, amqp_address: SocketAddr) -> Self {
-        Self { status, catalog, amqp_address }
+    pub(crate) fn new(
+        status: Status,
+        catalog: Catalog,
+        view: View,
+        amqp_address: SocketAddr,
+    ) -> Self {
+        Self { status, catalog, view, amqp_address }
     }
 
     /// What the broker is told to have and to allow.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// A mirror of what lives.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        &self.view
     }
 
     /// Counts and alarms.

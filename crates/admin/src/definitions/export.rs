@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio_stream::iter;
-use warren_engine::{BindingRecord, Destination, ExchangeRecord};
+use warren_engine::ExchangeRecord;
 use warren_server::catalog::VirtualHost;
 use warren_server::view::{BindingView, ExchangeView, QueueView};
 
@@ -103,13 +103,13 @@ async fn answer_whole(call: Call, mut head: Map<String, Value>, one: Option<Stri
         parameters.map(|it| strip(serde_json::to_value(ParameterObject::from(&**it)).ok()));
     put(&mut head, "parameters", parameters.flatten());
 
-    let view = call.api.management.view();
-    let exchanges = view.exchanges(one.as_deref()).await.items.into_iter();
+    let view = call.api.view().await;
+    let exchanges = view.exchanges(one.as_deref()).items.into_iter();
     let exchanges = exchanges.filter(|it| is_exported(&it.record));
-    let queues = view.queues(one.as_deref()).await.items.into_iter();
+    let queues = view.queues(one.as_deref()).items.into_iter();
     // An exclusive queue belongs to a connection that will not be there.
     let queues = queues.filter(|it| !it.description.record.exclusive);
-    let bindings = view.bindings(one.as_deref()).await.items.into_iter();
+    let bindings = view.bindings(one.as_deref()).items.into_iter();
     let lists: [(&str, Box<dyn Iterator<Item = Value> + Send>); 3] = [
         ("exchanges", Box::new(exchanges.map(|it| exchange(&it)))),
         ("queues", Box::new(queues.map(|it| queue(&it)))),
@@ -168,18 +168,13 @@ fn queue(view: &QueueView) -> Value {
 }
 
 fn binding(view: &BindingView) -> Value {
-    let BindingRecord { source, destination, routing_key, arguments } = &view.record;
-    let (destination, destination_type) = match destination {
-        Destination::Queue(name) => (name, "queue"),
-        Destination::Exchange(name) => (name, "exchange"),
-    };
     json!({
-        "source": source,
+        "source": &*view.source,
         "vhost": &*view.virtual_host,
-        "destination": destination,
-        "destination_type": destination_type,
-        "routing_key": routing_key,
-        "arguments": field_table::to_json(arguments),
+        "destination": &*view.destination,
+        "destination_type": if view.to_exchange { "exchange" } else { "queue" },
+        "routing_key": &*view.routing_key,
+        "arguments": field_table::to_json(&view.arguments),
     })
 }
 

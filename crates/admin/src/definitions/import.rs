@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use tracing::{info, warn};
 use warren_engine::{Destination, Request};
 use warren_server::Management;
+use warren_server::view::BindingView;
 use warren_server::catalog::{Actor, Change, Permission, TopicPermission, VirtualHostSettings};
 
 pub(crate) use super::file::File;
@@ -374,36 +375,20 @@ impl Import {
     /// What there is of a category.
     async fn there(&self, category: &str) -> HashSet<Told> {
         let view = self.management.view();
+        view.fresh().await;
         let one = self.into.as_deref();
         match category {
             "exchanges" => {
-                let all = view.exchanges(one).await.items.into_iter();
-                all.map(|it| Told::Exchange(it.virtual_host.to_string(), it.record.name.clone()))
-                    .collect()
+                let all = view.exchanges(one).items.into_iter();
+                let told = |host: &str, name: &str| Told::Exchange(host.to_owned(), name.to_owned());
+                all.map(|it| told(&it.virtual_host, &it.record.name)).collect()
             }
             "queues" => {
-                let all = view.queues(one).await.items.into_iter();
-                all.map(|it| {
-                    let name = it.description.record.name.clone();
-                    Told::Queue(it.virtual_host.to_string(), name)
-                })
-                .collect()
+                let all = view.queues(one).items.into_iter();
+                let told = |host: &str, name: &str| Told::Queue(host.to_owned(), name.to_owned());
+                all.map(|it| told(&it.virtual_host, it.name())).collect()
             }
-            _ => {
-                let all = view.bindings(one).await.items.into_iter();
-                all.map(|it| {
-                    let warren_engine::BindingRecord {
-                        source,
-                        destination,
-                        routing_key,
-                        arguments,
-                    } = it.record.clone();
-                    let arguments = warren_amqp::table::encode(&arguments);
-                    let host = it.virtual_host.to_string();
-                    Told::Binding(host, source, destination, routing_key, arguments)
-                })
-                .collect()
-            }
+            _ => view.bindings(one).items.iter().map(|it| Told::binding(it)).collect(),
         }
     }
 }
@@ -414,6 +399,14 @@ enum Told {
     Exchange(String, String),
     Queue(String, String),
     Binding(String, String, Destination, String, Vec<u8>),
+}
+
+impl Told {
+    fn binding(view: &BindingView) -> Self {
+        let arguments = warren_amqp::table::encode(&view.arguments);
+        let (host, source) = (view.virtual_host.to_string(), view.source.to_string());
+        Self::Binding(host, source, view.destination(), view.routing_key.to_string(), arguments)
+    }
 }
 
 fn tell(virtual_host: &str, request: &Request) -> Told {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use warren_server::engine::QueueType;
-use warren_server::view::{Clock, Measured, QueueState, QueueView, Ranges, Reading};
+use warren_server::view::{Clock, Measured, QueueView, Ranges, Reading, View};
 
 use crate::consumers::ConsumerObject;
 use crate::field_table;
@@ -14,6 +14,15 @@ use crate::list::{Entry, Key};
 use crate::samples::{self, Kind, numbers};
 use crate::time::timestamp_text;
 use crate::totals::Totals;
+
+/// How queues are shown.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) view: View,
+    pub(crate) node: String,
+    pub(crate) ranges: Ranges,
+    pub(crate) totals: Totals,
+}
 
 /// A queue, at one time.
 #[derive(Debug)]
@@ -123,23 +132,24 @@ pub(crate) struct Details {
 
 impl QueueEntry {
     /// The queue as JSON.
-    pub(crate) fn object(&self, node: &str, ranges: &Ranges, totals: Totals) -> QueueObject {
+    pub(crate) fn object(&self, shown: &Shown) -> QueueObject {
+        let Shown { node, ranges, totals, .. } = shown;
         let QueueView { virtual_host, description, .. } = &*self.queue;
         let record = &description.record;
         let replicas = match description.kind {
             QueueType::Classic => None,
             QueueType::Quorum | QueueType::Stream => Some(Replicas {
-                leader: node.to_owned(),
-                members: vec![node.to_owned()],
-                online: vec![node.to_owned()],
+                leader: node.clone(),
+                members: vec![node.clone()],
+                online: vec![node.clone()],
             }),
         };
-        let readings = match totals {
+        let readings = match *totals {
             Totals::Full | Totals::Lengths => self.queue.readings(self.clock, ranges),
             Totals::Nothing => vec![],
         };
-        let lengths = (totals != Totals::Nothing).then(|| numbers(&readings, Kind::Lengths));
-        let statistics = totals.is_full().then(|| self.statistics(&readings));
+        let lengths = (*totals != Totals::Nothing).then(|| numbers(&readings, Kind::Lengths));
+        let statistics = totals.is_full().then(|| self.statistics(&shown.view, &readings));
         QueueObject {
             name: record.name.clone(),
             vhost: virtual_host.to_string(),
@@ -148,7 +158,7 @@ impl QueueEntry {
             auto_delete: record.auto_delete,
             exclusive: record.exclusive,
             arguments: field_table::to_json(&record.arguments),
-            node: node.to_owned(),
+            node: node.clone(),
             replicas,
             policy: None,
             operator_policy: None,
@@ -164,18 +174,27 @@ impl QueueEntry {
         }
     }
 
-    fn statistics(&self, readings: &[Reading]) -> Statistics {
-        let QueueView { sample, .. } = &*self.queue;
-        let is_idle = self.queue.state(self.clock) == QueueState::Idle;
+    /// The tag of a consumer of the queue, by number.
+    fn tag(&self, view: &View, consumer: Option<u32>) -> Option<String> {
+        let number = consumer?;
+        let consumers = view.consumers_of_queue(&self.queue.virtual_host, self.queue.name()).items;
+        let consumer = consumers.iter().find(|consumer| consumer.sample.number == number);
+        consumer.map(|consumer| consumer.description.tag.clone())
+    }
+
+    fn statistics(&self, view: &View, readings: &[Reading]) -> Statistics {
+        let sample = self.queue.counts();
+        let is_idle = self.queue.is_idle(self.clock);
         let in_memory = [sample.ready_in_memory, sample.unacknowledged_in_memory];
+        let capacity = self.queue.consumer_capacity(self.clock);
         Statistics {
             state: if is_idle { "idle" } else { "running" },
             consumers: sample.consumers,
             active_consumers: sample.active_consumers,
-            consumer_utilisation: self.queue.consumer_capacity,
-            consumer_capacity: self.queue.consumer_capacity,
-            exclusive_consumer_tag: self.queue.exclusive_consumer_tag.clone(),
-            single_active_consumer_tag: self.queue.single_active_consumer_tag.clone(),
+            consumer_utilisation: capacity,
+            consumer_capacity: capacity,
+            exclusive_consumer_tag: self.tag(view, sample.exclusive_consumer),
+            single_active_consumer_tag: self.tag(view, sample.single_active),
             memory: sample.memory_bytes,
             messages_ram: in_memory.iter().map(|it| it.messages).sum(),
             messages_ready_ram: sample.ready_in_memory.messages,
@@ -204,11 +223,12 @@ impl Details {
 
 impl Entry for QueueEntry {
     fn name(&self) -> &str {
-        &self.queue.description.record.name
+        self.queue.name()
     }
 
     fn key(&self, path: &[&str]) -> Key<'_> {
-        let QueueView { virtual_host, description, sample, .. } = &*self.queue;
+        let QueueView { virtual_host, description, .. } = &*self.queue;
+        let sample = self.queue.counts();
         let record = &description.record;
         match path {
             ["name"] => record.name.as_str().into(),
@@ -217,13 +237,13 @@ impl Entry for QueueEntry {
             ["durable"] => record.durable.into(),
             ["auto_delete"] => record.auto_delete.into(),
             ["exclusive"] => record.exclusive.into(),
-            ["state"] => match self.queue.state(self.clock) {
-                QueueState::Idle => "idle".into(),
-                QueueState::Running => "running".into(),
-            },
+            ["state"] if self.queue.is_idle(self.clock) => "idle".into(),
+            ["state"] => "running".into(),
             ["consumers"] => u64::from(sample.consumers).into(),
             ["active_consumers"] => u64::from(sample.active_consumers).into(),
-            ["consumer_utilisation" | "consumer_capacity"] => self.queue.consumer_capacity.into(),
+            ["consumer_utilisation" | "consumer_capacity"] => {
+                self.queue.consumer_capacity(self.clock).into()
+            }
             ["memory"] => sample.memory_bytes.into(),
             ["messages_persistent"] => sample.persistent.messages.into(),
             ["messages_ready_ram"] => sample.ready_in_memory.messages.into(),
