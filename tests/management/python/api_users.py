@@ -167,6 +167,8 @@ T = "/topic-permissions/%2F/ann"
 TOPIC = {"exchange": "amq.topic", "write": "^a", "read": "^b"}
 case("topic permissions are granted", f"PUT {T}", TOPIC, (201, EMPTY))
 case("topic permissions are changed", f"PUT {T}", {**TOPIC, "read": "^c"}, (204, EMPTY))
+case("topic permissions for another exchange", f"PUT {T}", {**TOPIC, "exchange": "other"}, (204, EMPTY), (201, EMPTY))
+case("topic permissions for one exchange are taken", f"DELETE {T}/other", None, (204, EMPTY), 405, NOT_FOUND)
 TOPICS = [{"user": "ann", "vhost": "/", "exchange": "amq.topic", "write": "^a", "read": "^c"}]
 for path in (T, "/topic-permissions", f"{U}/ann/topic-permissions", "/vhosts/%2F/topic-permissions"):
     case(f"topic permissions in {path}", f"GET {path}", None, (200, TOPICS))
