@@ -238,7 +238,7 @@ impl Broker {
     #[must_use]
     pub fn management(&self) -> Management {
         let catalog = self.shared.catalog.clone();
-        Management::new(self.status(), catalog, self.amqp_address())
+        Management::new(self.status(), catalog, self.view(), self.amqp_address())
     }
 
     fn tell(&self, stage: Stage) {

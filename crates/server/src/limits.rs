@@ -140,6 +140,10 @@ pub const JOB_PLACES: usize = 10_000;
 /// when it is cancelled.
 pub(crate) const JOB_STEP: usize = 200;
 
+/// Messages in a row that nothing takes, after which a job that moves them gives up: there is nobody
+/// where they are to go, and each that comes back to a range on disk has to be remembered.
+pub const JOB_STAYING: u64 = 1_000;
+
 /// Leases at a time: each has a session in the engine and a task.
 pub const LEASES: usize = 10_000;
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 use thiserror::Error;
+use warren_engine::Access;
 
 use crate::Config;
 use crate::broker::Shared;
+use crate::catalog::State;
 
 /// Who somebody is, and where what they may do is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +64,16 @@ pub(crate) async fn by_password(
     let tags = shared.catalog.snapshot().user(user).map(|user| user.tags.clone());
     let (access, expires_at) = (AccessSource::Stored, None);
     Ok(Identity { user: user.into(), tags: tags.unwrap_or_default(), access, expires_at })
+}
+
+/// What somebody may do in a virtual host. None if that is nothing.
+pub(crate) fn access(state: &State, identity: &Identity, virtual_host: &str) -> Option<Access> {
+    match identity.access {
+        AccessSource::Stored => {
+            state.permission(virtual_host, &identity.user)?;
+            Some(Access::everything(&identity.user))
+        }
+    }
 }
 
 /// Whether a login is good. A user that may come from the machine itself only is refused from
