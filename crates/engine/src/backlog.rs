@@ -469,9 +469,9 @@ impl Backlog {
             while returns.next_if(|(place, _)| *place < sequence).is_some() {}
             entry.returns = returns.next_if(|(place, _)| *place == sequence).map_or(0, |of| of.1);
             let came_back = self.came_back(sequence);
-            entry.is_untold = came_back.is_some();
             entry.returns = entry.returns.max(came_back.unwrap_or_default());
             entry.redelivered = self.was_delivered(sequence) || entry.returns > 0;
+            entry.is_untold = entry.redelivered && sequence > self.redelivered_through;
             self.set_expiry(&mut entry);
             let bytes = u64::from(entry.body_bytes);
             on_disk.body_bytes = on_disk.body_bytes.saturating_sub(bytes);
