@@ -11,6 +11,7 @@
 //! ```
 
 mod alarm;
+pub mod attempts;
 mod broker;
 pub mod catalog;
 mod census;
@@ -32,6 +33,7 @@ mod management;
 mod memory;
 mod messages;
 mod names;
+pub mod oauth;
 mod reply_code;
 mod shard;
 pub mod view;

@@ -8,12 +8,13 @@ use thiserror::Error;
 use warren_amqp::ReplyCode;
 use warren_engine::{Access, SessionId};
 
+use crate::attempts::{Attempts, Protocol};
 use crate::broker::Status;
 use crate::catalog::{Catalog, PasswordHash};
 use crate::census::ConnectionInfo;
 use crate::client::Client;
 use crate::config::{Config, Password};
-use crate::login::{Identity, LoginError};
+use crate::login::{self, Identity, LoginError};
 use crate::view::View;
 use crate::{limits, memory};
 
@@ -142,7 +143,27 @@ impl Management {
         password: &str,
         address: IpAddr,
     ) -> Result<Identity, LoginError> {
-        crate::login::by_password(&self.status.shared, user, password, address).await
+        let shared = &self.status.shared;
+        login::by_password(shared, Protocol::Http, user, password, address).await
+    }
+
+    /// Checks who somebody is who comes by HTTP with a token.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn log_in_by_token(
+        &self,
+        token: &str,
+        address: IpAddr,
+    ) -> Result<Identity, LoginError> {
+        login::by_token(&self.status.shared, Protocol::Http, token, address).await
+    }
+
+    /// How many logins there were.
+    #[must_use]
+    pub fn attempts(&self) -> &Attempts {
+        &self.status.shared.attempts
     }
 
     /// What is to be kept of a password.
@@ -164,7 +185,7 @@ impl Management {
         if snapshot.virtual_host(virtual_host).is_none() {
             return Err(OpenError::VirtualHostNotFound(virtual_host.to_owned()));
         }
-        let access = crate::login::access(&snapshot, identity, virtual_host);
+        let access = login::access(&snapshot, identity, virtual_host);
         let access = access.ok_or_else(|| OpenError::Refused {
             virtual_host: virtual_host.to_owned(),
             user: identity.user.to_string(),
@@ -199,7 +220,7 @@ impl Management {
     /// What somebody may do in a virtual host; nothing if there is no such host.
     #[must_use]
     pub fn access(&self, identity: &Identity, virtual_host: &str) -> Option<Arc<Access>> {
-        crate::login::access(&self.catalog.snapshot(), identity, virtual_host).map(Arc::new)
+        login::access(&self.catalog.snapshot(), identity, virtual_host).map(Arc::new)
     }
 
     /// The connection of a session, if it has one.

@@ -8,6 +8,7 @@ mod consumer_choice;
 mod dead_letters;
 mod declare;
 mod delete;
+mod ending;
 mod exchanges;
 mod exclusive;
 mod expire;
