@@ -5,6 +5,7 @@ mod alternate;
 mod choices;
 mod consume;
 mod consumer_choice;
+mod counts;
 mod dead_letters;
 mod declare;
 mod delete;
