@@ -137,7 +137,9 @@ def seen():
 @step("the permissions for names hold here as they do in AMQP")
 def names():
     member = MEMBERS["management"]
-    done(f"PUT /permissions/rights/{member[0]}", {"configure": "^c-", "write": "^w-", "read": "^r-"})
+    done(
+        f"PUT /permissions/rights/{member[0]}", {"configure": "^c-", "write": "^w-", "read": "^r-"}
+    )
     for name in ("c-q", "other"):
         done(f"PUT /queues/rights/{name}", {})
     equal(api("PUT /queues/rights/c-new", {}, member).status, 201)
@@ -152,7 +154,9 @@ def names():
     ]:
         reply = api(request, body, member)
         assert reply.status in (400, 401), f"{request}: {reply}"
-        assert "403" in reply.json["reason"] or reply.status == 401 or "access" in reply.json["reason"]
+        assert (
+            "403" in reply.json["reason"] or reply.status == 401 or "access" in reply.json["reason"]
+        )
     done(f"PUT /permissions/rights/{member[0]}", ALL)
 
 

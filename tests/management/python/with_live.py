@@ -122,7 +122,9 @@ def overview():
         erlang_version=str,
         rates_mode=str,
         sample_retention_policies=has(**{"global": list, "basic": list, "detailed": list}),
-        exchange_types=lambda it: {"direct", "fanout", "topic", "headers"} <= {e["name"] for e in it},
+        exchange_types=lambda it: (
+            {"direct", "fanout", "topic", "headers"} <= {e["name"] for e in it}
+        ),
         message_stats=dict,
         churn_rates=has(connection_created=int, channel_closed=int, queue_declared=int),
         queue_totals=dict,
@@ -164,7 +166,9 @@ def connection():
             channel_max=int,
             channels=int,
             connected_at=lambda it: STARTED - 10_000 < it < time.time() * 1000 + 10_000,
-            client_properties=has(connection_name="the worker", product="checks", capabilities=dict),
+            client_properties=has(
+                connection_name="the worker", product="checks", capabilities=dict
+            ),
             recv_oct=int,
             recv_cnt=int,
             send_oct=int,
@@ -265,7 +269,12 @@ def consumer():
                     arguments=arguments,
                     queue={"name": name, "vhost": "/"},
                     channel_details=has(
-                        name=str, number=1, connection_name=str, peer_host=str, peer_port=int, user="guest"
+                        name=str,
+                        number=1,
+                        connection_name=str,
+                        peer_host=str,
+                        peer_port=int,
+                        user="guest",
                     ),
                 )
             ]
@@ -279,7 +288,10 @@ def consumer():
 
         queue = waiting(connection, "the queue tells it", counted)
         equal([it["consumer_tag"] for it in queue["consumer_details"]], ["tag"])
-        equal(api(f"DELETE /queues/%2F/{name}?if-unused=true").json["reason"], f"queue '{name}' in vhost '/' in use")
+        equal(
+            api(f"DELETE /queues/%2F/{name}?if-unused=true").json["reason"],
+            f"queue '{name}' in vhost '/' in use",
+        )
     eventually("it is gone", lambda: get("/consumers") == [])
     done(f"DELETE /queues/%2F/{name}")
 
@@ -362,7 +374,9 @@ def happened():
 
         def summed():
             now = get("/overview")["message_stats"]
-            grown = {key: now.get(key, 0) - before.get(key, 0) for key in ("publish", "confirm", "ack")}
+            grown = {
+                key: now.get(key, 0) - before.get(key, 0) for key in ("publish", "confirm", "ack")
+            }
             return grown["publish"] >= 20 and grown["confirm"] >= 20 and grown["ack"] >= 6
 
         waiting(connection, "the overview counts them", summed)
@@ -569,7 +583,10 @@ def restarted():
     done("PUT /permissions/kept/kept", {"configure": "^c", "write": "", "read": ".*"})
     done("PUT /topic-permissions/kept/kept", {"exchange": "x", "write": "^a", "read": ".*"})
     done("PUT /policies/kept/p", {"pattern": "q", "definition": {"message-ttl": 9}, "priority": 2})
-    done("PUT /operator-policies/kept/o", {"pattern": "q", "definition": {"max-length": 2}, "apply-to": "queues"})
+    done(
+        "PUT /operator-policies/kept/o",
+        {"pattern": "q", "definition": {"max-length": 2}, "apply-to": "queues"},
+    )
     done("PUT /vhost-limits/kept/max-queues", {"value": 7})
     done("PUT /user-limits/kept/max-channels", {"value": 8})
     done("PUT /global-parameters/kept", {"value": [1]})
