@@ -1,6 +1,7 @@
 //! What handlers work with.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use warren_server::catalog::State;
@@ -26,6 +27,8 @@ pub(crate) struct Api {
     pub(crate) leases: Leases,
     /// Requests that may be worked on.
     pub(crate) places: Semaphore,
+    /// Streams of events that may be open.
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 impl Api {

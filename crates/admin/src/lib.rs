@@ -33,6 +33,7 @@ mod layers;
 mod leases;
 pub mod limits;
 mod list;
+mod live;
 mod messages;
 mod misc;
 mod nodes;
@@ -83,7 +84,17 @@ pub async fn serve(
     let places = Semaphore::new(config.requests_max);
     let node_name = management.node_name();
     let (jobs, leases) = (Jobs::default(), Leases::default());
-    let api = Arc::new(Api { management, http_address, config, node_name, jobs, leases, places });
+    let streams = Arc::new(Semaphore::new(limits::STREAMS));
+    let api = Arc::new(Api {
+        management,
+        http_address,
+        config,
+        node_name,
+        jobs,
+        leases,
+        places,
+        streams,
+    });
     let service = layers::service(&api);
     let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
     axum::serve(listener, service).with_graceful_shutdown(stop).await
