@@ -36,3 +36,4 @@ mod slow_peers;
 mod streams;
 mod tidy;
 mod transactions;
+mod waiting_messages;
