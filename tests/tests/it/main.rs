@@ -35,4 +35,5 @@ mod routing;
 mod slow_peers;
 mod streams;
 mod tidy;
+mod tokens;
 mod transactions;

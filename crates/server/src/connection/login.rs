@@ -39,8 +39,7 @@ pub(super) async fn decided(deciding: &mut Option<Deciding>) -> Decision {
 
 impl Connection {
     pub(super) fn log_in(&mut self, mechanism: &str, username: String, password: String) {
-        let what =
-            What::Login { mechanism: mechanism.to_owned(), username: username.clone() };
+        let what = What::Login { mechanism: mechanism.to_owned(), username: username.clone() };
         if mechanism == Mechanism::Anonymous.name() {
             return self.decide(what, login::anonymous(&self.shared, self.peer.ip()));
         }
