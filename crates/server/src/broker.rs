@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use warren_amqp::{FieldTable, FieldValue, Millis, ReplyCode, Settings};
 use warren_engine::{Bounds, SessionId, Summary, VirtualHost, VirtualHostId};
 use warren_storage::{Opened, Options as StorageOptions, Report, Room};
@@ -27,6 +27,7 @@ use crate::listener::{Listener, listen};
 use crate::management::Management;
 use crate::oauth::Tokens;
 use crate::shard::{Shard, ToShard};
+use crate::view::{Observer, View};
 use crate::{limits, loader, memory, names};
 
 /// The virtual host that every broker has.
@@ -105,6 +106,7 @@ pub struct Broker {
     shared: Arc<Shared>,
     health: Arc<Health>,
     room: Room,
+    view: View,
     news: Arc<watch::Sender<News>>,
     /// Looks at disk and memory.
     watch: AbortOnDrop,
@@ -174,7 +176,7 @@ impl Broker {
         };
         let (shards_by_host, failing) =
             (FxHashMap::from_iter([(id, shard.clone())]), Arc::clone(&health));
-        let threads = vec![
+        let mut threads = vec![
             thread("committer", &health, move || commits.run())?,
             thread("checkpoint", &health, move || checkpoints.run())?,
             thread("loader", &health, move || {
@@ -185,11 +187,28 @@ impl Broker {
         let hosts = [(name.to_owned(), (id, shard.clone()))];
         let catalog = Catalog::start(&config)?;
         let shared = Arc::new(Shared::new(config, catalog, FxHashMap::from_iter(hosts)));
+        let observed = vec![shard.clone()];
+        let census = Arc::clone(&shared.census);
+        let (observer, view) =
+            Observer::new(census, room.clone(), Box::new(move || observed.clone()));
+        threads.push(thread_apart("observer", move || observer.run())?);
         let listener = Listener::start(socket, amqp_address, Arc::clone(&shared), heard)?;
         info!(address = %amqp_address, "listening for AMQP");
         let watch = AbortOnDrop(tokio::spawn(alarms.watch()));
         let shards = vec![shard];
-        Ok(Self { shared, health, room, news, watch, listener, shards, committer, groups, threads })
+        Ok(Self {
+            shared,
+            health,
+            room,
+            view,
+            news,
+            watch,
+            listener,
+            shards,
+            committer,
+            groups,
+            threads,
+        })
     }
 
     /// The address that AMQP clients connect to, with the port that was really taken.
@@ -202,6 +221,12 @@ impl Broker {
     #[must_use]
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
+    }
+
+    /// A mirror of all that there is, for those who look at it.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.view.clone()
     }
 
     /// A handle for those who look at the broker.
@@ -220,7 +245,7 @@ impl Broker {
     #[must_use]
     pub fn management(&self) -> Management {
         let catalog = self.shared.catalog.clone();
-        Management::new(self.status(), catalog, self.amqp_address())
+        Management::new(self.status(), catalog, self.view(), self.amqp_address())
     }
 
     fn tell(&self, stage: Stage) {
@@ -245,6 +270,7 @@ impl Broker {
             self.tell(Stage::Stopped);
             self.listener.stopped_within(limits::STOP_GRACE).await;
         }
+        self.view.stop();
         for shard in &self.shards {
             let (done, wait) = oneshot::channel();
             if shard.send(ToShard::Stop(done)).await.is_ok() {
@@ -379,6 +405,26 @@ fn thread(
         work();
     };
     builder.spawn(work).map_err(Error::Thread)
+}
+
+/// Starts a thread on which nothing else depends.
+fn thread_apart(
+    name: &'static str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Error> {
+    struct Watch(&'static str);
+    impl Drop for Watch {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                error!(thread = self.0, "a thread has failed; the broker goes on without it");
+            }
+        }
+    }
+    let work = move || {
+        let _watch = Watch(name);
+        work();
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(Error::Thread)
 }
 
 fn tell(report: &Report) {

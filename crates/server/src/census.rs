@@ -177,6 +177,9 @@ pub(crate) struct Census {
     limits: Limits,
     open: Mutex<Open>,
     channels: AtomicUsize,
+    /// Connections since the start: how many came, and how many went.
+    opened: AtomicU64,
+    closed: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -198,7 +201,13 @@ pub(crate) struct ChannelPlace(Arc<Census>);
 
 impl Census {
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self { limits, open: Mutex::default(), channels: AtomicUsize::new(0) })
+        Arc::new(Self {
+            limits,
+            open: Mutex::default(),
+            channels: AtomicUsize::new(0),
+            opened: AtomicU64::new(0),
+            closed: AtomicU64::new(0),
+        })
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, Open> {
@@ -226,6 +235,7 @@ impl Census {
         }
         open.by_virtual_host.insert(virtual_host.clone(), there + 1);
         open.connections.insert(session, Arc::new(info));
+        self.opened.fetch_add(1, Ordering::Relaxed);
         Ok(Place { census: Arc::clone(self), session })
     }
 
@@ -242,6 +252,16 @@ impl Census {
         }
     }
 
+    /// How many connections came since the start, and how many went.
+    pub(crate) fn churn(&self) -> (u64, u64) {
+        (self.opened.load(Ordering::Relaxed), self.closed.load(Ordering::Relaxed))
+    }
+
+    /// A connection that is open.
+    pub(crate) fn connection(&self, session: SessionId) -> Option<Arc<ConnectionInfo>> {
+        self.open().connections.get(&session).map(Arc::clone)
+    }
+
     /// All connections, in the order in which they came.
     pub(crate) fn connections(&self) -> Vec<Arc<ConnectionInfo>> {
         self.open().connections.values().map(Arc::clone).collect()
@@ -252,6 +272,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.census.open();
         let Some(info) = open.connections.remove(&self.session) else { return };
+        self.census.closed.fetch_add(1, Ordering::Relaxed);
         if let Some(count) = open.by_virtual_host.get_mut(&info.virtual_host) {
             *count -= 1;
             if *count == 0 {

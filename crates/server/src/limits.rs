@@ -192,6 +192,10 @@ pub const JOB_PLACES: usize = 10_000;
 /// when it is cancelled.
 pub(crate) const JOB_STEP: usize = 200;
 
+/// Messages in a row that nothing takes, after which a job that moves them gives up: there is nobody
+/// where they are to go, and each that comes back to a range on disk has to be remembered.
+pub const JOB_STAYING: u64 = 1_000;
+
 /// Leases at a time: each has a session in the engine and a task.
 pub const LEASES: usize = 10_000;
 
@@ -242,3 +246,39 @@ pub const TAGS: usize = 64;
 
 /// Bytes of a pattern in a permission or a policy.
 pub const PATTERN_BYTES: usize = 16 * 1024;
+
+/// Samples of the past that one request may ask for, as with RabbitMQ.
+pub(crate) const RANGE_SAMPLES: u64 = 500;
+
+/// How often the numbers of the view are sampled, in milliseconds.
+pub(crate) const SAMPLE_MS: u64 = 1000;
+
+/// Objects that a shard shows at a time: about a millisecond of its work, in which nobody else is
+/// served.
+pub(crate) const LOOK_ITEMS: usize = 1000;
+
+/// Objects that changed between two looks above which nobody gets a look of their own, but what the
+/// last sample brought: a look at so many takes tens of milliseconds, and clients may ask often.
+pub(crate) const LOOK_SOON: usize = 20_000;
+
+/// How long a look waits for a shard, which may itself wait for the disk.
+pub(crate) const LOOK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long the observer waits before it asks a shard again whose inbox is full.
+pub(crate) const LOOK_PAUSE: Duration = Duration::from_millis(1);
+
+/// What the view keeps of the past takes this much memory, in bytes. A queue whose numbers change
+/// every second takes about 3 KB in an hour, so that this is good for 20,000 of them; above it, what
+/// is older than a minute is forgotten, and of objects that begin to change no past is kept.
+pub const HISTORY_BYTES: usize = 64 * 1024 * 1024;
+
+/// How often the view looks for a past that is too old, in seconds.
+pub(crate) const HISTORY_LOOK_SECONDS: u64 = 60;
+
+/// An object in which nothing has changed for so long is idle, in milliseconds: RabbitMQ's interval
+/// between two reports of a queue.
+pub(crate) const IDLE_MS: u64 = 5000;
+
+/// What happened so long ago counts e times less in the capacity of consumers, in milliseconds. As
+/// long as it takes until somebody who looks sees a change.
+pub(crate) const CAPACITY_WINDOW_MS: f32 = 10_000.0;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 use thiserror::Error;
-
 use warren_amqp::Millis;
 use warren_engine::Access;
 
 use crate::attempts::{Attempt, Protocol};
 use crate::broker::Shared;
+use crate::catalog::State;
 use crate::oauth::{Bearer, Now, Refusal, Scopes, Tokens};
 use crate::{Config, clock};
 
@@ -147,10 +147,13 @@ pub(crate) fn anonymous(shared: &Shared, peer: IpAddr) -> Result<Identity, Login
 }
 
 /// What somebody may do in a virtual host. None if that is nothing.
-pub(crate) fn access(identity: &Identity, virtual_host: &str) -> Option<Access> {
+pub(crate) fn access(state: &State, identity: &Identity, virtual_host: &str) -> Option<Access> {
     let user = &identity.user;
     let access = match &identity.access {
-        AccessSource::Stored => Access::everything(user),
+        AccessSource::Stored => {
+            state.permission(virtual_host, user)?;
+            Access::everything(user)
+        }
         AccessSource::Scopes(scopes) => Access::from_scopes(user, scopes.grants(virtual_host)?),
     };
     Some(access.as_impersonator(identity.has_tag("impersonator")))

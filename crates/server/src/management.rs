@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use warren_amqp::ReplyCode;
+use warren_engine::{Access, SessionId};
 
 use crate::attempts::{Attempts, Protocol};
 use crate::broker::Status;
@@ -13,7 +14,8 @@ use crate::catalog::{Catalog, PasswordHash};
 use crate::census::ConnectionInfo;
 use crate::client::Client;
 use crate::config::{Config, Password};
-use crate::login::{self, AccessSource, Identity, LoginError};
+use crate::login::{self, Identity, LoginError};
+use crate::view::View;
 use crate::{limits, memory};
 
 /// Why a [`Client`] cannot be opened.
@@ -69,6 +71,8 @@ pub struct NodeFacts {
     pub files_used: Option<u64>,
     /// How many may be open.
     pub files_total: Option<u64>,
+    /// How many threads there may be.
+    pub threads_total: Option<u64>,
     /// Processors that the broker may use.
     pub processors: usize,
 }
@@ -78,18 +82,30 @@ pub struct NodeFacts {
 pub struct Management {
     status: Status,
     catalog: Catalog,
+    view: View,
     amqp_address: SocketAddr,
 }
 
 impl Management {
-    pub(crate) fn new(status: Status, catalog: Catalog, amqp_address: SocketAddr) -> Self {
-        Self { status, catalog, amqp_address }
+    pub(crate) fn new(
+        status: Status,
+        catalog: Catalog,
+        view: View,
+        amqp_address: SocketAddr,
+    ) -> Self {
+        Self { status, catalog, view, amqp_address }
     }
 
     /// What the broker is told to have and to allow.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// A mirror of what lives.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        &self.view
     }
 
     /// Counts and alarms.
@@ -102,6 +118,12 @@ impl Management {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.status.shared.config
+    }
+
+    /// The node's name, as RabbitMQ's nodes are called: by what runs and where.
+    #[must_use]
+    pub fn node_name(&self) -> String {
+        format!("warren@{}", memory::host_name().as_deref().unwrap_or("localhost"))
     }
 
     /// What takes AMQP connections.
@@ -160,18 +182,30 @@ impl Management {
     /// See [`OpenError`].
     pub async fn open(&self, identity: &Identity, virtual_host: &str) -> Result<Client, OpenError> {
         let snapshot = self.catalog.snapshot();
+        if snapshot.virtual_host(virtual_host).is_none() {
+            return Err(OpenError::VirtualHostNotFound(virtual_host.to_owned()));
+        }
+        let access = login::access(&snapshot, identity, virtual_host);
+        let access = access.ok_or_else(|| OpenError::Refused {
+            virtual_host: virtual_host.to_owned(),
+            user: identity.user.to_string(),
+        })?;
+        self.open_with(virtual_host, access).await
+    }
+
+    /// Opens a session that may do everything: for definitions, which only administrators may import.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub async fn open_trusted(&self, virtual_host: &str) -> Result<Client, OpenError> {
+        self.open_with(virtual_host, Access::everything("")).await
+    }
+
+    async fn open_with(&self, virtual_host: &str, access: Access) -> Result<Client, OpenError> {
         let shared = &self.status.shared;
         let not_found = || OpenError::VirtualHostNotFound(virtual_host.to_owned());
         let (id, shard) = shared.virtual_host(virtual_host).ok_or_else(not_found)?;
-        let refused = || OpenError::Refused {
-            virtual_host: virtual_host.to_owned(),
-            user: identity.user.to_string(),
-        };
-        let stored = identity.access == AccessSource::Stored;
-        if stored && snapshot.permission(virtual_host, &identity.user).is_none() {
-            return Err(refused());
-        }
-        let access = login::access(identity, virtual_host).ok_or_else(refused)?;
         let session = shared.next_session();
         let (client, outbox) = Client::new(session, shard.clone());
         let access = Arc::new(access);
@@ -181,6 +215,18 @@ impl Management {
             Ok(Ok(())) => Ok(client),
             Ok(Err(_)) | Err(_) => Err(OpenError::Closed),
         }
+    }
+
+    /// What somebody may do in a virtual host; nothing if there is no such host.
+    #[must_use]
+    pub fn access(&self, identity: &Identity, virtual_host: &str) -> Option<Arc<Access>> {
+        login::access(&self.catalog.snapshot(), identity, virtual_host).map(Arc::new)
+    }
+
+    /// The connection of a session, if it has one.
+    #[must_use]
+    pub fn connection_of(&self, session: SessionId) -> Option<Arc<ConnectionInfo>> {
+        self.status.shared.census.connection(session)
     }
 
     /// All open connections, in the order in which they came.
@@ -215,6 +261,7 @@ impl Management {
             disk_free_alarm: alarm.disk,
             files_used: memory::open_files(),
             files_total: memory::open_files_limit(),
+            threads_total: memory::threads_limit(),
             processors: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }

@@ -20,6 +20,7 @@ use warren_storage::Loaded;
 
 use crate::broker::HostCounts;
 use crate::committer::Group;
+use crate::view::Look;
 use crate::{clock, limits};
 
 /// Where a session's events go. Unbounded, because the engine gives deliveries only as far as the
@@ -51,6 +52,8 @@ pub(crate) enum ToShard {
     Read(Load, oneshot::Sender<Loaded>),
     /// Counts, for each virtual host.
     Summary(oneshot::Sender<Vec<HostCounts>>),
+    /// Show what has changed.
+    Observe(Look),
     /// Hand on everything and end.
     Stop(oneshot::Sender<()>),
 }
@@ -86,6 +89,8 @@ struct Client {
 pub(crate) struct Shard {
     inbox: mpsc::Receiver<ToShard>,
     hosts: FxHashMap<VirtualHostId, VirtualHost>,
+    /// Their names, as the view shares them.
+    names: FxHashMap<VirtualHostId, Arc<str>>,
     clients: FxHashMap<SessionId, Client>,
     committer: mpsc::Sender<Group>,
     effects: Effects,
@@ -116,6 +121,7 @@ impl Shard {
         Self {
             inbox,
             hosts: hosts.into_iter().collect(),
+            names: FxHashMap::default(),
             clients: FxHashMap::default(),
             committer,
             effects: Effects::default(),
@@ -176,6 +182,7 @@ impl Shard {
                         // Whoever asked may be gone.
                         let _ = reply.send(self.hosts.values().map(HostCounts::of).collect());
                     }
+                    ToShard::Observe(look) => self.observe(look),
                     ToShard::Stop(done) => {
                         self.hand_on().await;
                         let _ = done.send(());
@@ -188,6 +195,27 @@ impl Shard {
             }
             self.hand_on().await;
         }
+    }
+
+    /// Shows a part of what has changed in the virtual hosts.
+    fn observe(&mut self, look: Look) {
+        let Look { number, mut seen, reply } = look;
+        let mut spare = std::mem::take(&mut seen.changed).into_iter();
+        let mut left = limits::LOOK_ITEMS;
+        seen.has_more = false;
+        self.names.retain(|id, _| self.hosts.contains_key(id));
+        for (id, host) in &mut self.hosts {
+            let name = self.names.entry(*id).or_insert_with(|| host.name().into());
+            seen.hosts.push((*id, Arc::clone(name)));
+            let mut shown = spare.next().map(|(_, shown)| shown).unwrap_or_default();
+            seen.has_more |= host.observe(number, left, &mut shown);
+            left -= shown.len().min(left);
+            if !shown.is_empty() {
+                seen.changed.push((*id, shown));
+            }
+        }
+        // The observer may have ended.
+        let _ = reply.send(seen);
     }
 
     fn is_full(&self) -> bool {

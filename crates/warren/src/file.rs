@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use warren_admin::HttpConfig;
 use warren_server::StorageOptions;
 use warren_server::config::{self, Config, Identity, Limits, Password};
 use warren_server::limits::{CONSUMER_TIMEOUT_MS, CONSUMERS_PER_CHANNEL, DISK_FREE_BYTES};
@@ -61,8 +62,20 @@ struct File {
     memory_limit: Option<u64>,
     consumer_timeout: u64,
     track_auth_attempt_source: bool,
+    http: Http,
     storage: Storage,
     oauth2: Option<OAuth2>,
+}
+
+/// The keys of the section `[http]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Http {
+    body_bytes_max: usize,
+    requests_max: usize,
+    request_timeout_seconds: u64,
+    cors_allow_origins: Vec<String>,
+    cors_max_age_seconds: u64,
 }
 
 /// The keys of the section `[storage]`.
@@ -114,8 +127,34 @@ impl Default for File {
             memory_limit: None,
             consumer_timeout: CONSUMER_TIMEOUT_MS,
             track_auth_attempt_source: false,
+            http: Http::default(),
             storage: Storage::default(),
             oauth2: None,
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        let usual = HttpConfig::default();
+        Self {
+            body_bytes_max: usual.body_bytes_max,
+            requests_max: usual.requests_max,
+            request_timeout_seconds: usual.request_timeout.as_secs(),
+            cors_allow_origins: usual.cors_allow_origins,
+            cors_max_age_seconds: usual.cors_max_age.as_secs(),
+        }
+    }
+}
+
+impl Http {
+    fn known(self) -> HttpConfig {
+        HttpConfig {
+            body_bytes_max: self.body_bytes_max,
+            requests_max: self.requests_max,
+            request_timeout: Duration::from_secs(self.request_timeout_seconds),
+            cors_allow_origins: self.cors_allow_origins,
+            cors_max_age: Duration::from_secs(self.cors_max_age_seconds),
         }
     }
 }
@@ -133,6 +172,7 @@ pub(crate) struct Settings {
     pub(crate) log_level: Level,
     pub(crate) log_format: Format,
     pub(crate) http_listen: SocketAddr,
+    pub(crate) http: HttpConfig,
     pub(crate) server: Config,
 }
 
@@ -166,6 +206,7 @@ impl Settings {
             log_level: file.log_level,
             log_format: file.log_format,
             http_listen: flags.http_listen.unwrap_or(file.http_listen),
+            http: file.http.known(),
             server: Config {
                 data_dir: flags.data_dir.clone().unwrap_or(file.data_dir),
                 amqp_listen: flags.amqp_listen.unwrap_or(file.amqp_listen),
@@ -246,6 +287,15 @@ fn check(file: &File, path: &Path) -> Result<(), Error> {
     }
     if file.auth_mechanisms.is_empty() {
         return wrong("auth_mechanisms", "at least one of PLAIN, AMQPLAIN and ANONYMOUS");
+    }
+    if file.http.requests_max == 0 {
+        return wrong("http.requests_max", "at least 1");
+    }
+    if file.http.request_timeout_seconds == 0 {
+        return wrong("http.request_timeout_seconds", "at least 1");
+    }
+    if !file.http.cors_allow_origins.iter().all(|origin| warren_admin::is_origin(origin)) {
+        return wrong("http.cors_allow_origins", "origins such as https://example.com, or *");
     }
     if file.storage.checkpoint_seconds == 0 {
         return wrong("storage.checkpoint_seconds", "at least 1");

@@ -99,7 +99,9 @@ impl Connection {
             self.refuse(ReplyCode::NotAllowed, &text, 10, 40);
             return;
         };
-        let access = self.identity.as_ref().and_then(|it| login::access(it, virtual_host));
+        let state = self.shared.catalog.snapshot();
+        let access = self.identity.as_ref();
+        let access = access.and_then(|it| login::access(&state, it, virtual_host));
         let Some(access) = access else {
             let text = format!("access to vhost '{virtual_host}' refused for user '{}'", self.user);
             return self.refuse(ReplyCode::NotAllowed, &text, 10, 40);

@@ -121,7 +121,8 @@ impl Connection {
         let Some(session) = self.session.as_ref().filter(|session| !session.closed) else { return };
         let session_id = session.id;
         let virtual_host = self.virtual_host.clone();
-        let Some(access) = login::access(&identity, &virtual_host) else {
+        let state = self.shared.catalog.snapshot();
+        let Some(access) = login::access(&state, &identity, &virtual_host) else {
             let user = &identity.user;
             let text = format!("access to vhost '{virtual_host}' refused for user '{user}'");
             return self.refuse(ReplyCode::NotAllowed, &text, 10, 70);
