@@ -4,7 +4,6 @@ from api_base import (
     BAD,
     EMPTY,
     NOT_FOUND,
-    Has,
     Named,
     api,
     bad,
@@ -17,7 +16,6 @@ from api_base import (
     get,
     has,
     missing,
-    prepared,
     starts,
     step,
 )

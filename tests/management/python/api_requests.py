@@ -7,7 +7,6 @@ from api_base import (
     BAD,
     EMPTY,
     NOT_FOUND,
-    Has,
     Named,
     Raw,
     api,

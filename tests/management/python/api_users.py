@@ -16,7 +16,6 @@ from api_base import (
     hashed,
     login,
     missing,
-    prepared,
     starts,
     step,
 )

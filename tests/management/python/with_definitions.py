@@ -1,8 +1,8 @@
-"""Definitions on their way from a RabbitMQ to the broker and back to a fresh RabbitMQ: nothing is lost,
-and users log in with the passwords that they had.
+"""Definitions on their way from a RabbitMQ to the broker and back to a fresh RabbitMQ: nothing is
+lost, and users log in with the passwords that they had.
 
-WARREN_RECORD_FIXTURE names a file that the export of the first RabbitMQ is written to, which is what
-`rabbitmq-3.10.8-definitions.json` in tests/fixtures is."""
+WARREN_RECORD_FIXTURE names a file that the export of the first RabbitMQ is written to, which is
+what `rabbitmq-3.10.8-definitions.json` in tests/fixtures is."""
 
 import json
 import os
@@ -245,6 +245,9 @@ def vhost():
     equal(done("POST /definitions/second", orders).status, 204)
     second = get("/definitions/second")
     for section in ("queues", "exchanges", "bindings", "policies", "parameters"):
+        for thing in orders[section] + second[section]:
+            # RabbitMQ 3.10.8 tells it of policies, and of nothing else.
+            thing.pop("vhost", None)
         same(second, orders, section)
     done("DELETE /vhosts/second")
 
