@@ -5,20 +5,25 @@
 //! queues is in `virtual_host`.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use warren_amqp::FieldTable;
 
+use crate::access::Rights;
 use crate::backlog::Entry;
+use crate::counters::MessageCounters;
 use crate::held::Held;
 use crate::planted::{self, Bug};
 use crate::queue::WaitingGet;
 use crate::transaction::Transaction;
 use crate::virtual_host::Marks;
-use crate::{Error, Milliseconds, QueueId, limits};
+use crate::{Access, Error, Milliseconds, QueueId, limits};
 
 /// A client's connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Session {
+    pub(crate) rights: Rights,
     pub(crate) channels: FxHashMap<u16, Channel>,
     /// What the messages from queues weigh that wait to be written to the client.
     pub(crate) outbox_bytes: usize,
@@ -33,6 +38,18 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    pub(crate) fn new(access: Arc<Access>) -> Self {
+        Self {
+            rights: Rights::new(access),
+            channels: FxHashMap::default(),
+            outbox_bytes: 0,
+            gets: VecDeque::new(),
+            is_getting: false,
+            exclusive_queues: FxHashSet::default(),
+            transaction_bytes: 0,
+        }
+    }
+
     pub(crate) fn outbox_is_full(&self) -> bool {
         self.outbox_bytes >= limits::OUTBOX_BYTES
     }
@@ -67,6 +84,9 @@ pub(crate) struct Channel {
     pub(crate) marks: Option<Box<Marks>>,
     /// Tells channels apart that have the same number one after the other.
     pub(crate) incarnation: u64,
+    pub(crate) messages: MessageCounters,
+    /// On the list of channels to be shown, or nobody looks.
+    pub(crate) is_noted: bool,
 }
 
 /// A consumer of direct replies.
@@ -95,11 +115,21 @@ pub(crate) struct Consumer {
     /// The consumer had no credit when a message was there for it, and is not in its queue's
     /// round until it has; or the queue serves another one alone.
     pub(crate) is_parked: bool,
+    pub(crate) exclusive: bool,
+    pub(crate) arguments: FieldTable,
+    /// What was delivered to it, how much of that not for the first time, and what it acknowledged.
+    pub(crate) delivered: u64,
+    pub(crate) redelivered: u64,
+    pub(crate) acknowledged: u64,
+    /// On the list of consumers to be shown, or nobody looks.
+    pub(crate) is_noted: bool,
+    /// It was shown what the consumer is.
+    pub(crate) is_shown: bool,
 }
 
 impl Channel {
     pub(crate) fn new(incarnation: u64) -> Self {
-        Self { incarnation, ..Self::default() }
+        Self { incarnation, is_noted: true, ..Self::default() }
     }
 
     pub(crate) fn next_delivery_tag(&mut self) -> u64 {
@@ -178,6 +208,8 @@ pub(crate) struct Delivery {
     /// The consumer's number; `None` for `basic.get`.
     pub(crate) consumer: Option<u32>,
     pub(crate) queue: QueueId,
+    /// When it was delivered.
+    pub(crate) since: Milliseconds,
     pub(crate) entry: Entry,
 }
 

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use warren_amqp::{FieldTable, FieldValue, Millis, ReplyCode, Settings};
 use warren_engine::{Bounds, SessionId, Summary, VirtualHost, VirtualHostId};
-use warren_storage::{Opened, Options as StorageOptions, Report};
+use warren_storage::{Opened, Options as StorageOptions, Report, Room};
 
 use crate::alarm::{Alarm, Alarms};
+use crate::attempts::Attempts;
+use crate::catalog::Catalog;
 use crate::census::{Census, ConnectionInfo};
 use crate::checkpoints::Checkpoints;
 use crate::committer::{Committer, Group, Others, ToCommitter};
@@ -22,7 +24,10 @@ use crate::config::{self, Config};
 use crate::error::Error;
 use crate::health::Health;
 use crate::listener::{Listener, listen};
+use crate::management::Management;
+use crate::oauth::Tokens;
 use crate::shard::{Shard, ToShard};
+use crate::view::{Observer, View};
 use crate::{limits, loader, memory, names};
 
 /// The virtual host that every broker has.
@@ -51,6 +56,10 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) settings: Arc<Settings>,
     pub(crate) census: Arc<Census>,
+    pub(crate) catalog: Catalog,
+    /// Checks tokens, if there are any that could be good.
+    pub(crate) tokens: Option<Tokens>,
+    pub(crate) attempts: Attempts,
     started: Instant,
     last_session: AtomicU64,
     virtual_hosts: FxHashMap<String, (VirtualHostId, mpsc::Sender<ToShard>)>,
@@ -59,9 +68,13 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         config: Config,
+        catalog: Catalog,
         virtual_hosts: FxHashMap<String, (VirtualHostId, mpsc::Sender<ToShard>)>,
     ) -> Self {
         Self {
+            catalog,
+            tokens: config.oauth.clone().map(Tokens::new),
+            attempts: Attempts::new(config.count_logins_by_source),
             settings: Arc::new(settings(&config)),
             census: Census::new(config.limits),
             config,
@@ -92,6 +105,8 @@ impl Shared {
 pub struct Broker {
     shared: Arc<Shared>,
     health: Arc<Health>,
+    room: Room,
+    view: View,
     news: Arc<watch::Sender<News>>,
     /// Looks at disk and memory.
     watch: AbortOnDrop,
@@ -126,7 +141,8 @@ impl Broker {
         let news = Arc::new(news);
         let memory_limit = config.memory_limit.unwrap_or_else(memory::default_limit);
         let (room, disk_limit) = (log.room(), config.disk_free_limit);
-        let alarms = Arc::new(Alarms::new(Arc::clone(&news), room, disk_limit, memory_limit));
+        let alarms =
+            Arc::new(Alarms::new(Arc::clone(&news), room.clone(), disk_limit, memory_limit));
         alarms.look();
         let (groups, committer_inbox) = mpsc::channel(limits::COMMITTER_INBOX);
         let (committer, committer_orders) = mpsc::unbounded_channel();
@@ -160,7 +176,7 @@ impl Broker {
         };
         let (shards_by_host, failing) =
             (FxHashMap::from_iter([(id, shard.clone())]), Arc::clone(&health));
-        let threads = vec![
+        let mut threads = vec![
             thread("committer", &health, move || commits.run())?,
             thread("checkpoint", &health, move || checkpoints.run())?,
             thread("loader", &health, move || {
@@ -169,12 +185,30 @@ impl Broker {
         ];
 
         let hosts = [(name.to_owned(), (id, shard.clone()))];
-        let shared = Arc::new(Shared::new(config, FxHashMap::from_iter(hosts)));
+        let catalog = Catalog::start(&config)?;
+        let shared = Arc::new(Shared::new(config, catalog, FxHashMap::from_iter(hosts)));
+        let observed = vec![shard.clone()];
+        let census = Arc::clone(&shared.census);
+        let (observer, view) =
+            Observer::new(census, room.clone(), Box::new(move || observed.clone()));
+        threads.push(thread_apart("observer", move || observer.run())?);
         let listener = Listener::start(socket, amqp_address, Arc::clone(&shared), heard)?;
         info!(address = %amqp_address, "listening for AMQP");
         let watch = AbortOnDrop(tokio::spawn(alarms.watch()));
         let shards = vec![shard];
-        Ok(Self { shared, health, news, watch, listener, shards, committer, groups, threads })
+        Ok(Self {
+            shared,
+            health,
+            room,
+            view,
+            news,
+            watch,
+            listener,
+            shards,
+            committer,
+            groups,
+            threads,
+        })
     }
 
     /// The address that AMQP clients connect to, with the port that was really taken.
@@ -189,6 +223,12 @@ impl Broker {
         Arc::clone(&self.health)
     }
 
+    /// A mirror of all that there is, for those who look at it.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.view.clone()
+    }
+
     /// A handle for those who look at the broker.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -196,8 +236,16 @@ impl Broker {
             shared: Arc::clone(&self.shared),
             health: Arc::clone(&self.health),
             news: self.news.subscribe(),
+            room: self.room.clone(),
             shards: self.shards.clone(),
         }
+    }
+
+    /// A handle for those who ask and change.
+    #[must_use]
+    pub fn management(&self) -> Management {
+        let catalog = self.shared.catalog.clone();
+        Management::new(self.status(), catalog, self.view(), self.amqp_address())
     }
 
     fn tell(&self, stage: Stage) {
@@ -222,6 +270,7 @@ impl Broker {
             self.tell(Stage::Stopped);
             self.listener.stopped_within(limits::STOP_GRACE).await;
         }
+        self.view.stop();
         for shard in &self.shards {
             let (done, wait) = oneshot::channel();
             if shard.send(ToShard::Stop(done)).await.is_ok() {
@@ -248,13 +297,20 @@ impl Broker {
 /// What there is to know about a running broker.
 #[derive(Debug, Clone)]
 pub struct Status {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     health: Arc<Health>,
     news: watch::Receiver<News>,
+    room: Room,
     shards: Vec<mpsc::Sender<ToShard>>,
 }
 
 impl Status {
+    /// Free space of the data folder's disk, in bytes, if it is known.
+    #[must_use]
+    pub fn disk_free(&self) -> Option<u64> {
+        self.room.free_bytes().ok().flatten()
+    }
+
     /// Seconds since the start.
     #[must_use]
     pub fn uptime_seconds(&self) -> u64 {
@@ -349,6 +405,26 @@ fn thread(
         work();
     };
     builder.spawn(work).map_err(Error::Thread)
+}
+
+/// Starts a thread on which nothing else depends.
+fn thread_apart(
+    name: &'static str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Error> {
+    struct Watch(&'static str);
+    impl Drop for Watch {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                error!(thread = self.0, "a thread has failed; the broker goes on without it");
+            }
+        }
+    }
+    let work = move || {
+        let _watch = Watch(name);
+        work();
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(Error::Thread)
 }
 
 fn tell(report: &Report) {

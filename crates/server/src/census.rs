@@ -2,25 +2,173 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
+use warren_amqp::{FieldTable, ReplyCode};
 use warren_engine::SessionId;
 
 use crate::config::Limits;
+use crate::shard::{Outbox, ToConnection};
+
+/// What a connection is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ConnectionState {
+    /// All goes.
+    Running,
+    /// An alarm is on, and the client publishes: its next message stops it.
+    Blocking,
+    /// Nothing is read from it until an alarm is over.
+    Blocked,
+    /// Nothing is read from it until the broker has caught up.
+    Flow,
+    /// It ends.
+    Closing,
+}
+
+impl ConnectionState {
+    /// The name in the HTTP API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Blocking => "blocking",
+            Self::Blocked => "blocked",
+            Self::Flow => "flow",
+            Self::Closing => "closing",
+        }
+    }
+}
+
+/// What a connection has moved, and what it is at; told after each read and write.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    received_bytes: AtomicU64,
+    received_packets: AtomicU64,
+    sent_bytes: AtomicU64,
+    sent_packets: AtomicU64,
+    unsent_bytes: AtomicU64,
+    channels: AtomicU32,
+    state: AtomicU8,
+}
+
+impl Traffic {
+    /// Bytes that came.
+    #[must_use]
+    pub fn received_bytes(&self) -> u64 {
+        self.received_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Reads that brought them.
+    #[must_use]
+    pub fn received_packets(&self) -> u64 {
+        self.received_packets.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that went.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Writes that took them.
+    #[must_use]
+    pub fn sent_packets(&self) -> u64 {
+        self.sent_packets.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that wait until the client takes them.
+    #[must_use]
+    pub fn unsent_bytes(&self) -> u64 {
+        self.unsent_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Open channels.
+    #[must_use]
+    pub fn channels(&self) -> u32 {
+        self.channels.load(Ordering::Relaxed)
+    }
+
+    /// One read brought so many bytes. Only the connection itself may tell, so that no more than a
+    /// load and a store is needed.
+    pub(crate) fn received(&self, bytes: usize) {
+        add(&self.received_bytes, bytes as u64);
+        add(&self.received_packets, 1);
+    }
+
+    /// One write took so many bytes, and so many are left.
+    pub(crate) fn sent(&self, bytes: usize, unsent: usize) {
+        add(&self.sent_bytes, bytes as u64);
+        add(&self.sent_packets, 1);
+        self.unsent_bytes.store(unsent as u64, Ordering::Relaxed);
+    }
+
+    /// It has so many channels now, and is at this.
+    pub(crate) fn is_at(&self, state: ConnectionState, channels: usize) {
+        self.channels.store(u32::try_from(channels).unwrap_or(u32::MAX), Ordering::Relaxed);
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// What the connection is at.
+    #[must_use]
+    pub fn state(&self) -> ConnectionState {
+        use ConnectionState::{Blocked, Blocking, Closing, Flow, Running};
+        let state = self.state.load(Ordering::Relaxed);
+        [Blocking, Blocked, Flow, Closing]
+            .into_iter()
+            .find(|one| *one as u8 == state)
+            .unwrap_or(Running)
+    }
+}
+
+/// Adds to a number that nobody else writes.
+fn add(number: &AtomicU64, more: u64) {
+    number.store(number.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+}
 
 /// An open connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct ConnectionInfo {
+    /// Its number, unique since the start.
+    pub session: SessionId,
+    /// Its name: `peer -> local`.
+    pub name: String,
     /// Where the client is.
     pub peer: SocketAddr,
+    /// Where it came in.
+    pub local: SocketAddr,
     /// The user.
     pub user: String,
     /// The virtual host.
     pub virtual_host: String,
+    /// How the client logged in.
+    pub mechanism: String,
+    /// The agreed heartbeat in seconds; 0 is none.
+    pub heartbeat_seconds: u16,
+    /// The agreed largest frame, in bytes.
+    pub frame_max: u32,
+    /// The agreed number of channels.
+    pub channel_max: u16,
+    /// When the virtual host was opened, in milliseconds since 1970.
+    pub connected_at: u64,
+    /// What the client said about itself.
+    pub client_properties: FieldTable,
     /// The name that the client gave itself, with `connection_name` among its properties.
-    pub name: Option<String>,
+    pub client_name: Option<String>,
+    /// What it has moved, and what it is at.
+    pub traffic: Arc<Traffic>,
+    /// By which it is told things.
+    pub(crate) outbox: Outbox,
+}
+
+impl ConnectionInfo {
+    /// Tells the connection to end, with this code and text for the client.
+    pub(crate) fn close(&self, code: ReplyCode, text: String) {
+        // A connection that is gone has nothing to end.
+        let _ = self.outbox.send(ToConnection::Close(code, text));
+    }
 }
 
 /// All open connections and the number of their channels.
@@ -29,6 +177,9 @@ pub(crate) struct Census {
     limits: Limits,
     open: Mutex<Open>,
     channels: AtomicUsize,
+    /// Connections since the start: how many came, and how many went.
+    opened: AtomicU64,
+    closed: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +201,13 @@ pub(crate) struct ChannelPlace(Arc<Census>);
 
 impl Census {
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self { limits, open: Mutex::default(), channels: AtomicUsize::new(0) })
+        Arc::new(Self {
+            limits,
+            open: Mutex::default(),
+            channels: AtomicUsize::new(0),
+            opened: AtomicU64::new(0),
+            closed: AtomicU64::new(0),
+        })
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, Open> {
@@ -58,18 +215,15 @@ impl Census {
     }
 
     /// Takes a connection in, or says in RabbitMQ's words why there is no place for it.
-    pub(crate) fn enter(
-        self: &Arc<Self>,
-        session: SessionId,
-        info: ConnectionInfo,
-    ) -> Result<Place, String> {
+    pub(crate) fn enter(self: &Arc<Self>, info: ConnectionInfo) -> Result<Place, String> {
         let mut open = self.open();
         if let Some(limit) = self.limits.connections
             && open.connections.len() >= limit
         {
             return Err(format!("connection refused: node connection limit ({limit}) is reached"));
         }
-        let ConnectionInfo { user, virtual_host, .. } = &info;
+        let ConnectionInfo { session, user, virtual_host, .. } = &info;
+        let session = *session;
         let there = open.by_virtual_host.get(virtual_host).copied().unwrap_or_default();
         if let Some(limit) = self.limits.connections_per_virtual_host
             && there >= limit
@@ -81,6 +235,7 @@ impl Census {
         }
         open.by_virtual_host.insert(virtual_host.clone(), there + 1);
         open.connections.insert(session, Arc::new(info));
+        self.opened.fetch_add(1, Ordering::Relaxed);
         Ok(Place { census: Arc::clone(self), session })
     }
 
@@ -97,6 +252,16 @@ impl Census {
         }
     }
 
+    /// How many connections came since the start, and how many went.
+    pub(crate) fn churn(&self) -> (u64, u64) {
+        (self.opened.load(Ordering::Relaxed), self.closed.load(Ordering::Relaxed))
+    }
+
+    /// A connection that is open.
+    pub(crate) fn connection(&self, session: SessionId) -> Option<Arc<ConnectionInfo>> {
+        self.open().connections.get(&session).map(Arc::clone)
+    }
+
     /// All connections, in the order in which they came.
     pub(crate) fn connections(&self) -> Vec<Arc<ConnectionInfo>> {
         self.open().connections.values().map(Arc::clone).collect()
@@ -107,6 +272,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.census.open();
         let Some(info) = open.connections.remove(&self.session) else { return };
+        self.census.closed.fetch_add(1, Ordering::Relaxed);
         if let Some(count) = open.by_virtual_host.get_mut(&info.virtual_host) {
             *count -= 1;
             if *count == 0 {
@@ -126,12 +292,23 @@ impl Drop for ChannelPlace {
 mod tests {
     use super::*;
 
-    fn info(virtual_host: &str) -> ConnectionInfo {
+    fn info(number: u64, virtual_host: &str) -> ConnectionInfo {
         ConnectionInfo {
+            session: SessionId(number),
+            name: String::new(),
             peer: ([127, 0, 0, 1], 1).into(),
+            local: ([127, 0, 0, 1], 5672).into(),
             user: "guest".to_owned(),
             virtual_host: virtual_host.to_owned(),
-            name: None,
+            mechanism: "PLAIN".to_owned(),
+            heartbeat_seconds: 60,
+            frame_max: 131_072,
+            channel_max: 2047,
+            connected_at: 0,
+            client_properties: FieldTable::default(),
+            client_name: None,
+            traffic: Arc::default(),
+            outbox: tokio::sync::mpsc::unbounded_channel().0,
         }
     }
 
@@ -143,7 +320,7 @@ mod tests {
             ..Limits::default()
         };
         let census = Census::new(limits);
-        let enter = |number, host: &str| census.enter(SessionId(number), info(host));
+        let enter = |number, host: &str| census.enter(info(number, host));
         let first = enter(1, "a").unwrap();
         let _second = enter(2, "a").unwrap();
         let refused = enter(3, "a").unwrap_err();

@@ -1,13 +1,15 @@
 //! A client's connection: one task that reads, asks the shard, and writes.
 //!
 //! The protocol is `warren_amqp::Connection`; `input` turns its events into commands, `output`
-//! turns the engine's events into frames, `handing` gives the commands to the shard, and `block`
-//! keeps publishers waiting during an alarm. This file moves the bytes and keeps the time.
+//! turns the engine's events into frames, `handing` gives the commands to the shard, `login` knows
+//! whose the connection is, and `block` keeps publishers waiting during an alarm. This file moves
+//! the bytes and keeps the time.
 
 mod block;
 mod checks;
 mod handing;
 mod input;
+mod login;
 mod output;
 mod requests;
 
@@ -31,12 +33,14 @@ use warren_engine::{Command, Event, SessionId};
 
 use crate::alarm::Alarm;
 use crate::broker::{News, Shared, Stage};
-use crate::census::{self, ChannelPlace};
+use crate::census::{self, ChannelPlace, ConnectionState, Traffic};
 use crate::confirms::Confirms;
 use crate::half_open::Place;
 use crate::limits;
-use crate::shard::ToShard;
+use crate::login::Identity;
+use crate::shard::{Outbox, ToConnection, ToShard};
 use handing::{Handing, finished};
+use login::{Deciding, decided};
 use requests::Requests;
 
 thread_local! {
@@ -52,6 +56,8 @@ enum Ended {
     Socket(Option<io::Error>),
     /// The peer was silent for too long.
     Timeout(Timeout),
+    /// The login held for a time that is over, and no virtual host is open.
+    Expired,
     /// The broker stops and has waited long enough.
     Stopped,
 }
@@ -114,6 +120,19 @@ pub(crate) struct Connection {
     half_open: Option<Place>,
     /// Who has logged in.
     user: Box<str>,
+    /// What is known of the user.
+    identity: Option<Identity>,
+    /// When the login does not hold any more.
+    expires: Option<Millis>,
+    /// A login or a new secret that is being looked at.
+    deciding: Option<Deciding>,
+    /// How the user logged in.
+    mechanism: Box<str>,
+    /// Where.
+    virtual_host: Box<str>,
+    traffic: Arc<Traffic>,
+    /// The user may publish in the name of others.
+    is_impersonator: bool,
     session: Option<Session>,
     channels: FxHashMap<u16, ChannelState>,
     /// The beginning of a frame whose end has not come yet.
@@ -121,8 +140,8 @@ pub(crate) struct Connection {
     /// What the read at hand asks of the shard; `opening` goes before.
     opening: Option<ToShard>,
     requests: Requests,
-    outbox: mpsc::UnboundedReceiver<Vec<Event>>,
-    outbox_sender: Option<mpsc::UnboundedSender<Vec<Event>>>,
+    outbox: mpsc::UnboundedReceiver<ToConnection>,
+    outbox_sender: Option<Outbox>,
     /// Events that are to be encoded.
     events: VecDeque<std::vec::IntoIter<Event>>,
     /// Properties that are made for one delivery.
@@ -175,6 +194,13 @@ impl Connection {
             shared,
             half_open: Some(half_open),
             user: Box::default(),
+            identity: None,
+            expires: None,
+            deciding: None,
+            mechanism: Box::default(),
+            virtual_host: Box::default(),
+            traffic: Arc::default(),
+            is_impersonator: false,
             session: None,
             channels: FxHashMap::default(),
             unread: Vec::new(),
@@ -224,6 +250,7 @@ impl Connection {
             Err(Ended::Timeout(Timeout::Close)) => {
                 debug!(peer = %self.peer, "the peer did not confirm that the connection is closed");
             }
+            Err(Ended::Expired) => info!(peer = %self.peer, "the login has expired"),
             Err(Ended::Stopped) => debug!(peer = %self.peer, "dropped as the broker stops"),
         }
     }
@@ -240,6 +267,7 @@ impl Connection {
             }
             self.send_output()?;
             self.hand_on();
+            self.tell_what_it_is_at();
             if self.amqp.is_finished() {
                 if self.unsent() == 0 && !self.lingers && self.handing.is_none() {
                     return Ok(());
@@ -260,9 +288,7 @@ impl Connection {
             };
             tokio::select! {
                 // While something waits for the shard, what comes from it gathers, for larger writes.
-                Some(batch) = self.outbox.recv(), if self.handing.is_none() => {
-                    self.take_events(batch);
-                }
+                Some(told) = self.outbox.recv(), if self.handing.is_none() => self.hear(told),
                 ready = self.stream.ready(interest), if may_read || may_write || !self.hung_up => {
                     let ready = ready.map_err(|error| Ended::Socket(Some(error)))?;
                     if ready.is_readable() && may_read {
@@ -276,6 +302,9 @@ impl Connection {
                     self.keep_time()?;
                 }
                 () = finished(&mut self.handing), if self.handing.is_some() => self.handed_on(),
+                decision = decided(&mut self.deciding), if self.deciding.is_some() => {
+                    self.decided(decision);
+                }
                 changed = self.news.changed() => {
                     let News { stage, alarm } = *self.news.borrow_and_update();
                     self.alarm = alarm;
@@ -285,14 +314,38 @@ impl Connection {
         }
     }
 
+    /// Tells whoever looks at the connection from outside.
+    fn tell_what_it_is_at(&self) {
+        let state = if self.session.as_ref().is_none_or(|session| session.closed) {
+            ConnectionState::Closing
+        } else if self.blocked {
+            ConnectionState::Blocked
+        } else if self.publishes && self.alarm.is_on() {
+            ConnectionState::Blocking
+        } else if self.handing.is_some() {
+            ConnectionState::Flow
+        } else {
+            ConnectionState::Running
+        };
+        self.traffic.is_at(state, self.channels.len());
+    }
+
     /// Deliveries that the peer does not take keep nobody from reading its acknowledgements, as
     /// the engine bounds them; replies that it does not take do.
     fn may_read(&self) -> bool {
         self.handing.is_none()
+            && self.deciding.is_none()
             && !self.blocked
             && self.reply_bytes < limits::WAITING_REPLY_BYTES
             && self.answer_bytes < limits::WAITING_REPLY_BYTES
             && (self.lingers || !self.amqp.is_finished())
+    }
+
+    fn hear(&mut self, told: ToConnection) {
+        match told {
+            ToConnection::Events(batch) => self.take_events(batch),
+            ToConnection::Close(code, text) => self.refuse(code, &text, 0, 0),
+        }
     }
 
     fn take_events(&mut self, batch: Vec<Event>) {
@@ -321,7 +374,8 @@ impl Connection {
 
     /// Sets the timer if the protocol's next deadline is before what it is set to.
     fn arm(&self, timer: &mut Pin<Box<Sleep>>, armed: &mut Option<Millis>) {
-        let Some(deadline) = self.drop_at.or_else(|| self.amqp.deadline()) else { return };
+        let deadline = self.drop_at.or_else(|| self.amqp.deadline());
+        let Some(deadline) = deadline.into_iter().chain(self.expiry_look()).min() else { return };
         if armed.is_none_or(|at| deadline < at) {
             let wait = Duration::from_millis(deadline.saturating_sub(self.shared.now()));
             timer.as_mut().reset(Instant::now() + wait);
@@ -334,6 +388,7 @@ impl Connection {
         if self.drop_at.is_some_and(|at| at <= now) {
             return Err(Ended::Timeout(Timeout::Close));
         }
+        self.expire(now)?;
         if !self.may_read() {
             self.amqp.was_not_read(now);
         }
@@ -368,6 +423,7 @@ impl Connection {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(error)) => return Err(Ended::Socket(Some(error))),
             };
+            self.traffic.received(read);
             let input = scratch.get(..kept + read).unwrap_or_default();
             let unsent = self.amqp.output().len();
             let consumed = self.take_input(input);
@@ -396,6 +452,7 @@ impl Connection {
                 Ok(0) => return Err(Ended::Socket(None)),
                 Ok(sent) => {
                     self.written += sent;
+                    self.traffic.sent(sent, output.len() - self.written);
                     if self.written == output.len() {
                         output.clear();
                         self.written = 0;

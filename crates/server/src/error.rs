@@ -21,6 +21,9 @@ pub enum Error {
     /// The system gives no random numbers.
     #[error("no random numbers: {0}")]
     Random(#[from] getrandom::Error),
+    /// What the configuration says of the first user or virtual host cannot be.
+    #[error("{0}")]
+    Catalog(#[from] crate::catalog::CatalogError),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),

@@ -5,7 +5,8 @@ use warren_engine::Error;
 
 /// The reply code of a refusal. Exhaustive on purpose: a new error has no code until it gets one
 /// here.
-pub(crate) fn reply_code(error: &Error) -> ReplyCode {
+#[must_use]
+pub fn reply_code(error: &Error) -> ReplyCode {
     match error {
         Error::QueueNotFound { .. } | Error::ExchangeNotFound { .. } | Error::NoLastQueue => {
             ReplyCode::NotFound
@@ -14,7 +15,9 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         | Error::DefaultExchange
         | Error::SystemExchange { .. }
         | Error::InternalExchange { .. }
-        | Error::ExclusiveUse { .. } => ReplyCode::AccessRefused,
+        | Error::ExclusiveUse { .. }
+        | Error::AccessRefused { .. }
+        | Error::TopicRefused { .. } => ReplyCode::AccessRefused,
         Error::QueueLocked { .. } => ReplyCode::ResourceLocked,
         Error::UnknownExchangeType { .. }
         | Error::Inequivalent(_)
@@ -32,6 +35,7 @@ pub(crate) fn reply_code(error: &Error) -> ReplyCode {
         | Error::DeliveryTimeout { .. }
         | Error::ChannelMode { .. }
         | Error::NotTransactional
+        | Error::PartialCommit
         | Error::TransactionTooLarge { .. }
         | Error::RepliesAcknowledged
         | Error::RepliesConsumed

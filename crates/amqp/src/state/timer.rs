@@ -59,6 +59,12 @@ impl Timer {
 }
 
 impl Connection {
+    /// The agreed heartbeat, in seconds; 0 is none.
+    #[must_use]
+    pub fn heartbeat_seconds(&self) -> u16 {
+        u16::try_from(self.timer.heartbeat_millis / 1000).unwrap_or(u16::MAX)
+    }
+
     /// When [`handle_deadline`](Self::handle_deadline) is to be called next. It changes with
     /// every call of any method.
     #[must_use]

@@ -1,6 +1,7 @@
 //! Consumers: made, cancelled, and how much they may have at a time. And `basic.get`.
 
 use super::declare::count;
+use super::rights::Resource;
 use super::{Refusal, VirtualHost};
 use crate::command::ConsumeRequest;
 use crate::consumer_settings::ConsumerSettings;
@@ -9,7 +10,7 @@ use crate::effect::delivery_weight;
 use crate::planted::{self, Bug};
 use crate::queue::{ConsumerKey, WaitingGet};
 use crate::session::{Consumer, Delivery};
-use crate::{Effects, Error, Event, QueueId, QueueType, Reply, SessionId, limits};
+use crate::{Effects, Error, Event, QueueId, QueueType, Reply, Right, SessionId, limits};
 
 type At = (SessionId, u16);
 
@@ -33,6 +34,8 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let name = if request.queue.is_empty() { self.last_queue(at)? } else { request.queue };
+        let part = self.queue_part(&name).to_owned();
+        self.check_may(at.0, Right::Read, Resource::Queue(&part))?;
         let wanted = self.wanted_queue(at.0, &name)?;
         let Some(channel) = self.channel(at) else { return Ok(()) };
         if channel.has_consumer_tag(&request.consumer_tag) {
@@ -80,8 +83,19 @@ impl VirtualHost {
             priority: settings.priority,
             in_flight: 0,
             is_parked: !is_served,
+            exclusive,
+            arguments: request.arguments,
+            delivered: 0,
+            redelivered: 0,
+            acknowledged: 0,
+            is_noted: true,
+            is_shown: false,
         };
         channel.add_consumer(number, consumer);
+        self.changes.consumer_made(key);
+        if !is_served {
+            self.let_take_over(id);
+        }
         self.mark_dirty(id);
         let reply = Reply::ConsumeOk {
             consumer: number,
@@ -113,6 +127,7 @@ impl VirtualHost {
         let reply = Reply::CancelOk { consumer, consumer_tag, no_wait };
         self.reply(at, reply, false, effects);
         if let Some((number, queue)) = removed {
+            self.changes.consumer_gone(number);
             let key = ConsumerKey { session: at.0, channel: at.1, number };
             self.leave_queue(queue, key, effects);
         }
@@ -131,13 +146,16 @@ impl VirtualHost {
                 self.note_used(id);
             }
         }
-        if let Some(ConsumerKey { session, channel, number }) = next {
-            self.unpark((session, channel), number);
+        if let Some(key) = next {
+            self.note_consumer(key);
+            self.unpark((key.session, key.channel), key.number);
         }
     }
 
     pub(super) fn get(&mut self, at: At, name: String, no_ack: bool) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
+        let part = self.queue_part(&name);
+        self.check_may(at.0, Right::Read, Resource::Queue(part))?;
         let id = self.accessible_queue_or_part(at.0, &name)?;
         self.refuse_stream(id, "basic.get")?;
         let Some(incarnation) = self.channel(at).map(|channel| channel.incarnation) else {
@@ -223,6 +241,11 @@ impl VirtualHost {
             };
             if queue.backlog.is_empty() {
                 queue.waiting_gets.pop_front();
+                queue.counted.got_nothing();
+                state.messages.get_empty += 1;
+                self.changes.counters.messages.get_empty += 1;
+                self.changes.queue(queue);
+                self.changes.channel((session, channel), state);
                 self.got(session);
                 let event = Event::Reply { channel, reply: Reply::GetEmpty };
                 effects.send(session, event);
@@ -249,13 +272,20 @@ impl VirtualHost {
             let message_count = count(queue.ready());
             let delivery_tag = state.next_delivery_tag();
             let redelivered = entry.redelivered;
+            queue.counted.got(no_ack, redelivered);
+            state.messages.got(no_ack, redelivered);
+            self.changes.counters.messages.got(no_ack, redelivered);
+            self.changes.queue(queue);
+            self.changes.channel((session, channel), state);
             if no_ack {
+                queue.note_consumed(&entry);
                 if let Some(name) = entry.stored_under(id) {
                     effects.settled(name, entry.sequence);
                     state.has_settled |= entry.is_durable();
                 }
             } else {
-                let delivery = Delivery { tag: delivery_tag, consumer: None, queue: id, entry };
+                let tag = delivery_tag;
+                let delivery = Delivery { tag, consumer: None, queue: id, since: now, entry };
                 state.unacknowledged.push(delivery);
             }
             holder.outbox_bytes += delivery_weight(&message);

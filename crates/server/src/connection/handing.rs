@@ -133,6 +133,7 @@ mod tests {
     use crate::Config;
     use crate::alarm::Alarm;
     use crate::broker::{News, Shared, Stage};
+    use crate::catalog::Catalog;
     use crate::half_open::HalfOpen;
 
     const RUNNING: News =
@@ -162,7 +163,9 @@ mod tests {
     async fn connection() -> (TcpStream, mpsc::Receiver<ToShard>, watch::Sender<News>) {
         let (shard, inbox) = mpsc::channel(1);
         let hosts = FxHashMap::from_iter([("/".to_owned(), (VirtualHostId(1), shard))]);
-        let shared = Arc::new(Shared::new(Config::for_tests(), hosts));
+        let config = Config::for_tests();
+        let catalog = Catalog::start(&config).unwrap();
+        let shared = Arc::new(Shared::new(config, catalog, hosts));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, peer) = listener.accept().await.unwrap();

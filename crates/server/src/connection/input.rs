@@ -1,17 +1,19 @@
 //! From the protocol's events to commands for the engine.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 use warren_amqp::{Event, FieldTable, Method, ReplyCode, basic, exchange, queue, tx};
-use warren_engine::{Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request};
+use warren_engine::{
+    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request, SessionId,
+};
 
 use super::{ChannelState, Connection, Session, checks};
 use crate::census::ConnectionInfo;
-use crate::config::Mechanism;
-use crate::shard::ToShard;
-use crate::{limits, login, names};
+use crate::shard::{Outbox, ToShard};
+use crate::{clock, limits, login, names};
 
 /// Arguments of queues and exchanges that RabbitMQ acts on and this version only keeps.
 const KEPT_ARGUMENTS: [&str; 3] = ["x-expires", "x-message-ttl", "x-dead-letter-strategy"];
@@ -35,14 +37,15 @@ impl Connection {
                     if checks::is_to_be_checked(&publish) {
                         let state = self.channels.get(&publish.channel);
                         let requests = &mut self.requests;
-                        checks::publish(&publish, rest, state, &self.user, requests);
+                        let user = (!self.is_impersonator).then_some(&*self.user);
+                        checks::publish(&publish, rest, state, user, requests);
                     } else {
                         self.requests.publish(&publish, rest);
                     }
                     has_published = true;
                 }
                 Event::Login { mechanism, username, password } => {
-                    self.log_in(&mechanism, &username, &password);
+                    self.log_in(&mechanism, username, password);
                 }
                 Event::Open { virtual_host } => self.open(&virtual_host),
                 Event::ChannelOpen { channel } => {
@@ -63,7 +66,7 @@ impl Connection {
                     info!(peer = %self.peer, code = code.number(), text, "protocol error");
                     self.end_session(false);
                 }
-                Event::UpdateSecret { .. } => {}
+                Event::UpdateSecret { secret } => self.renew(secret),
                 Event::Ack { channel, delivery_tag, multiple } => {
                     let ack = Acknowledgement { channel, delivery_tag, multiple };
                     self.requests.acknowledge(ack);
@@ -90,43 +93,31 @@ impl Connection {
         self.requests.request(channel, request);
     }
 
-    fn log_in(&mut self, mechanism: &str, username: &str, password: &str) {
-        let config = &self.shared.config;
-        let is_anonymous = mechanism == Mechanism::Anonymous.name();
-        let user = if is_anonymous { &config.anonymous_login_user } else { username };
-        let is_accepted = match is_anonymous {
-            true => login::is_anonymous_accepted(config, self.peer.ip()),
-            false => login::is_accepted(config, username, password, self.peer.ip()),
-        };
-        if is_accepted {
-            self.user = user.into();
-            self.amqp.login_accepted();
-        } else {
-            warn!(peer = %self.peer, user, mechanism, "login refused");
-            self.amqp.login_refused(mechanism);
-        }
-    }
-
     fn open(&mut self, virtual_host: &str) {
         let Some((id, shard)) = self.shared.virtual_host(virtual_host) else {
             let text = format!("vhost {virtual_host} not found");
             self.refuse(ReplyCode::NotAllowed, &text, 10, 40);
             return;
         };
-        let session = self.shared.next_session();
-        let name = self.amqp.client_property("connection_name");
-        let info = ConnectionInfo {
-            peer: self.peer,
-            user: self.user.to_string(),
-            virtual_host: virtual_host.to_owned(),
-            name: name.clone(),
+        let state = self.shared.catalog.snapshot();
+        let access = self.identity.as_ref();
+        let access = access.and_then(|it| login::access(&state, it, virtual_host));
+        let Some(access) = access else {
+            let text = format!("access to vhost '{virtual_host}' refused for user '{}'", self.user);
+            return self.refuse(ReplyCode::NotAllowed, &text, 10, 40);
         };
-        let place = match self.shared.census.enter(session, info) {
+        let Some(outbox) = self.outbox_sender.take() else { return };
+        let session = self.shared.next_session();
+        let info = self.info(session, virtual_host, outbox.clone());
+        let name = info.client_name.clone();
+        let place = match self.shared.census.enter(info) {
             Ok(place) => place,
             Err(text) => return self.refuse(ReplyCode::NotAllowed, &text, 10, 40),
         };
-        let Some(outbox) = self.outbox_sender.take() else { return };
-        self.opening = Some(ToShard::Open { session, virtual_host: id, outbox });
+        self.is_impersonator = access.is_impersonator();
+        self.virtual_host = virtual_host.into();
+        let access = Arc::new(access);
+        self.opening = Some(ToShard::Open { session, virtual_host: id, outbox, access });
         let on_the_way = Arc::new(Semaphore::new(limits::READS_ON_THE_WAY));
         self.session =
             Some(Session { id: session, shard, on_the_way, closed: false, _place: place });
@@ -142,11 +133,35 @@ impl Connection {
         }
     }
 
+    /// What others may know of the connection.
+    fn info(&self, session: SessionId, virtual_host: &str, outbox: Outbox) -> ConnectionInfo {
+        let local = self.stream.local_addr().unwrap_or(self.peer);
+        let (peer, local) = (canonical(self.peer), canonical(local));
+        ConnectionInfo {
+            session,
+            name: format!("{peer} -> {local}"),
+            peer,
+            local,
+            user: self.user.to_string(),
+            virtual_host: virtual_host.to_owned(),
+            mechanism: self.mechanism.to_string(),
+            heartbeat_seconds: self.amqp.heartbeat_seconds(),
+            frame_max: self.amqp.frame_max(),
+            channel_max: self.amqp.channel_max(),
+            connected_at: clock::now(),
+            client_properties: self.amqp.client_properties().clone(),
+            client_name: self.amqp.client_property("connection_name"),
+            traffic: Arc::clone(&self.traffic),
+            outbox,
+        }
+    }
+
     fn open_channel(&mut self, channel: u16) {
         match self.shared.census.enter_channel() {
             Ok(place) => {
                 let state = ChannelState { _place: Some(place), ..ChannelState::default() };
                 self.channels.insert(channel, state);
+                self.amqp.channel_open_ok(channel);
                 self.request(channel, Request::ChannelOpen);
             }
             Err(text) => self.refuse(ReplyCode::NotAllowed, &text, 0, 0),
@@ -335,6 +350,11 @@ impl Connection {
         };
         self.request(channel, request);
     }
+}
+
+/// The address with an IPv4 address that came in by IPv6 as what it is.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 fn declare_exchange(declare: exchange::Declare) -> Request {
