@@ -200,6 +200,7 @@ for name, more, reason in [
         f"PUT {P}/bad",
         {**WHOLE, **more},
         (400, bad(starts(FAILED + reason))),
+        BAD,
     )
 case(
     "a policy nowhere",
@@ -254,6 +255,7 @@ case(
     f"PUT {O}/bad",
     {**LESS, "definition": {"dead-letter-exchange": "x"}},
     (400, bad(starts(FAILED))),
+    BAD,
 )
 case(
     "an operator policy without a pattern",
