@@ -19,7 +19,6 @@ from api_base import (
     has,
     hashed,
     login,
-    prepared,
     starts,
     step,
 )

@@ -104,7 +104,8 @@ case(
     (
         400,
         bad(
-            "406 PRECONDITION_FAILED - user_id property set to 'other' but authenticated user was 'guest'"
+            "406 PRECONDITION_FAILED - user_id property set to 'other' "
+            "but authenticated user was 'guest'"
         ),
     ),
 )

@@ -4,7 +4,6 @@ from api_base import (
     BAD,
     EMPTY,
     NOT_FOUND,
-    Has,
     Named,
     api,
     bad,
@@ -17,7 +16,6 @@ from api_base import (
     get,
     has,
     missing,
-    prepared,
     starts,
     step,
 )
@@ -202,6 +200,7 @@ for name, more, reason in [
         f"PUT {P}/bad",
         {**WHOLE, **more},
         (400, bad(starts(FAILED + reason))),
+        BAD,
     )
 case(
     "a policy nowhere",
@@ -256,6 +255,7 @@ case(
     f"PUT {O}/bad",
     {**LESS, "definition": {"dead-letter-exchange": "x"}},
     (400, bad(starts(FAILED))),
+    BAD,
 )
 case(
     "an operator policy without a pattern",

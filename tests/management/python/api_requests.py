@@ -7,7 +7,6 @@ from api_base import (
     BAD,
     EMPTY,
     NOT_FOUND,
-    Has,
     Named,
     Raw,
     api,
@@ -412,7 +411,12 @@ for path in RANGES:
     case(
         f"too many samples of {path}", f"GET {path}?lengths_age=6000&lengths_incr=1", None, TOO_MANY
     )
-case("a range of nothing", "GET /overview?lengths_age=0&lengths_incr=0", None, BAD)
+case(
+    "a range of nothing",
+    "GET /overview?lengths_age=0&lengths_incr=0",
+    None,
+    (400, has(error=str, reason="Invalid range parameters: age 0, incr 0")),
+)
 case("half a range is none", "GET /overview?lengths_age=60", None, 200)
 case(
     "a range that is no number is none",

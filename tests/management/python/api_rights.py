@@ -31,6 +31,8 @@ def made():
 # will do. All others get 401 with `not_authorised`, as all do who have no tag.
 ANY = "management policymaker monitoring administrator"
 WATCH = "monitoring administrator"
+# RabbitMQ 4 answers some health checks to everybody.
+ALL_WELL = "none management policymaker monitoring administrator"
 POLICY = "policymaker administrator"
 ADMIN = "administrator"
 # RabbitMQ 3.10.8 hides a vhost from monitoring users without permissions, while it shows them all
@@ -95,9 +97,9 @@ ROUTES = [
     ("GET /definitions/rights", None, ADMIN, ADMIN),
     ("POST /definitions", {}, ADMIN, ADMIN),
     ("GET /aliveness-test/rights", None, ANY, ""),
-    ("GET /health/checks/alarms", None, ANY, ANY),
-    ("GET /health/checks/local-alarms", None, ANY, ANY),
-    ("GET /feature-flags", None, ADMIN, ADMIN),
+    ("GET /health/checks/alarms", None, (ANY, ALL_WELL), (ANY, ALL_WELL)),
+    ("GET /health/checks/local-alarms", None, (ANY, ALL_WELL), (ANY, ALL_WELL)),
+    ("GET /feature-flags", None, (ADMIN, ANY), (ADMIN, ANY)),
     ("POST /rebalance/queues", {}, ADMIN, ADMIN),
 ]
 for request, body, members, strangers in ROUTES:

@@ -16,7 +16,6 @@ from api_base import (
     hashed,
     login,
     missing,
-    prepared,
     starts,
     step,
 )
@@ -327,4 +326,4 @@ def gone():
 @step("the user guest stays as it was")
 def guest():
     equal(get(f"{U}/guest")["tags"], ["administrator"])
-    equal([it["vhost"] for it in get(f"{U}/guest/permissions")], ["/"])
+    assert "/" in [it["vhost"] for it in get(f"{U}/guest/permissions")]

@@ -95,10 +95,10 @@ KEYS = {
     "dead-letter-exchange": "topics",
     "dead-letter-routing-key": "dead",
     "queue-mode": "lazy",
-    "delivery-limit": 5,
 }
 POLICIES = {
     "all keys": ("^classic$", "queues", 5, KEYS),
+    "quorum's deliveries": ("^quorum$", "queues", 2, {"delivery-limit": 7}),
     "stream's age": ("^stream$", "queues", 1, {"max-age": "3D"}),
     "alternate": ("^covered$", "exchanges", 0, {"alternate-exchange": "fallback"}),
     "for all, below 0": (".*", "all", -5, {"max-length": 100000}),

@@ -1,8 +1,8 @@
-"""Definitions on their way from a RabbitMQ to the broker and back to a fresh RabbitMQ: nothing is lost,
-and users log in with the passwords that they had.
+"""Definitions on their way from a RabbitMQ to the broker and back to a fresh RabbitMQ: nothing is
+lost, and users log in with the passwords that they had.
 
-WARREN_RECORD_FIXTURE names a file that the export of the first RabbitMQ is written to, which is what
-`rabbitmq-3.10.8-definitions.json` in tests/fixtures is."""
+WARREN_RECORD_FIXTURE names a file that the export of the first RabbitMQ is written to, which is
+what `rabbitmq-3.10.8-definitions.json` in tests/fixtures is."""
 
 import json
 import os
@@ -203,21 +203,12 @@ def held():
 def applied():
     def told():
         queue = get("/queues/orders/classic")
-        return queue if queue.get("policy") else None
+        return queue if queue.get("policy") == "all keys" else None
 
     queue = eventually("the policy is told", told)
-    equal((queue["policy"], queue["operator_policy"]), ("all keys", "operator"))
+    equal(queue["operator_policy"], "operator")
     equal(queue["effective_policy_definition"]["max-length"], 100)
     equal(get("/exchanges/orders/covered")["policy"], "alternate")
-
-
-@step("everything is there after a restart")
-def restarted():
-    before = get("/definitions")
-    control("restart")
-    eventually("it answers", lambda: api("GET /whoami").status == 200)
-    for section in SECTIONS:
-        same(get("/definitions"), before, section)
 
 
 @step("the broker's export goes back into a fresh RabbitMQ")
@@ -238,6 +229,30 @@ def back_in():
         connect(name, password, "orders", seen["last"].amqp).close()
 
 
+TRANSIENT = ("matched", "fanout")
+
+
+def durable(definitions):
+    """Without what does not outlive a restart."""
+    kept = dict(definitions)
+    for section in ("queues", "exchanges", "bindings"):
+        kept[section] = [
+            it
+            for it in definitions[section]
+            if not {it.get("name"), it.get("source"), it.get("destination")} & set(TRANSIENT)
+        ]
+    return kept
+
+
+@step("everything that is durable is there after a restart")
+def restarted():
+    before = durable(get("/definitions"))
+    control("restart")
+    eventually("it answers", lambda: api("GET /whoami").status == 200)
+    for section in SECTIONS:
+        same(get("/definitions"), before, section)
+
+
 @step("the export of a vhost goes into another one")
 def vhost():
     done("PUT /vhosts/second", {})
@@ -245,6 +260,9 @@ def vhost():
     equal(done("POST /definitions/second", orders).status, 204)
     second = get("/definitions/second")
     for section in ("queues", "exchanges", "bindings", "policies", "parameters"):
+        for thing in orders[section] + second[section]:
+            # RabbitMQ 3.10.8 tells it of policies, and of nothing else.
+            thing.pop("vhost", None)
         same(second, orders, section)
     done("DELETE /vhosts/second")
 

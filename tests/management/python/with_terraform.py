@@ -1,5 +1,5 @@
-"""Terraform's provider of RabbitMQ, driven by terraform or tofu: everything that it can make is made,
-read back without a difference, changed, found missing, imported and destroyed.
+"""Terraform's provider of RabbitMQ, driven by terraform or tofu: everything that it can make is
+made, read back without a difference, changed, found missing, imported and destroyed.
 
 TERRAFORM names the program, and TERRAFORM_PROVIDER the folder with the provider."""
 
@@ -135,7 +135,11 @@ resource "rabbitmq_queue" "q" {
   settings {
     durable     = true
     auto_delete = false
-    arguments_json = jsonencode({ x-message-ttl = TTL, x-overflow = "reject-publish", x-own = true })
+    arguments_json = jsonencode({
+      x-message-ttl = TTL
+      x-overflow    = "reject-publish"
+      x-own         = true
+    })
   }
 }
 
