@@ -29,6 +29,7 @@ pub(crate) enum Right {
 
 impl Right {
     /// All of them.
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 8] = [
         Self::None,
         Self::Management,
@@ -66,14 +67,12 @@ impl Right {
             Self::None => return Ok(()),
             _ if !manages(identity) => (false, "Not management user"),
             Self::Management | Self::Owner => return Ok(()),
-            Self::Visible => (
-                monitors(identity) || has_host(),
-                "User not authorised to access virtual host",
-            ),
-            Self::VirtualHost => (
-                administers(identity) || has_host(),
-                "User not authorised to access virtual host",
-            ),
+            Self::Visible => {
+                (monitors(identity) || has_host(), "User not authorised to access virtual host")
+            }
+            Self::VirtualHost => {
+                (administers(identity) || has_host(), "User not authorised to access virtual host")
+            }
             Self::Policymaker => (
                 administers(identity) || (makes_policies(identity) && has_host()),
                 "User not authorised to access object",

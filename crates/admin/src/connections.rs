@@ -15,7 +15,7 @@ use crate::call::Call;
 use crate::error::Error;
 use crate::field_table;
 use crate::list::{Entry, Key, Wishes, one};
-use crate::samples::{self, Kind, numbers, ranges};
+use crate::samples::{self, Kind, numbers, ranges, ranges_of_one};
 use crate::totals::Totals;
 
 /// A connection, at one time.
@@ -164,7 +164,9 @@ pub(crate) async fn all(call: Call) -> Answer {
     });
     let entries = seen.map(|connection| ConnectionEntry { connection, clock }).collect();
     let node = call.api.node_name();
-    wishes.answer(entries, move |entry: &ConnectionEntry| entry.object(&node, &ranges, totals)).await
+    wishes
+        .answer(entries, move |entry: &ConnectionEntry| entry.object(&node, &ranges, totals))
+        .await
 }
 
 async fn found(call: &Call) -> Result<ConnectionEntry, Error> {
@@ -182,7 +184,7 @@ pub(crate) fn check_sees(call: &Call, user: &str) -> Result<(), Error> {
 }
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let ranges = ranges(&call.query)?;
+    let ranges = ranges_of_one(&call.query)?;
     let entry = found(&call).await?;
     check_sees(&call, &entry.info().user)?;
     one(&call, &entry.object(&call.api.node_name(), &ranges, Totals::read(&call.query)))
@@ -215,9 +217,9 @@ pub(crate) async fn of_user(call: Call) -> Answer {
     check_sees(&call, user)?;
     let node = call.api.node_name();
     let connections = call.api.management.connections();
-    let objects = connections.iter().filter(|it| it.user == user).map(|it| {
-        json!({"name": it.name, "vhost": it.virtual_host, "user": it.user, "node": node})
-    });
+    let objects = connections.iter().filter(|it| it.user == user).map(
+        |it| json!({"name": it.name, "vhost": it.virtual_host, "user": it.user, "node": node}),
+    );
     crate::list::list(&call, objects.collect(), &["vhost", "name"]).await
 }
 

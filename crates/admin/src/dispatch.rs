@@ -10,8 +10,8 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
-use crate::api::Api;
 use crate::answer::Answer;
+use crate::api::Api;
 use crate::authenticate::{authenticate, nobody};
 use crate::authorize::Right;
 use crate::call::{Call, named_virtual_host};
@@ -56,9 +56,9 @@ async fn answer(api: Arc<Api>, routes: &[Route], request: Request) -> Answer {
         return Err(Error::Unavailable("the broker stops".to_owned()));
     };
     let answer = tokio::time::timeout(api.config.request_timeout, (route.handler)(call));
-    answer.await.unwrap_or_else(|_| {
-        Err(Error::Unavailable("the broker did not answer in time".to_owned()))
-    })
+    answer
+        .await
+        .unwrap_or_else(|_| Err(Error::Unavailable("the broker did not answer in time".to_owned())))
 }
 
 /// The methods of a path, as `Allow` lists them.

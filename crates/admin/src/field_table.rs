@@ -134,7 +134,10 @@ mod tests {
         assert_eq!(to_json(&table), *object);
         assert_eq!(table.inner().get("integer"), Some(&FieldValue::LongLongInt(5)));
         assert_eq!(table.inner().get("whole float"), Some(&FieldValue::Double(2.0)));
-        assert_eq!(table.inner().get("text"), Some(&FieldValue::LongString("a \u{e4} \u{1f600}".into())));
+        assert_eq!(
+            table.inner().get("text"),
+            Some(&FieldValue::LongString("a \u{e4} \u{1f600}".into()))
+        );
     }
 
     #[test]

@@ -15,10 +15,7 @@ fn well() -> Answer {
 /// No alarm is on.
 pub(crate) async fn alarms(call: Call) -> Answer {
     let node = call.api.management.node();
-    let resources = [
-        (node.memory_alarm, "memory"),
-        (node.disk_free_alarm, "disk"),
-    ];
+    let resources = [(node.memory_alarm, "memory"), (node.disk_free_alarm, "disk")];
     let name = call.api.node_name();
     let alarms: Vec<_> = resources
         .into_iter()

@@ -113,7 +113,9 @@ pub(crate) mod lenient {
     }
 
     /// Yes or no, also as text, or nothing.
-    pub(crate) fn maybe_boolean<'a, D: Deserializer<'a>>(from: D) -> Result<Option<bool>, D::Error> {
+    pub(crate) fn maybe_boolean<'a, D: Deserializer<'a>>(
+        from: D,
+    ) -> Result<Option<bool>, D::Error> {
         match Value::deserialize(from)? {
             Value::Null => Ok(None),
             value => boolean(value).map(Some).map_err(de::Error::custom),
@@ -233,11 +235,7 @@ mod tests {
         assert_eq!(read(&all.to_string()), Ok(example));
         assert_eq!(read("{}").unwrap_err(), "[{key_missing,count},{key_missing,name}]");
         assert_eq!(read(r#"{"count":true}"#).unwrap_err(), "[{key_missing,name}]");
-        for (key, value) in [
-            ("name", json!(5)),
-            ("count", json!(-1)),
-            ("tags", json!(5)),
-        ] {
+        for (key, value) in [("name", json!(5)), ("count", json!(-1)), ("tags", json!(5))] {
             let mut body = all.clone();
             body[key] = value;
             let reason = read(&body.to_string()).unwrap_err();

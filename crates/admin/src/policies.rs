@@ -64,7 +64,8 @@ impl PutPolicy {
         name: &str,
         operator: bool,
     ) -> Result<Policy, Error> {
-        let invalid = |reason: String| Error::BadRequest(format!("Validation failed\n\n{reason}\n"));
+        let invalid =
+            |reason: String| Error::BadRequest(format!("Validation failed\n\n{reason}\n"));
         let priority = match &self.priority {
             None | Some(Value::Null) => 0,
             Some(value) => value.as_i64().ok_or_else(|| {

@@ -56,7 +56,9 @@ pub(crate) fn from_json(properties: &Value) -> Result<Vec<u8>, Error> {
                 )));
             }
             _ => {
-                return Err(Error::bad_request(format!("{name}: {number} is not within 0 and 255")));
+                return Err(Error::bad_request(format!(
+                    "{name}: {number} is not within 0 and 255"
+                )));
             }
         }
     }

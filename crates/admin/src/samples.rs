@@ -60,12 +60,9 @@ impl Kind {
                 Series::QueueCreated,
                 Series::QueueDeleted,
             ],
-            Self::Node => &[
-                Series::MemoryUsed,
-                Series::FilesUsed,
-                Series::SocketsUsed,
-                Series::DiskFree,
-            ],
+            Self::Node => {
+                &[Series::MemoryUsed, Series::FilesUsed, Series::SocketsUsed, Series::DiskFree]
+            }
         }
     }
 }
@@ -89,6 +86,11 @@ pub(crate) fn ranges(query: &Query) -> Result<Ranges, Error> {
         data_rates: range("data_rates")?,
         node: range("node_stats")?,
     })
+}
+
+/// The same for a single object: there RabbitMQ has no name of its own for what is wrong.
+pub(crate) fn ranges_of_one(query: &Query) -> Result<Ranges, Error> {
+    ranges(query).map_err(|error| Error::BadRequest(error.to_string()))
 }
 
 /// The numbers of a kind: each under its name, and how it changes under `NAME_details`.

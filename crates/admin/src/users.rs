@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use warren_server::Management;
 use warren_server::catalog::{
     Change, Done, Hashing, PasswordChange, PasswordHash, State, User, UserLimits,
 };
-use warren_server::Management;
 use warren_server::config::Password;
 
 use crate::answer::{self, Answer};
@@ -134,9 +134,8 @@ pub(crate) async fn password(
         (None, Some(hash)) => {
             let hashing = match body.hashing_algorithm.as_deref() {
                 None | Some("") => usual,
-                Some(name) => Hashing::from_name(name).ok_or_else(|| {
-                    Error::BadTerm("unknown_hashing_algorithm", name.to_owned())
-                })?,
+                Some(name) => Hashing::from_name(name)
+                    .ok_or_else(|| Error::BadTerm("unknown_hashing_algorithm", name.to_owned()))?,
             };
             if hashing != Hashing::Argon2id && STANDARD.decode(hash).is_err() {
                 return Err(Error::BadTerm("not_base64", hash.to_owned()));

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use tracing::{info, warn};
 use warren_engine::{Destination, Request};
 use warren_server::Management;
-use warren_server::view::BindingView;
 use warren_server::catalog::{Actor, Change, Permission, TopicPermission, VirtualHostSettings};
+use warren_server::view::BindingView;
 
 pub(crate) use super::file::File;
 use super::file::{self, GlobalParameter, Parameter, read};
@@ -50,12 +50,8 @@ async fn answer(mut call: Call, into: Option<String>) -> Answer {
     let wants_report = dry_run || call.query.is_true("report");
     let upload = upload(&mut call).await?;
     let file = File::read(&upload.file)?;
-    let import = Import {
-        management: call.api.management.clone(),
-        actor: call.actor(),
-        into,
-        dry_run,
-    };
+    let import =
+        Import { management: call.api.management.clone(), actor: call.actor(), into, dry_run };
     let report = import.run(file).await;
     if let Some((entry, reason)) = report.failures().next()
         && !wants_report
@@ -380,7 +376,8 @@ impl Import {
         match category {
             "exchanges" => {
                 let all = view.exchanges(one).items.into_iter();
-                let told = |host: &str, name: &str| Told::Exchange(host.to_owned(), name.to_owned());
+                let told =
+                    |host: &str, name: &str| Told::Exchange(host.to_owned(), name.to_owned());
                 all.map(|it| told(&it.virtual_host, &it.record.name)).collect()
             }
             "queues" => {

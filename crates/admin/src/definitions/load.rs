@@ -51,10 +51,8 @@ pub async fn load(management: &Management, path: &Path) -> Result<(), LoadError>
         let read = |reason| LoadError::Read { path: path.clone(), reason };
         // Nobody is served yet, so nobody waits for this.
         let bytes = std::fs::read(&path).map_err(read)?;
-        let file = File::read(&bytes).map_err(|error| LoadError::Parse {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
+        let file = File::read(&bytes)
+            .map_err(|error| LoadError::Parse { path: path.clone(), reason: error.to_string() })?;
         let actor = Actor { user: String::new(), address: None, via: Via::Start };
         let management = management.clone();
         let import = Import { management, actor, into: None, dry_run: false };

@@ -77,9 +77,7 @@ pub(crate) fn binding(virtual_host: &str, binding: Binding) -> Result<Item, Outc
     Ok(Item { virtual_host: virtual_host.to_owned(), name, request })
 }
 
-fn table(
-    arguments: &serde_json::Map<String, serde_json::Value>,
-) -> Result<FieldTable, Outcome> {
+fn table(arguments: &serde_json::Map<String, serde_json::Value>) -> Result<FieldTable, Outcome> {
     field_table::from_json(arguments).map_err(|error| Outcome::Failed(error.to_string()))
 }
 
@@ -107,8 +105,9 @@ pub(crate) async fn declare(
                 break;
             }
             let (management, virtual_host) = (management.clone(), Arc::clone(&virtual_host));
-            sessions
-                .spawn(async move { (number, declare_part(&management, &virtual_host, part).await) });
+            sessions.spawn(async move {
+                (number, declare_part(&management, &virtual_host, part).await)
+            });
         }
         let mut parts = sessions.join_all().await;
         parts.sort_by_key(|(number, _)| *number);

@@ -91,7 +91,8 @@ fn of_the_broker() -> Vec<Route> {
             "Where memory is, in percent",
             nodes::memory,
         ),
-        get("/api/feature-flags", Administrator, "Feature flags", misc::feature_flags).with(&[List]),
+        get("/api/feature-flags", Administrator, "Feature flags", misc::feature_flags)
+            .with(&[List]),
         put(
             "/api/feature-flags/{name}/enable",
             Administrator,
@@ -164,9 +165,14 @@ fn of_connections() -> Vec<Route> {
             "Closes all connections of a user",
             connections::delete_of_user,
         ),
-        get("/api/connections/{connection}/channels", Owner, "Its channels", channels::of_connection)
-            .with(&LISTED)
-            .gives::<Vec<channels::ChannelObject>>(),
+        get(
+            "/api/connections/{connection}/channels",
+            Owner,
+            "Its channels",
+            channels::of_connection,
+        )
+        .with(&LISTED)
+        .gives::<Vec<channels::ChannelObject>>(),
         get(
             "/api/connections/{connection}/sessions",
             Owner,
@@ -212,10 +218,12 @@ fn of_queues() -> Vec<Route> {
             .gives::<queues::QueueObject>(),
         put("/api/queues/{vhost}/{queue}", VirtualHost, "Declares a queue", queues::put)
             .takes::<queues::PutQueue>(),
-        delete("/api/queues/{vhost}/{queue}", VirtualHost, "Deletes a queue", queues::delete).with(&[
-            One("if-empty", "true: only if there is no message in it"),
-            One("if-unused", "true: only if it has no consumer"),
-        ]),
+        delete("/api/queues/{vhost}/{queue}", VirtualHost, "Deletes a queue", queues::delete).with(
+            &[
+                One("if-empty", "true: only if there is no message in it"),
+                One("if-unused", "true: only if it has no consumer"),
+            ],
+        ),
         get("/api/queues/{vhost}/{queue}/bindings", Visible, "Its bindings", bindings::of_queue)
             .with(&LISTED)
             .gives::<Vec<bindings::BindingObject>>(),
@@ -400,9 +408,14 @@ fn of_users() -> Vec<Route> {
         put("/api/users/{user}", Administrator, "Makes or changes a user", users::put)
             .takes::<users::PutUser>(),
         delete("/api/users/{user}", Administrator, "Deletes a user", users::delete),
-        get("/api/users/{user}/permissions", Administrator, "What the user may", permissions::of_user)
-            .with(&LISTED)
-            .gives::<Vec<permissions::PermissionObject>>(),
+        get(
+            "/api/users/{user}/permissions",
+            Administrator,
+            "What the user may",
+            permissions::of_user,
+        )
+        .with(&LISTED)
+        .gives::<Vec<permissions::PermissionObject>>(),
         get(
             "/api/users/{user}/topic-permissions",
             Administrator,
@@ -538,7 +551,12 @@ fn of_definitions() -> Vec<Route> {
 
 fn of_health() -> Vec<Route> {
     vec![
-        get("/api/aliveness-test/{vhost}", VirtualHost, "Sends a message through", health::aliveness),
+        get(
+            "/api/aliveness-test/{vhost}",
+            VirtualHost,
+            "Sends a message through",
+            health::aliveness,
+        ),
         get("/api/healthchecks/node", Management, "The old check of the node", health::node),
         get("/api/healthchecks/node/{node}", Management, "The old check of a node", health::node),
         get("/api/health/checks/alarms", Management, "No alarm is on", health::alarms),
