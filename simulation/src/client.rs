@@ -36,6 +36,8 @@ pub(crate) struct ClientChannel {
     pub(crate) has_streams: bool,
     /// Gets that are not answered: whether they want no acknowledgement.
     pub(crate) gets: VecDeque<bool>,
+    /// A request for messages by their places is not answered to the end.
+    pub(crate) takes: bool,
     /// Messages published since `confirm.select`, in order.
     pub(crate) published: Option<Vec<MessageId>>,
     /// What was done since the last commit or rollback, after `tx.select`.
@@ -92,6 +94,15 @@ impl Client {
                 channel.answered("get")?;
                 let no_ack = channel.gets.pop_front().unwrap_or_default();
                 channel.take_tag(*delivery_tag, no_ack)?;
+            }
+            Event::Taken { taken, done, .. } => {
+                if !channel.takes {
+                    return Err(wrong("messages for somebody who took none".to_owned()));
+                }
+                channel.takes = !done;
+                for taken in taken {
+                    channel.take_tag(taken.delivery_tag, false)?;
+                }
             }
             Event::Return { message, .. } => {
                 channel.returned.extend(crate::messages::id_of(message));
@@ -232,6 +243,7 @@ fn name_of(reply: &Reply) -> &'static str {
         Reply::QueueDeclareOk { .. } => "queue.declare",
         Reply::QueueDeleteOk { .. } => "queue.delete",
         Reply::QueuePurgeOk { .. } => "purge",
+        Reply::QueuePauseOk => "pause",
         Reply::QosOk => "qos",
         Reply::ConsumeOk { .. } => "consume",
         Reply::CancelOk { .. } => "cancel",

@@ -15,6 +15,7 @@ mod requests;
 mod restart;
 mod routing;
 mod streams;
+mod takes;
 mod times;
 mod topology;
 mod transactions;
@@ -124,6 +125,8 @@ struct Channel {
     consumers: BTreeMap<u32, Consumer>,
     /// Gets that are not answered.
     gets: VecDeque<Get>,
+    /// The queue that messages are taken from by their places.
+    takes: Option<QueueNumber>,
     confirms: Option<u64>,
     /// What waits for a commit.
     transaction: Option<Transaction>,
@@ -262,7 +265,7 @@ impl Model {
         self.errors.clear();
         self.dead_lettered = dead_lettered.iter().cloned().collect();
         match command {
-            Command::OpenSession(session) => {
+            Command::OpenSession { session, .. } => {
                 self.sessions.insert(*session);
             }
             Command::CloseSession { session, reply } => {
@@ -283,7 +286,7 @@ impl Model {
                 self.request(at, request, events)?;
             }
             Command::Clock(now) => self.time_passes(*now),
-            Command::Flushed { .. } | Command::Loaded { .. } => {}
+            Command::Flushed { .. } | Command::Loaded { .. } | Command::SetAccess { .. } => {}
         }
         self.expired(expired)?;
         let moved = !dead_lettered.is_empty();

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use warren_engine::{
-    Command, Effects, Event, Expired, Load, MemoryLimits, Milliseconds, Outgoing, QueueId,
+    Access, Command, Effects, Event, Expired, Load, MemoryLimits, Milliseconds, Outgoing, QueueId,
     RecoveredQueue, SessionId, VirtualHost, VirtualHostId,
 };
 use warren_storage::fault::SimulatedDisk;
@@ -143,7 +143,8 @@ impl Node {
     /// A client's connection has opened the virtual host.
     pub(crate) fn connect(&mut self, session: SessionId) {
         self.outboxes.insert(session, VecDeque::new());
-        self.inbox.push_back(Command::OpenSession(session));
+        let access = Arc::new(Access::everything("guest"));
+        self.inbox.push_back(Command::OpenSession { session, access });
     }
 
     /// The shard takes some commands, then hands on what follows from them.
@@ -196,7 +197,7 @@ impl Node {
         notes: &mut Notes,
     ) -> Result<(), Violation> {
         match command {
-            Command::OpenSession(session) => {
+            Command::OpenSession { session, .. } => {
                 self.clients.insert(*session, ShardClient::default());
             }
             Command::CloseSession { session, .. } => {
@@ -206,6 +207,7 @@ impl Node {
             }
             Command::Acknowledge { session, .. }
             | Command::Request { session, .. }
+            | Command::SetAccess { session, .. }
             | Command::Flushed { session, .. } => {
                 if !self.clients.contains_key(session) {
                     return Ok(());
@@ -401,6 +403,7 @@ fn note_events(events: &[Outgoing], notes: &mut Notes) {
                 trace.line(format_args!("  -> {after}s{session}.{channel} error {error}"));
             }
             Event::Confirm { .. }
+            | Event::Taken { .. }
             | Event::Refused { .. }
             | Event::Reply { .. }
             | Event::ConsumerCancelled { .. }

@@ -1,11 +1,12 @@
 //! What handlers work with.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use warren_server::catalog::State;
 use warren_server::view::View;
-use warren_server::{ListenerInfo, Management};
+use warren_server::{Jobs, Leases, ListenerInfo, Management};
 
 use crate::HttpConfig;
 
@@ -20,8 +21,14 @@ pub(crate) struct Api {
     pub(crate) config: HttpConfig,
     /// The name of the one node there is.
     pub(crate) node_name: String,
+    /// Jobs about messages that wait.
+    pub(crate) jobs: Jobs,
+    /// Messages that are lent.
+    pub(crate) leases: Leases,
     /// Requests that may be worked on.
     pub(crate) places: Semaphore,
+    /// Streams of events that may be open.
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 impl Api {

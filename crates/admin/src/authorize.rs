@@ -106,7 +106,8 @@ pub(crate) fn manages(identity: &Identity) -> bool {
 
 /// Whether somebody may do something in a virtual host.
 pub(crate) fn has_virtual_host(state: &State, identity: &Identity, virtual_host: &str) -> bool {
-    match identity.access {
+    match &identity.access {
         AccessSource::Stored => state.permission(virtual_host, &identity.user).is_some(),
+        AccessSource::Scopes(scopes) => scopes.grants(virtual_host).is_some(),
     }
 }

@@ -24,12 +24,16 @@ pub mod definitions;
 mod dispatch;
 mod error;
 mod exchanges;
+mod explain;
 mod field_table;
 mod health;
+mod jobs;
 mod json;
 mod layers;
+mod leases;
 pub mod limits;
 mod list;
+mod live;
 mod messages;
 mod misc;
 mod nodes;
@@ -53,6 +57,7 @@ mod time;
 mod totals;
 mod users;
 mod vhosts;
+mod waiting;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -60,7 +65,7 @@ use std::sync::Arc;
 use axum::ServiceExt;
 use axum::extract::Request;
 use tokio::sync::Semaphore;
-use warren_server::Management;
+use warren_server::{Jobs, Leases, Management};
 
 use crate::api::Api;
 pub use crate::config::{HttpConfig, is_origin};
@@ -80,7 +85,18 @@ pub async fn serve(
     let http_address = listener.local_addr()?;
     let places = Semaphore::new(config.requests_max);
     let node_name = management.node_name();
-    let api = Arc::new(Api { management, http_address, config, node_name, places });
+    let (jobs, leases) = (Jobs::default(), Leases::default());
+    let streams = Arc::new(Semaphore::new(limits::STREAMS));
+    let api = Arc::new(Api {
+        management,
+        http_address,
+        config,
+        node_name,
+        jobs,
+        leases,
+        places,
+        streams,
+    });
     let service = layers::service(&api);
     let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
     axum::serve(listener, service).with_graceful_shutdown(stop).await

@@ -6,6 +6,7 @@
 mod table;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::pin::Pin;
 use std::sync::Arc;

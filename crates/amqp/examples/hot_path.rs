@@ -100,7 +100,7 @@ fn open() -> Connection {
         match step.event {
             Some(Event::Login { .. }) => connection.login_accepted(),
             Some(Event::Open { .. }) => connection.open_accepted(),
-            Some(Event::ChannelOpen { .. }) => {}
+            Some(Event::ChannelOpen { channel }) => connection.channel_open_ok(channel),
             Some(event) => println!("unexpected: {event:?}"),
             None => break,
         }

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use warren_amqp::FieldTable;
 use warren_amqp::properties::{Builder, Property};
 use warren_engine::{
-    Command, Declaration, Effects, Load, Message, MessageBatch, PublishBatch, Request, Sequence,
-    SessionId, VirtualHost, VirtualHostId,
+    Access, Command, Declaration, Effects, Load, Message, MessageBatch, PublishBatch, Request,
+    Sequence, SessionId, VirtualHost, VirtualHostId,
 };
 
 const SESSION: SessionId = SessionId(1);
@@ -34,7 +34,8 @@ fn main() {
     let (name, arguments) = ("q".to_owned(), FieldTable::default());
     let declare = Request::QueueDeclare { name, generated: false, declaration, arguments };
     host.apply(Command::Clock(START), &mut world.effects);
-    host.apply(Command::OpenSession(SESSION), &mut world.effects);
+    let access = Arc::new(Access::everything("guest"));
+    host.apply(Command::OpenSession { session: SESSION, access }, &mut world.effects);
     for request in [Request::ChannelOpen, declare] {
         let command = Command::Request { session: SESSION, channel: 1, request };
         host.apply(command, &mut world.effects);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use warren_amqp::properties::{Builder, NONE, Property};
 use warren_amqp::{FieldTable, FieldValue, table};
 use warren_engine::{
-    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Effects, Event,
+    Access, Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Effects, Event,
     MessageBatch, PublishBatch, Request, SessionId, VirtualHost, VirtualHostId,
 };
 
@@ -28,7 +28,8 @@ impl Bench {
     fn new() -> Self {
         let mut bench =
             Self { host: VirtualHost::new(VirtualHostId(1), "/"), effects: Effects::default() };
-        bench.apply(Command::OpenSession(SESSION));
+        let access = Arc::new(Access::everything("guest"));
+        bench.apply(Command::OpenSession { session: SESSION, access });
         bench.request(Request::ChannelOpen);
         bench
     }

@@ -13,11 +13,15 @@
 //! again. Places in the head are always below those on disk; what is requeued was in the head, and
 //! so returns to it.
 
+mod away;
+mod browse;
 mod expire;
 mod outcome;
+mod pick;
 
 use std::collections::VecDeque;
 
+use self::away::AwayMessages;
 use self::expire::{Expiring, Loading};
 pub(crate) use self::outcome::{Answer, Missing, Purged};
 use crate::expiry::NEVER;
@@ -75,6 +79,10 @@ pub(crate) struct Entry {
     pub(crate) expires: Milliseconds,
     /// By a time of its own, so that it may expire before those in front of it.
     pub(crate) expires_alone: bool,
+    /// It was taken out of the range on disk while others around it stayed.
+    pub(crate) from_range: bool,
+    /// It was taken by its place, so that the store does not know that it was delivered.
+    pub(crate) is_untold: bool,
 }
 
 impl Entry {
@@ -100,6 +108,8 @@ impl Entry {
             returns: 0,
             expires,
             expires_alone,
+            from_range: false,
+            is_untold: false,
         }
     }
 
@@ -121,6 +131,8 @@ impl Entry {
             returns: 0,
             expires: NEVER,
             expires_alone: false,
+            from_range: false,
+            is_untold: false,
         }
     }
 
@@ -163,6 +175,8 @@ pub(crate) struct Backlog {
     expiring: Option<Box<Expiring>>,
     /// When something was first read back: the time of messages that do not tell theirs.
     since: Milliseconds,
+    /// Messages that were taken out of the range.
+    away: Option<Box<AwayMessages>>,
 }
 
 impl Backlog {
@@ -271,26 +285,37 @@ impl Backlog {
 
     /// Puts messages back to their places. Contents that the store has are dropped if those in
     /// memory take `resident_max` bytes.
-    pub(crate) fn requeue(&mut self, entries: Vec<Entry>, resident_max: usize) {
+    pub(crate) fn requeue(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
+        for entry in &mut entries {
+            entry.redelivered = !planted::is(Bug::RequeueForgetsFlag);
+        }
+        self.put_back(entries, resident_max);
+    }
+
+    /// Puts messages back to their places that nobody got (see [`Self::requeue`]).
+    pub(crate) fn put_back(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
+        self.back_to_range(&mut entries);
         let alone = entries.iter().filter(|entry| entry.expires_alone);
         let alone: Vec<_> = alone.map(|entry| (entry.expires, entry.sequence)).collect();
-        self.put_back(entries, resident_max);
+        self.put_into_head(entries, resident_max);
         alone.into_iter().for_each(|(at, sequence)| self.expires_in_head(at, sequence));
     }
 
-    fn put_back(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
+    fn put_into_head(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
         // The order of the tags, which is mostly that of the places already.
         entries.sort_by_key(|entry| entry.sequence);
         if planted::is(Bug::RequeueForgetsOne) {
             entries.pop();
         }
         for entry in &mut entries {
-            entry.redelivered = !planted::is(Bug::RequeueForgetsFlag);
             self.head_bytes += u64::from(entry.body_bytes);
             if entry.kept != Kept::InMemory && self.resident_bytes >= resident_max {
                 entry.message = None;
             }
             self.resident_bytes += entry.resident_bytes();
+        }
+        if self.gone > 0 {
+            self.fill_gone(&mut entries);
         }
         self.head.reserve(entries.len());
         if planted::is(Bug::RequeueAtEnd) {
@@ -388,22 +413,34 @@ impl Backlog {
     }
 
     /// Takes an answer from disk; `durable` is whether the queue is.
-    pub(crate) fn loaded(
-        &mut self,
-        mut answer: Answer,
-        durable: bool,
-        now: Milliseconds,
-    ) -> Missing {
+    pub(crate) fn loaded(&mut self, answer: Answer, durable: bool, now: Milliseconds) -> Missing {
         let loading = std::mem::take(&mut self.loading);
         if self.since == 0 {
             self.since = now;
         }
-        if std::mem::take(&mut self.is_purged) {
-            return Missing::default();
-        }
+        let is_purged = std::mem::take(&mut self.is_purged);
+        let missing = match is_purged {
+            true => Missing::default(),
+            false => self.take_answer(loading, answer, durable, now),
+        };
+        self.forget_away();
+        missing
+    }
+
+    fn take_answer(
+        &mut self,
+        loading: Loading,
+        mut answer: Answer,
+        durable: bool,
+        now: Milliseconds,
+    ) -> Missing {
         answer.through = answer.through.min(answer.load.last);
-        if matches!(loading, Loading::Expired | Loading::Unknown) {
-            return self.loaded_expired(answer, durable, now);
+        match loading {
+            Loading::Expired | Loading::Unknown => {
+                return self.loaded_expired(answer, durable, now);
+            }
+            Loading::Picked => return self.loaded_picked(answer, durable, now),
+            Loading::Nothing | Loading::Contents => {}
         }
         self.give_turn();
         match self.on_disk {
@@ -417,6 +454,7 @@ impl Backlog {
     fn page_in(&mut self, mut on_disk: Waiting, answer: Answer, durable: bool) -> Missing {
         let Answer { through, mut messages, damaged, returns, .. } = answer;
         let mut returns = returns.into_iter().peekable();
+        messages.retain(|(sequence, _)| !self.is_away(*sequence));
         let mut gone = messages.len() as u64;
         if planted::is(Bug::PageInForgetsLast) {
             messages.pop();
@@ -430,7 +468,10 @@ impl Backlog {
             entry.lane = self.lane;
             while returns.next_if(|(place, _)| *place < sequence).is_some() {}
             entry.returns = returns.next_if(|(place, _)| *place == sequence).map_or(0, |of| of.1);
-            entry.redelivered = sequence <= self.redelivered_through || entry.returns > 0;
+            let came_back = self.came_back(sequence);
+            entry.returns = entry.returns.max(came_back.unwrap_or_default());
+            entry.redelivered = self.was_delivered(sequence) || entry.returns > 0;
+            entry.is_untold = entry.redelivered && sequence > self.redelivered_through;
             self.set_expiry(&mut entry);
             let bytes = u64::from(entry.body_bytes);
             on_disk.body_bytes = on_disk.body_bytes.saturating_sub(bytes);
@@ -461,6 +502,11 @@ impl Backlog {
         }
         self.range_changed();
         missing
+    }
+
+    /// What comes from disk at this place was delivered before.
+    fn was_delivered(&self, sequence: Sequence) -> bool {
+        sequence <= self.redelivered_through || self.came_back(sequence).is_some()
     }
 
     /// Fills contents into the head. Gives what was asked for and is not there: it is lost.
@@ -524,9 +570,11 @@ impl Backlog {
         if std::mem::take(&mut self.gone) > 0 {
             head.retain(|entry| !entry.is_gone());
         }
-        let on_disk = self.on_disk.take().map(|on_disk| (self.lane, on_disk));
+        let on_disk = self.on_disk.take();
+        let parts = on_disk.into_iter().flat_map(|on_disk| self.parts(on_disk));
+        let on_disk = parts.map(|part| (self.lane, part)).collect();
         let spilled_on_disk = std::mem::take(&mut self.spilled_on_disk);
-        Purged { head, on_disk: on_disk.into_iter().collect(), spilled_on_disk }
+        Purged { head, on_disk, spilled_on_disk }
     }
 
     /// Checks that the counts agree with what is there.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use warren_amqp::FieldTable;
 
-use crate::{Destination, Load, Message, MessageBatch, Origin, Sequence};
+use crate::{Access, Destination, Load, Message, MessageBatch, Origin, Place, Sequence};
 
 /// A client's connection, unique on its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,7 +20,20 @@ pub enum Command {
     /// A time before the last one is passed over.
     Clock(Milliseconds),
     /// A client opened the virtual host.
-    OpenSession(SessionId),
+    OpenSession {
+        /// Who.
+        session: SessionId,
+        /// What it may do.
+        access: Arc<Access>,
+    },
+    /// What a client may do is now this. It holds for what it asks from now on. Channels that
+    /// consume from a queue that may not be read any more are closed.
+    SetAccess {
+        /// Who.
+        session: SessionId,
+        /// What it may do.
+        access: Arc<Access>,
+    },
     /// A client is gone, in whatever way: what it held is requeued, its exclusive queues go.
     /// With `reply`, the client waits for `connection.close-ok`.
     CloseSession {
@@ -252,6 +265,22 @@ pub enum Request {
         /// The message needs no acknowledgement.
         no_ack: bool,
     },
+    /// Takes messages out of a queue by their places, wherever they stand: like so many
+    /// `basic.get`s, answered with [`crate::Event::Taken`]. Not a method of AMQP.
+    Take {
+        /// The queue.
+        queue: String,
+        /// Which messages, at most [`crate::limits::TAKEN_AT_ONCE`]. Those that are not ready are
+        /// left out of the answer.
+        places: Vec<Place>,
+    },
+    /// Stops a queue's deliveries to consumers, or lets them go on. Not a method of AMQP.
+    PauseQueue {
+        /// The queue.
+        queue: String,
+        /// Stops them.
+        paused: bool,
+    },
     /// `basic.nack` and `basic.reject`.
     Nack {
         /// Which delivery; 0 with `multiple` is all.
@@ -288,6 +317,7 @@ impl Request {
     #[must_use]
     pub fn origin(&self) -> Origin {
         let (class_id, method_id) = match self {
+            Self::Take { .. } | Self::PauseQueue { .. } => (0, 0),
             Self::ChannelOpen => (20, 10),
             Self::ChannelClose => (20, 40),
             Self::ChannelFail(_) | Self::PublishFail { .. } => (60, 40),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::planted::{self, Bug};
-use crate::{Error, Message, Origin, PublishBatch, QueueId, Sequence, SessionId, Write, limits};
+use crate::{
+    Error, Message, Origin, PublishBatch, QueueId, Sequence, SessionId, Taken, Write, limits,
+};
 
 /// Everything that commands brought about, in order. The caller hands it on and clears it.
 #[derive(Debug, Default)]
@@ -199,6 +201,16 @@ pub enum Event {
         /// What.
         message: Message,
     },
+    /// Messages that were taken by their places, in the order of these: one or more such events
+    /// answer a request.
+    Taken {
+        /// On which channel.
+        channel: u16,
+        /// What.
+        taken: Vec<Taken>,
+        /// Nothing more comes: what was asked for and did not come is not ready.
+        done: bool,
+    },
     /// `basic.return` with NO_ROUTE. Always before the message's confirm.
     Return {
         /// On which channel.
@@ -268,6 +280,9 @@ impl Event {
             | Self::DeliverFromStream { message, .. }
             | Self::GetOk { message, .. }
             | Self::Return { message, .. } => delivery_weight(message),
+            Self::Taken { taken, .. } => {
+                taken.iter().map(|taken| delivery_weight(&taken.message)).sum()
+            }
             Self::Confirm { .. }
             | Self::Refused { .. }
             | Self::Reply { .. }
@@ -291,6 +306,7 @@ impl Event {
             Self::Deliver { channel, .. }
             | Self::DeliverFromStream { channel, .. }
             | Self::GetOk { channel, .. }
+            | Self::Taken { channel, .. }
             | Self::Return { channel, .. }
             | Self::Confirm { channel, .. }
             | Self::Refused { channel, .. }
@@ -343,6 +359,8 @@ pub enum Reply {
     QueueBindOk,
     /// `queue.unbind-ok`.
     QueueUnbindOk,
+    /// The queue is paused, or goes on.
+    QueuePauseOk,
     /// `basic.qos-ok`.
     QosOk,
     /// `basic.consume-ok`. Sent to the session even with `no_wait`, as it ties the number to the

@@ -172,6 +172,33 @@ pub enum Error {
         /// Its virtual host.
         vhost: String,
     },
+    /// The user has no right for it.
+    #[error("access to {kind} '{name}' in vhost '{vhost}' refused for user '{user}'")]
+    AccessRefused {
+        /// `queue` or `exchange`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+        /// Who asked.
+        user: String,
+    },
+    /// The user has no right for the routing key.
+    #[error(
+        "access to topic '{routing_key}' in exchange '{exchange}' in vhost '{vhost}' refused for \
+         user '{user}'"
+    )]
+    TopicRefused {
+        /// The key.
+        routing_key: String,
+        /// The exchange.
+        exchange: String,
+        /// Its virtual host.
+        vhost: String,
+        /// Who asked.
+        user: String,
+    },
     /// Deletion of a used object was asked for with `if_unused`.
     #[error("{kind} '{name}' in vhost '{vhost}' in use")]
     InUse {
@@ -248,6 +275,9 @@ pub enum Error {
     /// A commit or a rollback without a transaction.
     #[error("channel is not transactional")]
     NotTransactional,
+    /// A commit was carried out, but for messages that a queue had no room for.
+    #[error("partial tx completion")]
+    PartialCommit,
     /// The transactions of the connection hold more than [`crate::limits::TRANSACTION_BYTES`].
     #[error("transactions of this connection hold more than {limit} bytes")]
     TransactionTooLarge {

@@ -26,6 +26,8 @@ pub(crate) enum HashOn {
 pub(crate) struct GroupNames {
     before: String,
     after: String,
+    /// What stands between the words of names, patterns and routing keys.
+    pub(crate) separator: char,
     /// A queue that is consumed from and is not there is made.
     pub(crate) makes_queues: bool,
     /// The arguments of the queues that are made.
@@ -34,20 +36,26 @@ pub(crate) struct GroupNames {
 
 impl Default for GroupNames {
     fn default() -> Self {
-        Self {
-            before: "Consumer.".to_owned(),
-            after: ".".to_owned(),
-            makes_queues: true,
-            queue_arguments: FieldTable::default(),
-        }
+        Self::apart_by('.')
     }
 }
 
 impl GroupNames {
+    /// The names of ActiveMQ, with another character between their words.
+    pub(crate) fn apart_by(separator: char) -> Self {
+        Self {
+            before: format!("Consumer{separator}"),
+            after: separator.to_string(),
+            separator,
+            makes_queues: true,
+            queue_arguments: FieldTable::default(),
+        }
+    }
+
     /// Group and pattern, if the name of a queue holds them.
     pub(crate) fn parse<'a>(&self, name: &'a str) -> Option<(&'a str, &'a str)> {
         let rest = name.strip_prefix(self.before.as_str())?;
-        let (group, _) = rest.split_once('.')?;
+        let (group, _) = rest.split_once(self.separator)?;
         let pattern = rest.get(group.len()..)?.strip_prefix(self.after.as_str())?;
         (!group.is_empty() && !pattern.is_empty()).then_some((group, pattern))
     }
@@ -203,18 +211,28 @@ fn delayed_type(arguments: &FieldTable) -> Result<ExchangeType, String> {
 }
 
 fn group_names(arguments: &FieldTable) -> Result<GroupNames, String> {
-    let mut names = GroupNames::default();
     let get = |name: &str| arguments.inner().get(name);
     let wrong = |name: &str, value: &FieldValue, wanted: &str| {
         Err(format!("Invalid argument {}, '{name}' must be {wanted}", written(value)))
     };
+    let mut names = match get("x-vt-separator") {
+        None => GroupNames::default(),
+        Some(value) => match text(value).and_then(separator) {
+            Some(separator) => GroupNames::apart_by(separator),
+            None => return wrong("x-vt-separator", value, "one character other than '*#>'"),
+        },
+    };
     if let Some(value) = get("x-vt-prefix") {
         let parts = text(value).and_then(|prefix| prefix.split_once('*'));
         match parts {
-            Some((before, after)) if after.starts_with('.') && !after.contains('*') => {
+            Some((before, after)) if after.starts_with(names.separator) && !after.contains('*') => {
                 (names.before, names.after) = (before.to_owned(), after.to_owned());
             }
-            _ => return wrong("x-vt-prefix", value, "a text with one word '*', as 'Consumer.*.'"),
+            _ => {
+                let example = format!("{}*{}", names.before, names.after);
+                let wanted = format!("a text with one word '*', as '{example}'");
+                return wrong("x-vt-prefix", value, &wanted);
+            }
         }
     }
     match get("x-vt-autocreate") {
@@ -227,10 +245,14 @@ fn group_names(arguments: &FieldTable) -> Result<GroupNames, String> {
         Some(FieldValue::FieldTable(table)) => names.queue_arguments = table.clone(),
         Some(value) => return wrong("x-vt-queue-args", value, "a table"),
     }
-    match get("x-vt-separator") {
-        Some(value) if text(value) != Some(".") => wrong("x-vt-separator", value, "'.'"),
-        _ => Ok(names),
-    }
+    Ok(names)
+}
+
+/// The one character of a text, if words can be apart by it: none that stands for words.
+fn separator(text: &str) -> Option<char> {
+    let mut characters = text.chars();
+    let only = characters.next().filter(|found| !"*#>".contains(*found));
+    only.filter(|_| characters.next().is_none())
 }
 
 #[cfg(test)]
@@ -257,5 +279,31 @@ mod tests {
         assert_eq!(names.parse("vt.a.b.c"), None);
         arguments.insert("x-vt-prefix".into(), FieldValue::LongString("no star".into()));
         assert!(group_names(&arguments).is_err());
+    }
+
+    #[test]
+    fn words_may_be_apart_by_another_character() {
+        let with = |entries: &[(&str, &str)]| {
+            let mut arguments = FieldTable::default();
+            for (name, text) in entries {
+                arguments.insert((*name).into(), FieldValue::LongString((*text).into()));
+            }
+            group_names(&arguments)
+        };
+        let names = with(&[("x-vt-separator", "/")]).expect("a separator");
+        assert_eq!(names.parse("Consumer/a.b/c/d"), Some(("a.b", "c/d")));
+        assert_eq!(names.parse("Consumer.a.b"), None);
+        let names = with(&[("x-vt-separator", "\u{b7}"), ("x-vt-prefix", "vt\u{b7}*\u{b7}")]);
+        assert_eq!(names.expect("a prefix").parse("vt\u{b7}g\u{b7}t"), Some(("g", "t")));
+        let of_dots = with(&[("x-vt-separator", "/"), ("x-vt-prefix", "vt.*.")]);
+        assert_eq!(
+            of_dots.expect_err("another separator"),
+            "Invalid argument <<\"vt.*.\">>, 'x-vt-prefix' must be a text with one word '*', as \
+             'Consumer/*/'"
+        );
+        for wrong in ["", "*", "#", ">", "//"] {
+            let error = with(&[("x-vt-separator", wrong)]).expect_err(wrong);
+            assert!(error.ends_with("must be one character other than '*#>'"), "{error}");
+        }
     }
 }

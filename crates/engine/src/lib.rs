@@ -6,8 +6,10 @@
 //! The same commands give the same effects and the same state. A refused command changes nothing
 //! but the channel or the connection that asked for it.
 
+mod access;
 mod arguments;
 mod backlog;
+mod browse;
 mod command;
 mod compatibility;
 mod consumer_settings;
@@ -18,6 +20,7 @@ mod effect;
 mod error;
 mod exchange;
 mod expiry;
+mod explain;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod held;
@@ -26,6 +29,7 @@ mod leaving;
 pub mod limits;
 mod message;
 mod observation;
+mod pattern;
 #[cfg(feature = "planted")]
 pub mod planted;
 #[cfg(not(feature = "planted"))]
@@ -41,9 +45,12 @@ mod single_active;
 mod stream;
 mod topology;
 mod transaction;
+mod unroutable;
 mod virtual_host;
 mod wheel;
 
+pub use access::{Access, Permission, Right, ScopeGrant, TopicPermission, Wildcard};
+pub use browse::{BadPlace, BrowsePage, Browsed, Outstanding, Place, Taken};
 pub use command::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Milliseconds, PublishBatch, Request,
     SessionId,
@@ -52,14 +59,17 @@ pub use counters::{ExchangeCounters, LossCounters, MessageCounters};
 pub use effect::{Effects, Event, Expired, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};
 pub use expiry::{BadExpiration, expiration};
+pub use explain::{Explanation, Judged, Step};
 pub use message::{Message, MessageBatch, encoded_body_bytes, encoded_may_expire};
 pub use observation::{
     Amount, ChannelKey, ChannelSample, ConsumerDescription, ConsumerSample, DeadLetterCounters,
     ExchangeSample, HostCounters, Observation, QueueCounts, QueueDescription, QueueSample,
 };
+pub use pattern::{BadPattern, check_pattern};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
     RecoveredLane, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,
 };
 pub use settings::QueueType;
-pub use virtual_host::{Bounds, MemoryLimits, Summary, VirtualHost};
+pub use unroutable::Unroutable;
+pub use virtual_host::{Bounds, EndingHost, MemoryLimits, Summary, VirtualHost};

@@ -84,6 +84,10 @@ pub const HELD_BYTES: usize = OUTBOX_BYTES;
 /// thousand small messages, or a few of the largest.
 pub const TRANSACTION_BYTES: usize = 64 * 1024 * 1024;
 
+/// Messages whose time begins with their commit are laid end to end in allocations of so many bytes,
+/// as many as one read from a socket brings: a message that stays alone keeps the whole of one.
+pub const COMMIT_BATCH_BYTES: usize = 32 * 1024;
+
 /// Deliveries in a session's outbox above which direct replies are dropped, in bytes. They come
 /// without being asked for one by one, so that nothing else bounds them; and a client that leaves so
 /// many unread waits for none of them.
@@ -209,3 +213,48 @@ pub const RECENT_HISTORY: usize = 20;
 /// What these messages may take in memory, in bytes, for each exchange: the declaration may ask for
 /// any number of them, and nobody has to read them.
 pub const RECENT_HISTORY_BYTES: usize = 1024 * 1024;
+
+/// Messages that are taken by their places in one request. Their contents come from disk together,
+/// and are in memory together.
+pub const TAKEN_AT_ONCE: usize = 1_000;
+
+/// Messages that one look at a queue gives.
+pub const BROWSED_AT_ONCE: usize = 1_000;
+
+/// Unacknowledged deliveries that one look gives. Finding them means to look at all deliveries of the
+/// virtual host's channels.
+pub const OUTSTANDING_AT_ONCE: usize = 1_000;
+
+/// Unroutable messages that are remembered for each exchange.
+pub(crate) const UNROUTABLE_PER_EXCHANGE: usize = 20;
+
+/// Exchanges whose unroutable messages are remembered; the one that was quiet longest is forgotten.
+pub(crate) const UNROUTABLE_EXCHANGES: usize = 100;
+
+/// How much of the body of an unroutable message is remembered, in bytes. All that is remembered
+/// stays below 20 MiB a virtual host.
+pub(crate) const UNROUTABLE_BODY_BYTES: usize = 4 * 1024;
+
+/// How much of its properties, in bytes.
+pub(crate) const UNROUTABLE_PROPERTIES_BYTES: usize = 4 * 1024;
+
+/// Bindings of one exchange that an explanation of a route lists.
+pub(crate) const EXPLAINED_BINDINGS: usize = 1_000;
+/// Steps back that matching one pattern of a permission or a policy may take, about half a
+/// millisecond: names have 255 bytes at most, and honest patterns take a few steps for each.
+pub const PATTERN_STEPS: usize = 20_000;
+
+/// What a part of such a pattern may take in memory, in bytes: honest ones take a few thousand.
+pub const PATTERN_BYTES: usize = 1024 * 1024;
+
+/// Instructions of such a pattern, for the same reason.
+pub const PATTERN_INSTRUCTIONS: usize = 16 * 1024;
+
+/// Answers about its permissions that a session remembers, if they have to be looked for at all.
+/// Enough for the exchanges and most routing keys of a publisher; a client that makes up keys must
+/// not fill the broker's memory.
+pub const ACCESS_DECISIONS: usize = 256;
+
+/// Sessions, queues and exchanges of a deleted virtual host that go at one time, and the writes and
+/// events after which the rest waits: about a millisecond.
+pub const ENDING_STEP: usize = 256;

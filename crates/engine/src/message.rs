@@ -376,6 +376,13 @@ impl Message {
         self.changed(parts.properties, parts.hidden_keys)
     }
 
+    /// Appends the same message to a batch, accepted when the messages of that one are.
+    pub(crate) fn copy_to(&self, batch: &mut MessageBatch) {
+        let Parts { hidden_keys, properties, body, .. } = self.parts();
+        let (exchange, routing_key) = (self.exchange(), self.routing_key());
+        batch.push_with_hidden_keys(exchange, routing_key, hidden_keys, properties, body);
+    }
+
     /// The bytes that all messages of the batch take together.
     #[must_use]
     pub fn batch_bytes(&self) -> usize {

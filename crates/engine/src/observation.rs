@@ -153,7 +153,7 @@ pub struct Amount {
 }
 
 /// A queue at a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct QueueSample {
     /// The queue.
     pub id: QueueId,
@@ -216,7 +216,7 @@ pub struct QueueDescription {
 }
 
 /// An exchange at a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ExchangeSample {
     /// Its number; 0 for the default exchange.
     pub id: u32,
@@ -227,7 +227,7 @@ pub struct ExchangeSample {
 }
 
 /// A channel at a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ChannelSample {
     /// The channel.
     pub key: ChannelKey,
@@ -252,7 +252,7 @@ pub struct ChannelSample {
 }
 
 /// A consumer at a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConsumerSample {
     /// Its number, unique in its virtual host.
     pub number: u32,

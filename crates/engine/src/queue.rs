@@ -17,7 +17,7 @@ use crate::round::Round;
 use crate::settings::{Overflow, QueueSettings, QueueType};
 use crate::single_active::SingleActive;
 use crate::stream::Stream;
-use crate::{Effects, Message, Milliseconds, QueueId, SessionId};
+use crate::{Effects, Message, Milliseconds, Place, QueueId, SessionId};
 use counts::Counted;
 
 /// Turns of consumers that are gone which a round may hold beside those of its consumers.
@@ -39,6 +39,17 @@ pub(crate) struct WaitingGet {
     /// Which of the channels that had this number, as it may be closed and opened meanwhile.
     pub(crate) incarnation: u64,
     pub(crate) no_ack: bool,
+}
+
+/// Somebody who takes messages by their places and waits for contents from disk.
+#[derive(Debug)]
+pub(crate) struct WaitingTake {
+    pub(crate) session: SessionId,
+    pub(crate) channel: u16,
+    /// As that of a [`WaitingGet`].
+    pub(crate) incarnation: u64,
+    /// What is still to come.
+    pub(crate) wanted: BTreeSet<Place>,
 }
 
 /// How much memory a queue may take, in bytes.
@@ -92,6 +103,8 @@ pub(crate) struct Queue {
     /// A consumer has the queue for itself.
     pub(crate) exclusively_consumed: bool,
     pub(crate) waiting_gets: VecDeque<WaitingGet>,
+    /// Those who take messages by their places and wait for contents from disk.
+    pub(crate) takes: Vec<WaitingTake>,
     /// On the list of queues to be dispatched.
     pub(crate) is_dirty: bool,
     /// On the list of queues whose messages go to their dead letter exchange.
@@ -145,6 +158,7 @@ impl Queue {
             single_active,
             exclusively_consumed: false,
             waiting_gets: VecDeque::new(),
+            takes: Vec::new(),
             is_dirty: false,
             is_leaving: false,
             due: NEVER,
@@ -209,6 +223,11 @@ impl Queue {
         sequence
     }
 
+    /// The place that the next message gets.
+    pub(crate) fn next_sequence(&self) -> Sequence {
+        self.next_sequence
+    }
+
     pub(crate) fn is_stream(&self) -> bool {
         self.stream.is_some()
     }
@@ -233,7 +252,7 @@ impl Queue {
             _ if !entry.is_durable() => {}
             0 => self.delivered.note(entry.sequence),
             // What was delivered before is known to have been, though its lane may be a new one.
-            _ if entry.redelivered => {}
+            _ if entry.redelivered && !entry.is_untold => {}
             lane => self.backlog.note_delivered(lane, entry.sequence),
         }
     }
@@ -246,7 +265,46 @@ impl Queue {
         shares: Shares,
         effects: &mut Effects,
     ) -> Option<(Entry, Message)> {
-        let (mut entry, message) = self.backlog.pop()?;
+        let (entry, message) = self.backlog.pop()?;
+        let entry = self.keep_for_return(entry, &message, shares, effects);
+        self.note_delivered(&entry);
+        Some((entry, message))
+    }
+
+    /// Makes a delivery of a message that was taken out by its place. It is not noted that the queue
+    /// was delivered up to there, as what stands before it was not.
+    pub(crate) fn deliver_picked(
+        &mut self,
+        entry: Entry,
+        message: &Message,
+        shares: Shares,
+        effects: &mut Effects,
+    ) -> Entry {
+        let mut entry = self.keep_for_return(entry, message, shares, effects);
+        entry.is_untold = true;
+        self.unacknowledged += 1;
+        self.unacknowledged_bytes += entry.resident_bytes();
+        self.unacknowledged_body_bytes += u64::from(entry.body_bytes);
+        self.counted.got(false, entry.redelivered);
+        entry
+    }
+
+    /// Puts messages back to their places that were picked and that nobody got.
+    pub(crate) fn put_picked_back(&mut self, entries: Vec<Entry>, resident_max: usize) {
+        for entry in entries.iter().filter(|entry| entry.from_range) {
+            self.backlog.away_ended(entry.lane, entry.sequence);
+        }
+        self.backlog.put_back(entries, resident_max);
+    }
+
+    /// A content that is delivered is kept for when it comes back, as far as there is room.
+    fn keep_for_return(
+        &mut self,
+        mut entry: Entry,
+        message: &Message,
+        shares: Shares,
+        effects: &mut Effects,
+    ) -> Entry {
         if self.unacknowledged_bytes >= shares.of(entry.kept) {
             if entry.kept == Kept::InMemory {
                 entry.kept = Kept::Spilled;
@@ -257,8 +315,7 @@ impl Queue {
             entry.message = None;
             self.counted.rare().unacknowledged_on_disk.add(entry.body_bytes);
         }
-        self.note_delivered(&entry);
-        Some((entry, message))
+        entry
     }
 
     /// Notes that a delivery was settled or comes back.
@@ -268,6 +325,9 @@ impl Queue {
         self.unacknowledged_body_bytes -= u64::from(entry.body_bytes);
         if entry.message.is_none() && self.stream.is_none() {
             self.counted.rare().unacknowledged_on_disk.subtract(entry.body_bytes);
+        }
+        if entry.from_range {
+            self.backlog.away_ended(entry.lane, entry.sequence);
         }
     }
 
@@ -355,8 +415,7 @@ impl Queue {
 
     /// True if messages may go to a consumer, as far as the queue is concerned.
     pub(crate) fn serves(&self, key: ConsumerKey) -> bool {
-        let single_active = self.single_active.as_ref();
-        single_active.is_none_or(|single_active| single_active.active() == Some(key))
+        self.single_active.as_ref().is_none_or(|single_active| single_active.serves(key))
     }
 
     /// Takes a consumer away; gives the one that is served in its place, if it was alone. Its turn stays in the round, where whoever meets it passes over it,

@@ -1,9 +1,9 @@
 //! From an exchange's bindings and a message to targets, a file for each kind that needs one.
 
 mod hash;
-mod headers;
+pub(crate) mod headers;
 mod topic;
-mod virtual_topic;
+pub(crate) mod virtual_topic;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +20,15 @@ use virtual_topic::VirtualTopicRouter;
 
 pub(crate) use hash::mix;
 pub(crate) use virtual_topic::group_arguments;
+
+/// Whether a topic exchange leads a key on by a pattern, for tests of what is said about it.
+#[cfg(test)]
+pub(crate) fn topic_routes(pattern: &str, key: &str) -> bool {
+    let (mut router, mut found) = (TopicRouter::default(), vec![]);
+    router.insert(pattern, 1);
+    router.route(key, &mut found);
+    !found.is_empty()
+}
 
 /// An exchange inside its virtual host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -5,10 +5,12 @@
 //! queues is in `virtual_host`.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use warren_amqp::FieldTable;
 
+use crate::access::Rights;
 use crate::backlog::Entry;
 use crate::counters::MessageCounters;
 use crate::held::Held;
@@ -16,11 +18,12 @@ use crate::planted::{self, Bug};
 use crate::queue::WaitingGet;
 use crate::transaction::Transaction;
 use crate::virtual_host::Marks;
-use crate::{Error, Milliseconds, QueueId, limits};
+use crate::{Access, Error, Milliseconds, QueueId, limits};
 
 /// A client's connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Session {
+    pub(crate) rights: Rights,
     pub(crate) channels: FxHashMap<u16, Channel>,
     /// What the messages from queues weigh that wait to be written to the client.
     pub(crate) outbox_bytes: usize,
@@ -35,6 +38,18 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    pub(crate) fn new(access: Arc<Access>) -> Self {
+        Self {
+            rights: Rights::new(access),
+            channels: FxHashMap::default(),
+            outbox_bytes: 0,
+            gets: VecDeque::new(),
+            is_getting: false,
+            exclusive_queues: FxHashSet::default(),
+            transaction_bytes: 0,
+        }
+    }
+
     pub(crate) fn outbox_is_full(&self) -> bool {
         self.outbox_bytes >= limits::OUTBOX_BYTES
     }
@@ -193,6 +208,8 @@ pub(crate) struct Delivery {
     /// The consumer's number; `None` for `basic.get`.
     pub(crate) consumer: Option<u32>,
     pub(crate) queue: QueueId,
+    /// When it was delivered.
+    pub(crate) since: Milliseconds,
     pub(crate) entry: Entry,
 }
 

@@ -142,6 +142,12 @@ impl Stream {
     }
 
     /// How many messages there are.
+    /// The place of the oldest message, and the place behind the newest one.
+    pub(crate) fn places(&self) -> (Sequence, Sequence) {
+        (self.index.first(), self.index.end())
+    }
+
+    /// How many messages there are.
     pub(crate) fn len(&self) -> u64 {
         self.index.messages()
     }

@@ -2,6 +2,7 @@
 //!
 //! Routes are remembered for each exchange by routing key until the topology changes next.
 
+mod explain;
 mod history;
 mod observe;
 mod route;
@@ -106,6 +107,14 @@ pub(crate) struct Topology {
     changes: Changes,
 }
 
+impl Exchange {
+    /// Routing keys are words here, of which users may have some only.
+    pub(crate) fn routes_by_words(&self) -> bool {
+        let kind = self.settings.routes_as;
+        matches!(kind, ExchangeType::Topic | ExchangeType::VirtualTopic)
+    }
+}
+
 impl Topology {
     pub(crate) fn new() -> Self {
         let mut topology = Self {
@@ -191,6 +200,12 @@ impl Topology {
 
     pub(crate) fn is_predeclared(name: &str) -> bool {
         PREDECLARED.iter().any(|(known, ..)| *known == name)
+    }
+
+    /// The exchanges that not every virtual host has.
+    pub(crate) fn declared_exchanges(&self) -> impl Iterator<Item = &str> {
+        let names = self.exchange_names.keys().map(String::as_str);
+        names.filter(|name| !Self::is_predeclared(name))
     }
 
     pub(crate) fn exchange_has_bindings(&self, name: &str) -> bool {
@@ -320,6 +335,11 @@ impl Topology {
         })
     }
 
+    /// True if there is this binding.
+    pub(crate) fn is_bound(&self, binding: &BindingRecord) -> bool {
+        self.binding_key(binding).is_some_and(|key| self.binding_keys.contains_key(&key))
+    }
+
     fn binding_key(&self, binding: &BindingRecord) -> Option<BindingKey> {
         Some(BindingKey {
             source: *self.exchange_names.get(&binding.source)?,
@@ -360,6 +380,18 @@ impl Topology {
             self.remove_binding(id, &mut removed, &mut unused);
             self.remove_exchanges(unused, &mut removed);
         }
+        removed
+    }
+
+    /// All bindings, by number.
+    pub(crate) fn binding_numbers(&self) -> Vec<u64> {
+        self.bindings.keys().copied().collect()
+    }
+
+    /// Takes a binding away, by number, if it is there; nothing follows from it.
+    pub(crate) fn remove_binding_number(&mut self, number: u64) -> Vec<Removed> {
+        let mut removed = vec![];
+        self.remove_binding(number, &mut removed, &mut vec![]);
         removed
     }
 

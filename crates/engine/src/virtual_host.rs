@@ -5,24 +5,29 @@
 //! `subscribe` (consumers and prefetch), `settle` (acknowledgements), `dispatch` (from queues to
 //! consumers), `groups` (queues that subscribe themselves), `dead_letter` (what queues give up),
 //! `overflow` (what they have no room for), `order` (what waits for a `basic.get`), `transactions`,
-//! `replies` (direct reply-to), `time` (what happens at a time), `timeout` (deliveries that are
+//! `replies` (direct reply-to), `rights` (what users may do), `time` (what happens at a time), `timeout` (deliveries that are
 //! never acknowledged), `invariants` (what tests check after every command).
 
 mod bounds;
 mod dead_letter;
 mod declare;
 mod dispatch;
+mod ending;
 mod groups;
 mod invariants;
 mod memory;
 mod observe;
 mod order;
 mod overflow;
+mod pause;
+mod places;
 mod publish;
 mod replies;
+mod rights;
 mod settle;
 mod streams;
 mod subscribe;
+mod summary;
 mod time;
 mod timeout;
 mod transactions;
@@ -34,10 +39,13 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::planted::{self, Bug};
 pub use bounds::Bounds;
+pub use ending::EndingHost;
 use memory::Memory;
 pub use memory::MemoryLimits;
 use observe::Changes;
+use rights::Resource;
 use streams::Streams;
+pub use summary::Summary;
 use time::Timers;
 pub(crate) use timeout::Marks;
 use timeout::Timeouts;
@@ -47,9 +55,10 @@ use crate::compatibility::Compatibility;
 use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Session};
 use crate::topology::Topology;
+use crate::unroutable::UnroutableMessages;
 use crate::{
-    Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, Recovered, Reply,
-    Request, SessionId, VirtualHostId, limits,
+    Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, QueueType, Recovered,
+    Reply, Request, Right, SessionId, VirtualHostId, limits,
 };
 
 /// A refusal, with how much of the connection it ends.
@@ -76,6 +85,7 @@ pub struct VirtualHost {
     queues: FxHashMap<QueueId, Queue>,
     memory: Memory,
     bounds: Bounds,
+    default_queue_type: Option<QueueType>,
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
     streams: Streams,
@@ -105,29 +115,7 @@ pub struct VirtualHost {
     consumers_made: u32,
     changes: Changes,
     compatibility: Compatibility,
-}
-
-/// Counts over a virtual host.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Open sessions.
-    pub sessions: usize,
-    /// Open channels.
-    pub channels: usize,
-    /// Exchanges, predeclared ones included.
-    pub exchanges: usize,
-    /// Bindings, without the implicit ones of the default exchange.
-    pub bindings: usize,
-    /// Queues.
-    pub queues: usize,
-    /// Consumers.
-    pub consumers: usize,
-    /// Messages that wait.
-    pub messages_ready: usize,
-    /// What their bodies take, in bytes.
-    pub message_bytes_ready: u64,
-    /// Messages that are delivered and not yet settled.
-    pub messages_unacknowledged: usize,
+    unroutable: UnroutableMessages,
 }
 
 impl VirtualHost {
@@ -141,6 +129,7 @@ impl VirtualHost {
             queues: FxHashMap::default(),
             memory: Memory::default(),
             bounds: Bounds::default(),
+            default_queue_type: None,
             now: 0,
             streams: Streams::default(),
             timers: Timers::default(),
@@ -159,6 +148,7 @@ impl VirtualHost {
             consumers_made: 0,
             changes: Changes::default(),
             compatibility: Compatibility::default(),
+            unroutable: UnroutableMessages::default(),
         }
     }
 
@@ -198,6 +188,18 @@ impl VirtualHost {
         self.memory.limits = limits;
     }
 
+    /// What contents of messages take in memory, in bytes.
+    #[must_use]
+    pub fn resident_bytes(&self) -> usize {
+        self.memory.resident_bytes
+    }
+
+    /// Which one it is.
+    #[must_use]
+    pub fn id(&self) -> VirtualHostId {
+        self.id
+    }
+
     /// Sets where chance begins: exchanges that choose at random do so in an order that follows
     /// from this number.
     pub fn set_seed(&mut self, seed: u64) {
@@ -207,6 +209,12 @@ impl VirtualHost {
     /// Sets how much there may be; what is there already stays.
     pub fn set_bounds(&mut self, bounds: Bounds) {
         self.bounds = bounds;
+    }
+
+    /// Sets the type of queues whose declaration says nothing of it, from now on. None is what
+    /// RabbitMQ does without such a setting: classic.
+    pub fn set_default_queue_type(&mut self, kind: Option<QueueType>) {
+        self.default_queue_type = kind;
     }
 
     /// The name that clients open.
@@ -225,23 +233,6 @@ impl VirtualHost {
     /// start.
     pub fn arguments_without_effect(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.compatibility.counts()
-    }
-
-    /// Counts what there is.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        let channels = || self.sessions.values().flat_map(|session| session.channels.values());
-        Summary {
-            sessions: self.sessions.len(),
-            channels: channels().count(),
-            exchanges: self.topology.exchange_count(),
-            bindings: self.topology.binding_count(),
-            queues: self.queues.len(),
-            consumers: channels().map(|channel| channel.consumers.len()).sum(),
-            messages_ready: self.queues.values().map(|queue| queue.ready() as usize).sum(),
-            message_bytes_ready: self.queues.values().map(Queue::body_bytes).sum(),
-            messages_unacknowledged: channels().map(Channel::unsettled).sum(),
-        }
     }
 
     /// Carries out one command. What follows from it is added to `effects`, which also tell if a
@@ -265,11 +256,12 @@ impl VirtualHost {
                 self.clock(now);
                 self.streams_due(effects);
             }
-            Command::OpenSession(session) => {
+            Command::OpenSession { session, access } => {
                 // One that is open keeps what it has, or its consumers would be nobody's.
-                self.sessions.entry(session).or_default();
+                self.sessions.entry(session).or_insert_with(|| Session::new(access));
                 self.watch_deliveries();
             }
+            Command::SetAccess { session, access } => self.set_access(session, access, effects),
             Command::CloseSession { session, reply } => self.close_session(session, reply, effects),
             Command::Publish(batch) => self.publish(batch, effects),
             Command::Acknowledge { session, acknowledgements } => {
@@ -347,6 +339,7 @@ impl VirtualHost {
             Request::ChannelClose => self.client_closes_channel(at, effects),
             Request::ChannelFail(reason) => return Err(Error::MessageRefused { reason }.into()),
             Request::PublishFail { exchange, reason } => {
+                self.check_may(id, Right::Write, Resource::Exchange(&exchange))?;
                 self.check_published_to(&exchange)?;
                 return Err(Error::MessageRefused { reason }.into());
             }
@@ -384,6 +377,8 @@ impl VirtualHost {
                 self.cancel(at, consumer_tag, no_wait, effects);
             }
             Request::Get { queue, no_ack } => self.get(at, queue, no_ack)?,
+            Request::Take { queue, places } => self.take(at, &queue, places, effects)?,
+            Request::PauseQueue { queue, paused } => self.pause(at, &queue, paused, effects)?,
             Request::Nack { delivery_tag, multiple, requeue, .. } => {
                 self.nack(at, delivery_tag, multiple, requeue, effects)?;
             }
@@ -538,6 +533,7 @@ impl VirtualHost {
             self.memory.changed(before, queue.resident_bytes());
             return self.leaving_loaded(id, lost, effects);
         }
+        let load = answer.load.clone();
         let missing = queue.loaded(answer, self.now);
         self.memory.changed(before, queue.resident_bytes());
         let lost = missing.lost.len() as u64 + missing.unknown;
@@ -559,7 +555,11 @@ impl VirtualHost {
         }
         self.give_up_expired(id, &missing.expired, effects);
         self.shed(id, effects);
+        if let Some(through) = missing.picked_through {
+            self.picked_loaded(id, &load, through, missing.picked, effects);
+        }
         self.serve_waiting_gets(id, effects);
+        self.serve_takes(id, effects);
         self.mark_dirty(id);
     }
 

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::mpsc;
 use warren_engine::{
-    Acknowledgement, Command, Event, Message, MessageBatch, PublishBatch, Reply, Request, SessionId,
+    Acknowledgement, Command, Event, Message, MessageBatch, Place, PublishBatch, Reply, Request,
+    SessionId, Taken,
 };
 
+use crate::messages::Edited;
 use crate::shard::{Outbox, ToConnection, ToShard};
 use crate::{clock, limits};
 
@@ -48,6 +50,17 @@ pub struct Delivered {
     pub message_count: u32,
     /// The message.
     pub message: Message,
+}
+
+/// What became of a message that was published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// All its queues have it, on disk where it must be.
+    Taken,
+    /// There is no queue for it.
+    Unroutable,
+    /// A queue had no room for it. Others may have it.
+    Refused,
 }
 
 /// What becomes of a message that was fetched.
@@ -117,11 +130,7 @@ impl Client {
         body: &[u8],
         mandatory: bool,
     ) -> Result<bool, ClientError> {
-        if !self.is_open(PUBLISHES) {
-            self.open_channel(PUBLISHES).await?;
-            self.published = 0;
-            self.ask(PUBLISHES, Request::ConfirmSelect { no_wait: false }).await?;
-        }
+        self.open_publishes().await?;
         let bytes = exchange.len() + routing_key.len() + properties.len() + body.len() + 64;
         let mut messages = MessageBatch::with_capacity(1, bytes).at(clock::now());
         messages.push(exchange, routing_key, properties, body);
@@ -198,6 +207,123 @@ impl Client {
         };
         let nack = Request::Nack { delivery_tag, multiple: false, requeue, reject };
         self.send_request(REQUESTS, nack).await
+    }
+
+    /// Publishes messages and waits until all are taken or refused: what became of each, in order.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub(crate) async fn publish_all(
+        &mut self,
+        messages: &[Edited],
+    ) -> Result<Vec<Published>, ClientError> {
+        let mut outcomes = Vec::with_capacity(messages.len());
+        // One that is changed when it is accepted comes back as another: it goes alone.
+        for some in
+            messages.chunk_by(|one, next| !one.has_blind_copies() && !next.has_blind_copies())
+        {
+            outcomes.extend(self.publish_together(some).await?);
+        }
+        Ok(outcomes)
+    }
+
+    async fn publish_together(
+        &mut self,
+        messages: &[Edited],
+    ) -> Result<Vec<Published>, ClientError> {
+        self.open_publishes().await?;
+        let first = self.published + 1;
+        let mut batch = MessageBatch::with_capacity(messages.len(), 0).at(clock::now());
+        for message in messages {
+            let Edited { exchange, routing_key, properties, body } = message;
+            batch.push(exchange, routing_key, properties, body);
+        }
+        batch.finish();
+        let batch = Arc::new(batch);
+        let (session, publishes) = (self.session, vec![(PUBLISHES, true); messages.len()]);
+        let publish = PublishBatch { session, messages: Arc::clone(&batch), publishes };
+        self.send(Command::Publish(publish)).await?;
+        self.published += messages.len() as u64;
+        let mut outcomes: Vec<Option<Published>> = vec![None; messages.len()];
+        let mut returned = vec![];
+        while outcomes.iter().any(Option::is_none) {
+            let (from, to, outcome) = match self.next(PUBLISHES).await? {
+                Event::Return { message, .. } => {
+                    let same = |index: &usize| {
+                        let own = Message::new(&batch, *index as u32);
+                        own.is_some_and(|own| own.is_same(&message))
+                    };
+                    // The only one is it, whatever it looks like now.
+                    let index = (0..messages.len()).find(same);
+                    returned.extend(index.or_else(|| (messages.len() == 1).then_some(0)));
+                    continue;
+                }
+                Event::Confirm { first, last, .. } => (first, last, Published::Taken),
+                Event::Refused { first, last, .. } => (first, last, Published::Refused),
+                _ => continue,
+            };
+            for number in from.max(first)..=to {
+                if let Some(place) = outcomes.get_mut((number - first) as usize) {
+                    *place = Some(outcome);
+                }
+            }
+        }
+        for index in returned {
+            if let Some(outcome) = outcomes.get_mut(index) {
+                *outcome = Some(Published::Unroutable);
+            }
+        }
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+
+    /// Takes messages out of a queue by their places, to be settled like those that were fetched.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub(crate) async fn take(
+        &mut self,
+        queue: &str,
+        places: Vec<Place>,
+    ) -> Result<Vec<Taken>, ClientError> {
+        self.open_channel(REQUESTS).await?;
+        let request = Request::Take { queue: queue.to_owned(), places };
+        self.send_request(REQUESTS, request).await?;
+        let mut all = vec![];
+        loop {
+            if let Event::Taken { taken, done, .. } = self.next(REQUESTS).await? {
+                all.extend(taken);
+                if done {
+                    return Ok(all);
+                }
+            }
+        }
+    }
+
+    /// Settles messages that were fetched or taken.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub(crate) async fn settle_all(
+        &mut self,
+        delivery_tags: &[u64],
+        settlement: Settlement,
+    ) -> Result<(), ClientError> {
+        for delivery_tag in delivery_tags {
+            self.settle(*delivery_tag, settlement).await?;
+        }
+        Ok(())
+    }
+
+    async fn open_publishes(&mut self) -> Result<(), ClientError> {
+        if !self.is_open(PUBLISHES) {
+            self.open_channel(PUBLISHES).await?;
+            self.published = 0;
+            self.ask(PUBLISHES, Request::ConfirmSelect { no_wait: false }).await?;
+        }
+        Ok(())
     }
 
     /// Ends the session, and waits until the engine has ended it and all that followed from it is

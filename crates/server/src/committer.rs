@@ -18,12 +18,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 use warren_engine::{Event, Load, Write};
-use warren_storage::{Checkpointed, Damage, Error, Log, Moves};
+use warren_storage::{Checkpointed, Damage, Error, Loaded, Log, Moves};
 
 use crate::alarm::{Alarms, Cause};
 use crate::checkpoints::ToCheckpointer;
 use crate::health::Health;
 use crate::limits;
+use crate::loader::Wish;
 use crate::shard::{Outbox, ToConnection};
 
 /// What one shard hands to the committer at a time.
@@ -33,6 +34,8 @@ pub(crate) struct Group {
     /// Wishes that wait until the writes of this and every earlier group are in the log, as they
     /// may ask for just those.
     pub(crate) loads: Vec<Load>,
+    /// The same for those who look, each with where the answer goes.
+    pub(crate) reads: Vec<(Load, oneshot::Sender<Loaded>)>,
     /// Events that wait until the writes of this and every earlier group are durable.
     pub(crate) committed: Vec<(Outbox, Vec<Event>)>,
     /// Where to note that the events were sent, and the number to note.
@@ -40,6 +43,11 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    /// What was written before is to be found in the log.
+    fn wants_to_read(&self) -> bool {
+        !self.loads.is_empty() || !self.reads.is_empty()
+    }
+
     /// Somebody waits until the writes are durable.
     fn waits_for_sync(&self) -> bool {
         !self.committed.is_empty() || self.loads.iter().any(Load::is_sync)
@@ -63,7 +71,7 @@ pub(crate) enum ToCommitter {
 #[derive(Debug)]
 pub(crate) struct Others {
     pub(crate) checkpoints: threads::Sender<ToCheckpointer>,
-    pub(crate) loader: threads::Sender<Load>,
+    pub(crate) loader: threads::Sender<Wish>,
     pub(crate) health: Arc<Health>,
     pub(crate) alarms: Arc<Alarms>,
 }
@@ -307,7 +315,7 @@ impl Committer {
     fn commit(&mut self, groups: &mut Vec<Group>, late: bool) -> bool {
         let sync = late || groups.iter().any(Group::waits_for_sync);
         // A load wants to find the writes in the log, synced or not.
-        let write = sync || groups.iter().any(|group| !group.loads.is_empty());
+        let write = sync || groups.iter().any(Group::wants_to_read);
         let full = self.log.pending_bytes() >= limits::COMMIT_BYTES;
         if !write && !full {
             // Nobody waits, as with acknowledgements: they go out with the next publish.
@@ -318,13 +326,16 @@ impl Committer {
         }
         self.flush(sync || full);
         let failed = self.has_ended();
-        for Group { committed, loads, done: (done, number), .. } in groups.drain(..) {
+        for Group { committed, loads, reads, done: (done, number), .. } in groups.drain(..) {
             if failed {
                 continue;
             }
+            for (load, reply) in reads {
+                let _ = self.others.loader.send(Wish::Read(load, reply));
+            }
             for load in loads {
                 // The loader ends only when the broker does.
-                let _ = self.others.loader.send(load);
+                let _ = self.others.loader.send(Wish::Load(load));
             }
             for (outbox, events) in committed {
                 // A session that is gone needs no events.
@@ -433,7 +444,7 @@ mod tests {
         checkpoints: threads::Receiver<ToCheckpointer>,
         health: Arc<Health>,
         thread: Option<std::thread::JoinHandle<()>>,
-        _loads: threads::Receiver<Load>,
+        _loads: threads::Receiver<Wish>,
         _folder: tempfile::TempDir,
     }
 
@@ -475,11 +486,12 @@ mod tests {
             name: "q".to_owned(),
             durable: true,
             auto_delete: false,
+            paused: false,
             exclusive: false,
             arguments: warren_amqp::FieldTable::default(),
         };
         let writes = vec![Write::QueueDeclared(record)];
-        Group { writes, loads: vec![], committed: vec![], done: (Arc::default(), 1) }
+        Group { writes, loads: vec![], reads: vec![], committed: vec![], done: (Arc::default(), 1) }
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc as threads;
 
 use rustc_hash::FxHashMap;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 use warren_engine::{Command, Load, VirtualHostId};
 use warren_storage::{Damage, DamagedMessage, Error, Loaded, Reader};
@@ -14,14 +14,30 @@ use crate::health::Health;
 use crate::limits;
 use crate::shard::ToShard;
 
+/// What is to be read.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    /// For a queue, whose shard gets the answer.
+    Load(Load),
+    /// For somebody who looks.
+    Read(Load, oneshot::Sender<Loaded>),
+}
+
 /// Answers wishes until the shards are gone.
 pub(crate) fn run(
     reader: &Reader,
-    wishes: &threads::Receiver<Load>,
+    wishes: &threads::Receiver<Wish>,
     shards: &FxHashMap<VirtualHostId, mpsc::Sender<ToShard>>,
     health: &Arc<Health>,
 ) {
-    while let Ok(load) = wishes.recv() {
+    while let Ok(wish) = wishes.recv() {
+        let load = match wish {
+            Wish::Load(load) => load,
+            Wish::Read(load, reply) => {
+                read(reader, &load, reply, health);
+                continue;
+            }
+        };
         let host = load.queue.virtual_host();
         let Some(shard) = shards.get(&host) else { continue };
         match load_when_there_is_room(reader, &load, shard) {
@@ -43,6 +59,19 @@ pub(crate) fn run(
             // The messages may well be there: better to stop than to take them for lost.
             Err(error) => health.fail(&error),
         }
+    }
+}
+
+/// Reads for somebody who looks. What is damaged is left out: it is told of when its queue comes to
+/// it. While the database waits for room there is no answer.
+fn read(reader: &Reader, load: &Load, reply: oneshot::Sender<Loaded>, health: &Arc<Health>) {
+    match reader.load(load, limits::LOAD_BYTES) {
+        Ok(loaded) => {
+            // Whoever asked may be gone.
+            let _ = reply.send(loaded);
+        }
+        Err(error) if error.is_full() => {}
+        Err(error) => health.fail(&error),
     }
 }
 

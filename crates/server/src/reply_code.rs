@@ -15,7 +15,9 @@ pub fn reply_code(error: &Error) -> ReplyCode {
         | Error::DefaultExchange
         | Error::SystemExchange { .. }
         | Error::InternalExchange { .. }
-        | Error::ExclusiveUse { .. } => ReplyCode::AccessRefused,
+        | Error::ExclusiveUse { .. }
+        | Error::AccessRefused { .. }
+        | Error::TopicRefused { .. } => ReplyCode::AccessRefused,
         Error::QueueLocked { .. } => ReplyCode::ResourceLocked,
         Error::UnknownExchangeType { .. }
         | Error::Inequivalent(_)
@@ -33,6 +35,7 @@ pub fn reply_code(error: &Error) -> ReplyCode {
         | Error::DeliveryTimeout { .. }
         | Error::ChannelMode { .. }
         | Error::NotTransactional
+        | Error::PartialCommit
         | Error::TransactionTooLarge { .. }
         | Error::RepliesAcknowledged
         | Error::RepliesConsumed

@@ -4,6 +4,7 @@
 //!
 //! `simulation/src/node.rs` goes by the same rules: what changes here changes there.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,8 +13,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{error, info};
 use warren_amqp::ReplyCode;
 use warren_engine::{
-    Command, Effects, Event, Milliseconds, Outgoing, SessionId, VirtualHost, VirtualHostId,
+    Access, Command, Effects, Event, Load, Milliseconds, Outgoing, SessionId, VirtualHost,
+    VirtualHostId,
 };
+use warren_storage::Loaded;
 
 use crate::broker::HostCounts;
 use crate::committer::Group;
@@ -37,18 +40,37 @@ pub(crate) enum ToConnection {
 #[derive(Debug)]
 pub(crate) enum ToShard {
     /// A client opened a virtual host of this shard.
-    Open { session: SessionId, virtual_host: VirtualHostId, outbox: Outbox },
+    Open { session: SessionId, virtual_host: VirtualHostId, outbox: Outbox, access: Arc<Access> },
     /// Commands of one session, in order. The permit is given back when they are carried out: a
     /// session has only so many of these on the way.
     Commands(SessionId, Vec<Command>, Option<OwnedSemaphorePermit>),
     /// Contents that came from disk, for a virtual host.
     Loaded(VirtualHostId, Command),
+    /// A question to a virtual host.
+    Ask(VirtualHostId, Question),
+    /// To be read from disk for somebody who looks, once all that was written so far is there.
+    Read(Load, oneshot::Sender<Loaded>),
     /// Counts, for each virtual host.
     Summary(oneshot::Sender<Vec<HostCounts>>),
     /// Show what has changed.
     Observe(Look),
     /// Hand on everything and end.
     Stop(oneshot::Sender<()>),
+}
+
+/// Something that is asked of a virtual host, and changes nothing that others notice.
+pub(crate) struct Question(Box<dyn FnOnce(&mut VirtualHost) + Send>);
+
+impl Question {
+    pub(crate) fn new(question: impl FnOnce(&mut VirtualHost) + Send + 'static) -> Self {
+        Self(Box::new(question))
+    }
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Question(..)")
+    }
 }
 
 /// A session, as the shard knows it.
@@ -82,6 +104,8 @@ pub(crate) struct Shard {
     /// Channels with a reply that waits for the disk, or with what is held behind one, and for
     /// which group. What comes after it on the channel waits too, so that all keep their order.
     held: FxHashMap<(SessionId, u16), u64>,
+    /// What is to be read for those who look.
+    reads: Vec<(Load, oneshot::Sender<Loaded>)>,
     /// The number of the last group that the committer was given.
     last_group: u64,
     /// The number of the last group whose events have been sent.
@@ -106,6 +130,7 @@ impl Shard {
             brake_until: None,
             touched: Vec::new(),
             held: FxHashMap::default(),
+            reads: Vec::new(),
             last_group: 0,
             done_group: Arc::default(),
         }
@@ -128,8 +153,8 @@ impl Shard {
             }
             for message in batch.drain(..) {
                 match message {
-                    ToShard::Open { session, virtual_host, outbox } => {
-                        self.open(session, virtual_host, outbox);
+                    ToShard::Open { session, virtual_host, outbox, access } => {
+                        self.open(session, virtual_host, outbox, access);
                     }
                     ToShard::Commands(session, commands, permit) => {
                         for command in commands {
@@ -147,6 +172,12 @@ impl Shard {
                         self.give_back(session, permit);
                     }
                     ToShard::Loaded(host, command) => self.apply_to(host, command),
+                    ToShard::Ask(host, Question(question)) => {
+                        if let Some(host) = self.hosts.get_mut(&host) {
+                            question(host);
+                        }
+                    }
+                    ToShard::Read(load, reply) => self.reads.push((load, reply)),
                     ToShard::Summary(reply) => {
                         // Whoever asked may be gone.
                         let _ = reply.send(self.hosts.values().map(HostCounts::of).collect());
@@ -191,7 +222,13 @@ impl Shard {
         self.effects.events.len() + self.effects.writes.len() >= limits::SHARD_EFFECTS
     }
 
-    fn open(&mut self, session: SessionId, virtual_host: VirtualHostId, outbox: Outbox) {
+    fn open(
+        &mut self,
+        session: SessionId,
+        virtual_host: VirtualHostId,
+        outbox: Outbox,
+        access: Arc<Access>,
+    ) {
         self.clients.insert(
             session,
             Client {
@@ -202,7 +239,7 @@ impl Shard {
                 closed: false,
             },
         );
-        self.apply_to(virtual_host, Command::OpenSession(session));
+        self.apply_to(virtual_host, Command::OpenSession { session, access });
     }
 
     fn apply(&mut self, session: SessionId, command: Command) {
@@ -263,7 +300,7 @@ impl Shard {
 
     /// Hands on what has come together: events to sessions, writes and wishes to the committer.
     async fn hand_on(&mut self) {
-        if self.effects.is_empty() && self.touched.is_empty() {
+        if self.effects.is_empty() && self.touched.is_empty() && self.reads.is_empty() {
             return;
         }
         for (queue, sequence) in self.effects.lost.drain(..) {
@@ -296,14 +333,15 @@ impl Shard {
             }
         }
         let Effects { writes, loads, .. } = &mut self.effects;
-        if writes.is_empty() && loads.is_empty() && committed.is_empty() {
+        let reads = std::mem::take(&mut self.reads);
+        if writes.is_empty() && loads.is_empty() && committed.is_empty() && reads.is_empty() {
             return;
         }
         self.last_group = group;
         let (writes, loads) = (std::mem::take(writes), std::mem::take(loads));
         let done = (Arc::clone(&self.done_group), group);
         // The committer ends only after the shards.
-        let _ = self.committer.send(Group { writes, loads, committed, done }).await;
+        let _ = self.committer.send(Group { writes, loads, reads, committed, done }).await;
     }
 
     /// Gives each event to its session, at once or with the group.
@@ -378,7 +416,7 @@ mod tests {
         let (committer, mut groups) = mpsc::channel(16);
         let mut shard = Shard::new(vec![(id, VirtualHost::new(id, "/"))], inbox, committer);
         let (outbox, mut events) = mpsc::unbounded_channel();
-        shard.open(SESSION, id, outbox);
+        shard.open(SESSION, id, outbox, Arc::new(Access::everything("guest")));
         let declaration = Declaration { durable: true, ..Declaration::default() };
         let (name, arguments) = ("q".to_owned(), warren_amqp::FieldTable::default());
         let declare = Request::QueueDeclare { name, generated: false, declaration, arguments };

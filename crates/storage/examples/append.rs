@@ -48,6 +48,7 @@ fn measure(
         durable: true,
         exclusive: false,
         auto_delete: false,
+        paused: false,
         arguments: FieldTable::default(),
     })])?;
     opened.log.flush(true)?;

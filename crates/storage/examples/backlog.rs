@@ -158,6 +158,7 @@ fn fill(committer: &mut Committer, messages: u64) -> Result<(), Failure> {
         durable: true,
         exclusive: false,
         auto_delete: false,
+        paused: false,
         arguments: FieldTable::default(),
     })])?;
     let mut batch = MessageBatch::default();

@@ -1,4 +1,5 @@
-//! The records of exchanges, queues and bindings in stored form, and all of them together.
+//! The records of exchanges, queues and bindings in stored form, and all of them together, with what
+//! else is kept beside them.
 //!
 //! The log and redb share these forms. A first byte of flags leaves room for more.
 
@@ -16,6 +17,7 @@ const DURABLE: u8 = 1;
 const AUTO_DELETE: u8 = 2;
 const INTERNAL: u8 = 4;
 const EXCLUSIVE: u8 = 8;
+const PAUSED: u8 = 16;
 
 /// Everything declared.
 #[derive(Debug, Default)]
@@ -24,6 +26,7 @@ pub(crate) struct Topology {
     pub(crate) queues: BTreeMap<QueueId, QueueRecord>,
     /// By virtual host and stored form, which is a binding's identity.
     pub(crate) bindings: BTreeMap<(VirtualHostId, Vec<u8>), BindingRecord>,
+    pub(crate) definitions: BTreeMap<String, Vec<u8>>,
 }
 
 impl Topology {
@@ -58,6 +61,12 @@ impl Topology {
             }
             Write::Unbound(virtual_host, record) => {
                 self.bindings.remove(&(*virtual_host, binding_bytes(record)));
+            }
+            Write::DefinitionSet { key, value } => {
+                self.definitions.insert(key.clone(), value.clone());
+            }
+            Write::DefinitionDeleted { key } => {
+                self.definitions.remove(key);
             }
             Write::Enqueued { .. }
             | Write::Settled { .. }
@@ -100,7 +109,8 @@ pub(crate) fn put_queue(out: &mut Vec<u8>, record: &QueueRecord) {
     out.push(
         flag(record.durable, DURABLE)
             | flag(record.auto_delete, AUTO_DELETE)
-            | flag(record.exclusive, EXCLUSIVE),
+            | flag(record.exclusive, EXCLUSIVE)
+            | flag(record.paused, PAUSED),
     );
     put_number(out, record.id.0);
     put_bytes(out, record.name.as_bytes());
@@ -116,6 +126,7 @@ pub(crate) fn queue(cursor: &mut Cursor<'_>) -> Option<QueueRecord> {
         durable: flags & DURABLE != 0,
         exclusive: flags & EXCLUSIVE != 0,
         auto_delete: flags & AUTO_DELETE != 0,
+        paused: flags & PAUSED != 0,
         arguments: table(cursor)?,
     })
 }

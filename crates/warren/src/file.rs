@@ -1,5 +1,7 @@
 //! The configuration file, and how it and the flags become the configuration in force.
 
+mod oauth2;
+
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use warren_server::StorageOptions;
 use warren_server::config::{self, Config, Identity, Limits, Password};
 use warren_server::limits::{CONSUMER_TIMEOUT_MS, CONSUMERS_PER_CHANNEL, DISK_FREE_BYTES};
 
+use self::oauth2::{OAuth2, Wrong};
 use crate::cli::Server;
 use crate::logs::{Format, Level};
 
@@ -25,7 +28,7 @@ pub(crate) enum Error {
     #[error("{}: {}", path.display(), reason.to_string().trim_end())]
     Parse { path: PathBuf, reason: Box<toml::de::Error> },
     #[error("{}: {key} must be {expected}", path.display())]
-    Value { path: PathBuf, key: &'static str, expected: &'static str },
+    Value { path: PathBuf, key: String, expected: String },
 }
 
 /// The file's keys with their defaults.
@@ -58,8 +61,10 @@ struct File {
     disk_free_limit: u64,
     memory_limit: Option<u64>,
     consumer_timeout: u64,
+    track_auth_attempt_source: bool,
     http: Http,
     storage: Storage,
+    oauth2: Option<OAuth2>,
 }
 
 /// The keys of the section `[http]`.
@@ -121,8 +126,10 @@ impl Default for File {
             disk_free_limit: DISK_FREE_BYTES,
             memory_limit: None,
             consumer_timeout: CONSUMER_TIMEOUT_MS,
+            track_auth_attempt_source: false,
             http: Http::default(),
             storage: Storage::default(),
+            oauth2: None,
         }
     }
 }
@@ -184,13 +191,18 @@ impl Settings {
             }
         };
         check(&file, &path)?;
-        Ok(Self::from_file(file, flags))
+        Self::from_file(file, flags).map_err(|Wrong { key, expected }| Error::Value {
+            path,
+            key,
+            expected,
+        })
     }
 
-    fn from_file(file: File, flags: &Server) -> Self {
+    fn from_file(file: File, flags: &Server) -> Result<Self, Wrong> {
         let limits = limits(&file);
+        let oauth = file.oauth2.map(OAuth2::settings).transpose()?;
         let Storage { segment_bytes, spare_segments, checkpoint_seconds } = file.storage;
-        Self {
+        Ok(Self {
             log_level: file.log_level,
             log_format: file.log_format,
             http_listen: flags.http_listen.unwrap_or(file.http_listen),
@@ -226,8 +238,10 @@ impl Settings {
                     spare_segments,
                     ..StorageOptions::default()
                 },
+                count_logins_by_source: file.track_auth_attempt_source,
+                oauth,
             },
-        }
+        })
     }
 }
 
@@ -255,7 +269,10 @@ fn limits(file: &File) -> Limits {
 
 /// What the types of the keys do not say. The store checks its own options.
 fn check(file: &File, path: &Path) -> Result<(), Error> {
-    let wrong = |key, expected| Err(Error::Value { path: path.to_owned(), key, expected });
+    let wrong = |key: &str, expected: &str| {
+        let (key, expected) = (key.to_owned(), expected.to_owned());
+        Err(Error::Value { path: path.to_owned(), key, expected })
+    };
     if file.handshake_timeout_seconds == 0 {
         return wrong("handshake_timeout_seconds", "at least 1");
     }
@@ -300,7 +317,7 @@ mod tests {
 
     #[test]
     fn an_empty_file_is_the_defaults() {
-        let settings = Settings::from_file(parse("").unwrap(), &flags());
+        let settings = Settings::from_file(parse("").unwrap(), &flags()).unwrap();
         assert_eq!(settings.server.amqp_listen.port(), 5672);
         assert_eq!(settings.http_listen.port(), 15672);
         assert_eq!(settings.server.data_dir, PathBuf::from("data"));
@@ -311,7 +328,7 @@ mod tests {
     fn flags_win_over_the_file() {
         let file = parse("amqp_listen = '127.0.0.1:1'\ndata_dir = '/a'").unwrap();
         let flags = Server { data_dir: Some("/b".into()), ..flags() };
-        let settings = Settings::from_file(file, &flags);
+        let settings = Settings::from_file(file, &flags).unwrap();
         assert_eq!(settings.server.amqp_listen.port(), 1);
         assert_eq!(settings.server.data_dir, PathBuf::from("/b"));
     }

@@ -109,8 +109,10 @@ impl Peer {
             let Some(event) = step.event else { break };
             note(&event, &mut self.seen);
             self.owed.extend(owed(&event));
-            if let Event::Publish(publish) = &event {
-                message(publish);
+            match event {
+                Event::ChannelOpen { channel } => self.connection.channel_open_ok(channel),
+                Event::Publish(publish) => message(&publish),
+                _ => {}
             }
         }
         self.pending.drain(..at);

@@ -55,6 +55,10 @@ impl Model {
         let held = self.take_transaction(at);
         let before = self.changes.len();
         for (id, numbers) in held.publishes {
+            // Its time begins now.
+            if let Some(published) = self.messages.get_mut(id as usize) {
+                published.publication.time = self.now;
+            }
             let names = match numbers {
                 Some(numbers) => {
                     let queues = numbers.iter().filter_map(|number| self.queues.get(number));

@@ -6,6 +6,7 @@ so or because no client can tell. An answer is a status, or a status with what i
 """
 
 import base64
+import hashlib
 import http.client
 import json
 import sys
@@ -33,7 +34,7 @@ class Raw(bytes):
     """A body that is sent as it is, whatever it is."""
 
 
-def api(request, body=None, user=GUEST, headers=()):
+def api(request, body=None, user=GUEST, headers=(), port=HTTP):
     """`GET /path`, with JSON or raw bytes as body, by a user with a password or by nobody."""
     method, path = request.split(" ", 1)
     headers = dict(headers)
@@ -43,7 +44,7 @@ def api(request, body=None, user=GUEST, headers=()):
     if body is not None and not isinstance(body, Raw):
         headers.setdefault("Content-Type", "application/json")
         body = json.dumps(body)
-    connection = http.client.HTTPConnection(HOST, HTTP, timeout=30)
+    connection = http.client.HTTPConnection(HOST, port, timeout=60)
     try:
         connection.request(method, "/api" + path, body, headers)
         answer = connection.getresponse()
@@ -64,6 +65,26 @@ def done(request, body=None, **more):
     reply = api(request, body, **more)
     assert reply.status in (200, 201, 204), f"{request}: {reply}"
     return reply
+
+
+SHA256 = "rabbit_password_hashing_sha256"
+ALGORITHMS = {
+    SHA256: hashlib.sha256,
+    "rabbit_password_hashing_sha512": hashlib.sha512,
+    "rabbit_password_hashing_md5": hashlib.md5,
+}
+
+
+def hashed(password, algorithm=SHA256, salt=b"\x90\x8d\xc6\x0a"):
+    """A hash as RabbitMQ stores it: the salt, and what comes of salt and password."""
+    return base64.b64encode(
+        salt + ALGORITHMS[algorithm](salt + password.encode()).digest()
+    ).decode()
+
+
+def login(name, password):
+    """The status that a user is answered with."""
+    return api("GET /whoami", user=(name, password)).status
 
 
 # What bodies are held against.

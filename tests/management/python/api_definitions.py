@@ -3,6 +3,7 @@
 import json
 
 from api_base import (
+    ALGORITHMS,
     BAD,
     EMPTY,
     NOT_FOUND,
@@ -16,11 +17,11 @@ from api_base import (
     error,
     get,
     has,
-    prepared,
+    hashed,
+    login,
     starts,
     step,
 )
-from api_users import ALGORITHMS, hashed, login
 
 D = "/definitions"
 JSON = {"Content-Type": "application/json"}
@@ -176,7 +177,10 @@ def round_trip():
     equal(sorted(after), sorted(before))
     for key, value in before.items():
         if isinstance(value, list):
-            text = [sorted(json.dumps(it, sort_keys=True) for it in side) for side in (value, after[key])]
+            text = [
+                sorted(json.dumps(it, sort_keys=True) for it in side)
+                for side in (value, after[key])
+            ]
             equal(text[1], text[0])
 
 
@@ -192,7 +196,7 @@ def download():
 def multipart():
     content = json.dumps({"vhosts": [{"name": "posted"}]})
     body = (
-        "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"d.json\"\r\n"
+        '--edge\r\nContent-Disposition: form-data; name="file"; filename="d.json"\r\n'
         f"Content-Type: application/json\r\n\r\n{content}\r\n--edge--\r\n"
     )
     kind = {"Content-Type": "multipart/form-data; boundary=edge"}
@@ -202,7 +206,9 @@ def multipart():
     done("DELETE /vhosts/posted")
 
 
-case("the old name of definitions", "GET /all-configuration", None, (200, has(users=list)), NOT_FOUND)
+case(
+    "the old name of definitions", "GET /all-configuration", None, (200, has(users=list)), NOT_FOUND
+)
 
 # Merging.
 
@@ -242,7 +248,11 @@ for name, more, accepted in [
     ("a string of tags", {"password_hash": hashed("p"), "tags": "management,mine"}, 200),
     ("a plain password", {"password": "p", "tags": ["management"]}, 200),
     ("no algorithm", {"password_hash": hashed("p"), "tags": "management"}, 200),
-    ("an algorithm of null", {"password_hash": hashed("p"), "hashing_algorithm": None, "tags": "management"}, None),
+    (
+        "an algorithm of null",
+        {"password_hash": hashed("p"), "hashing_algorithm": None, "tags": "management"},
+        None,
+    ),
     ("an empty hash", {"password_hash": "", "tags": "management"}, 401),
     ("unknown members", {"password_hash": hashed("p"), "tags": "management", "color": 1}, 200),
 ]:
@@ -255,7 +265,10 @@ for name, more, accepted in [
         done("DELETE /users/u")
 
 
-for version, algorithm in [("3.5.7", "rabbit_password_hashing_md5"), ("3.6.0", "rabbit_password_hashing_sha256")]:
+for version, algorithm in [
+    ("3.5.7", "rabbit_password_hashing_md5"),
+    ("3.6.0", "rabbit_password_hashing_sha256"),
+]:
 
     @step(f"a user without an algorithm in a file of {version}")
     def old_file(version=version, algorithm=algorithm):
@@ -273,18 +286,78 @@ case("keys that nobody knows", f"POST {D}", {"cats": [1], "users": []}, (204, EM
 UNREADABLE = (400, bad("failed_to_parse_json"))
 case("a file that is a list", f"POST {D}", [], UNREADABLE, BAD)
 case("a file that is cut off", f"POST {D}", Raw(b'{"users": ['), UNREADABLE, BAD, headers=JSON)
-case("a file of another kind", f"POST {D}", Raw(b"{}"), 415, 204, headers={"Content-Type": "text/plain"})
+case(
+    "a file of another kind",
+    f"POST {D}",
+    Raw(b"{}"),
+    415,
+    204,
+    headers={"Content-Type": "text/plain"},
+)
 case("users that are no list", f"POST {D}", {"users": 5}, 500, BAD)
-case("a user without tags", f"POST {D}", {"users": [{"name": "u", "password": "x"}]}, (400, bad("tags_not_present")), BAD)
+case(
+    "a user without tags",
+    f"POST {D}",
+    {"users": [{"name": "u", "password": "x"}]},
+    (400, bad("tags_not_present")),
+    BAD,
+)
 case("a user without a name", f"POST {D}", {"users": [{"password": "x", "tags": ""}]}, BAD)
-case("a user whose hash is none", f"POST {D}", {"users": [{"name": "u", "password_hash": "?", "tags": ""}]}, BAD)
-case("a queue in no vhost", f"POST {D}", {"queues": [placed(QUEUE, "nowhere")]}, (400, bad(["no_such_vhost", "nowhere"])), BAD)
-case("a queue without a name", f"POST {D}", {"queues": [{"vhost": "defs", "durable": True}]}, 500, BAD)
-case("an exchange of no known type", f"POST {D}", {"exchanges": [placed({**EXCHANGE, "name": "y", "type": "magic"})]}, BAD)
-case("permissions of nobody", f"POST {D}", {"permissions": [{"user": "none", "vhost": "defs", "configure": "", "write": "", "read": ""}]}, (400, bad(["no_such_user", "none"])), BAD)
-case("a policy with a pattern that is none", f"POST {D}", {"policies": [placed({**POLICY, "pattern": "["})]}, (400, bad(starts("Validation failed\n\npattern should be regular expression"))), BAD)
-case("a binding from nowhere", f"POST {D}", {"bindings": [placed({**BINDING, "source": "none"})]}, 204, BAD)
-case("a component that nobody knows", f"POST {D}", {"parameters": [{"component": "cats", "vhost": "defs", "name": "n", "value": {}}]}, (400, bad(contains("component cats not found"))), 204, BAD)
+case(
+    "a user whose hash is none",
+    f"POST {D}",
+    {"users": [{"name": "u", "password_hash": "?", "tags": ""}]},
+    BAD,
+)
+case(
+    "a queue in no vhost",
+    f"POST {D}",
+    {"queues": [placed(QUEUE, "nowhere")]},
+    (400, bad(["no_such_vhost", "nowhere"])),
+    BAD,
+)
+case(
+    "a queue without a name",
+    f"POST {D}",
+    {"queues": [{"vhost": "defs", "durable": True}]},
+    500,
+    BAD,
+)
+case(
+    "an exchange of no known type",
+    f"POST {D}",
+    {"exchanges": [placed({**EXCHANGE, "name": "y", "type": "magic"})]},
+    BAD,
+)
+case(
+    "permissions of nobody",
+    f"POST {D}",
+    {"permissions": [{"user": "none", "vhost": "defs", "configure": "", "write": "", "read": ""}]},
+    (400, bad(["no_such_user", "none"])),
+    BAD,
+)
+case(
+    "a policy with a pattern that is none",
+    f"POST {D}",
+    {"policies": [placed({**POLICY, "pattern": "["})]},
+    (400, bad(starts("Validation failed\n\npattern should be regular expression"))),
+    BAD,
+)
+case(
+    "a binding from nowhere",
+    f"POST {D}",
+    {"bindings": [placed({**BINDING, "source": "none"})]},
+    204,
+    BAD,
+)
+case(
+    "a component that nobody knows",
+    f"POST {D}",
+    {"parameters": [{"component": "cats", "vhost": "defs", "name": "n", "value": {}}]},
+    (400, bad(contains("component cats not found"))),
+    204,
+    BAD,
+)
 case("definitions cannot be put", f"PUT {D}", {}, 405)
 
 # One vhost.
@@ -293,7 +366,9 @@ case("definitions cannot be put", f"PUT {D}", {}, 405)
 @step("an export of a vhost says nothing of vhosts")
 def vhost_exported():
     found = get(f"{D}/defs")
-    assert {"rabbit_version", "parameters", "policies", "queues", "exchanges", "bindings"} <= set(found)
+    assert {"rabbit_version", "parameters", "policies", "queues", "exchanges", "bindings"} <= set(
+        found
+    )
     assert not {"users", "permissions", "global_parameters"} & set(found), sorted(found)
     for key, thing in (("exchanges", EXCHANGE), ("bindings", BINDING)):
         equal([{name: it[name] for name in thing} for it in found[key]], [thing])
@@ -320,9 +395,20 @@ def vhost_forced():
 
 
 case("an export of no vhost", f"GET {D}/nowhere", None, (400, bad("vhost_not_found")), NOT_FOUND)
-case("an import into no vhost", f"POST {D}/nowhere", {}, (404, error("not_found", "vhost_not_found")), NOT_FOUND)
+case(
+    "an import into no vhost",
+    f"POST {D}/nowhere",
+    {},
+    (404, error("not_found", "vhost_not_found")),
+    NOT_FOUND,
+)
 case("an import that is none", f"POST {D}/copy", Raw(b"{"), BAD, headers=JSON)
-case("a queue with a member that nobody knows", f"POST {D}/copy", {"queues": [{**QUEUE, "name": "odd", "color": 1}]}, 204)
+case(
+    "a queue with a member that nobody knows",
+    f"POST {D}/copy",
+    {"queues": [{**QUEUE, "name": "odd", "color": 1}]},
+    204,
+)
 
 
 @step("everything goes again")

@@ -48,16 +48,67 @@ case("without properties", PUBLISH, without("properties"), missing("properties")
 case("without a routing key", PUBLISH, without("routing_key"), missing("routing_key"), BAD)
 case("without a payload", PUBLISH, without("payload"), missing("payload"), BAD)
 case("without an encoding", PUBLISH, without("payload_encoding"), missing("payload_encoding"), BAD)
-case("with an unknown encoding", PUBLISH, message(payload_encoding="hex"), (400, bad(["unsupported_encoding", "hex"])), BAD)
-case("with a payload that is not base64", PUBLISH, message("?", payload_encoding="base64"), (400, bad(["not_base64", "?"])), BAD)
-case("to an exchange that is not there", f"POST {X}/none/publish", message(), (400, bad("404 NOT_FOUND - no exchange 'none' in vhost 'messages'")), NOT_FOUND)
-case("to a vhost that is not there", "POST /exchanges/nowhere/amq.default/publish", message(), REFUSED, NOT_FOUND)
+case(
+    "with an unknown encoding",
+    PUBLISH,
+    message(payload_encoding="hex"),
+    (400, bad(["unsupported_encoding", "hex"])),
+    BAD,
+)
+case(
+    "with a payload that is not base64",
+    PUBLISH,
+    message("?", payload_encoding="base64"),
+    (400, bad(["not_base64", "?"])),
+    BAD,
+)
+case(
+    "to an exchange that is not there",
+    f"POST {X}/none/publish",
+    message(),
+    (400, bad("404 NOT_FOUND - no exchange 'none' in vhost 'messages'")),
+    NOT_FOUND,
+)
+case(
+    "to a vhost that is not there",
+    "POST /exchanges/nowhere/amq.default/publish",
+    message(),
+    REFUSED,
+    NOT_FOUND,
+)
 case("publishing cannot be got", f"GET {X}/amq.default/publish", None, 405)
-case("publishing something that is not JSON", PUBLISH, Raw(b"{"), (400, error("bad_request", "not_json")))
+case(
+    "publishing something that is not JSON",
+    PUBLISH,
+    Raw(b"{"),
+    (400, error("bad_request", "not_json")),
+)
 case("an unknown property", PUBLISH, message(properties={"colour": 1}), (200, {"routed": True}))
-case("an unknown type of property", PUBLISH, message(properties={"delivery_mode": "two"}), (400, bad(["not_int", "delivery_mode"])), BAD)
-case("an expiration that is no number", PUBLISH, message(properties={"expiration": "soon"}), (400, bad(starts("406 PRECONDITION_FAILED - invalid expiration 'soon'"))))
-case("a user that is another", PUBLISH, message(properties={"user_id": "other"}), (400, bad("406 PRECONDITION_FAILED - user_id property set to 'other' but authenticated user was 'guest'")))
+case(
+    "an unknown type of property",
+    PUBLISH,
+    message(properties={"delivery_mode": "two"}),
+    (400, bad(["not_int", "delivery_mode"])),
+    BAD,
+)
+case(
+    "an expiration that is no number",
+    PUBLISH,
+    message(properties={"expiration": "soon"}),
+    (400, bad(starts("406 PRECONDITION_FAILED - invalid expiration 'soon'"))),
+)
+case(
+    "a user that is another",
+    PUBLISH,
+    message(properties={"user_id": "other"}),
+    (
+        400,
+        bad(
+            "406 PRECONDITION_FAILED - user_id property set to 'other' "
+            "but authenticated user was 'guest'"
+        ),
+    ),
+)
 
 
 @step("a message comes back as it was published")
@@ -108,12 +159,16 @@ def encodings():
     done(PUBLISH, message("text"))
     done(PUBLISH, message(base64.b64encode("ü".encode()).decode(), payload_encoding="base64"))
     first, second = fetch(2)
-    equal((first["payload"], first["payload_encoding"], first["payload_bytes"]), (binary, "base64", 3))
+    equal(
+        (first["payload"], first["payload_encoding"], first["payload_bytes"]), (binary, "base64", 3)
+    )
     equal((second["payload"], second["payload_encoding"]), ("text", "string"))
     (third,) = fetch(encoding="base64")
     equal((third["payload"], third["payload_encoding"]), ("dGV4dA==", "base64"))
     (fourth,) = fetch()
-    equal((fourth["payload"], fourth["payload_encoding"], fourth["payload_bytes"]), ("ü", "string", 2))
+    equal(
+        (fourth["payload"], fourth["payload_encoding"], fourth["payload_bytes"]), ("ü", "string", 2)
+    )
 
 
 @step("what was got can be published as it came")
@@ -170,15 +225,45 @@ for name in RIGHT:
         BAD,
     )
 case("getting with an unknown ackmode", GET, {**RIGHT, "ackmode": "maybe"}, 500, BAD)
-case("getting with an unknown encoding", GET, {**RIGHT, "encoding": "hex"}, (400, bad("Unsupported encoding. Please use auto or base64.")), BAD)
-case("getting with a count that is no number", GET, {**RIGHT, "count": "many"}, (400, bad(["not_integer", "many"])), BAD)
+case(
+    "getting with an unknown encoding",
+    GET,
+    {**RIGHT, "encoding": "hex"},
+    (400, bad("Unsupported encoding. Please use auto or base64.")),
+    BAD,
+)
+case(
+    "getting with a count that is no number",
+    GET,
+    {**RIGHT, "count": "many"},
+    (400, bad(["not_integer", "many"])),
+    BAD,
+)
 case("getting with a count in a string", GET, {**RIGHT, "count": "1"}, (200, []))
 case("getting none", GET, {**RIGHT, "count": 0}, (200, []))
 case("getting a negative count", GET, {**RIGHT, "count": -1}, (200, []), BAD)
-case("getting with a truncation that is no number", GET, {**RIGHT, "truncate": "x"}, (400, bad(["not_integer", "x"])), BAD)
-case("getting from a queue that is not there", f"POST {V}/none/get", RIGHT, (404, error("not_found", "NOT_FOUND - no queue 'none' in vhost 'messages'")), NOT_FOUND)
+case(
+    "getting with a truncation that is no number",
+    GET,
+    {**RIGHT, "truncate": "x"},
+    (400, bad(["not_integer", "x"])),
+    BAD,
+)
+case(
+    "getting from a queue that is not there",
+    f"POST {V}/none/get",
+    RIGHT,
+    (404, error("not_found", "NOT_FOUND - no queue 'none' in vhost 'messages'")),
+    NOT_FOUND,
+)
 case("getting is a POST", f"GET {V}/q/get", None, 405)
-case("the old way to say requeue", GET, {"count": 1, "requeue": True, "encoding": "auto"}, missing("ackmode"), BAD)
+case(
+    "the old way to say requeue",
+    GET,
+    {"count": 1, "requeue": True, "encoding": "auto"},
+    missing("ackmode"),
+    BAD,
+)
 
 
 @step("a purge empties a queue")

@@ -4,7 +4,6 @@ from api_base import (
     EMPTY,
     NOT_FOUND,
     REFUSED,
-    Has,
     Named,
     bad,
     case,
@@ -74,7 +73,13 @@ case("the name in the path counts", f"GET {V}/more", None, (200, has(name="more"
 case("a queue in no vhost", "PUT /queues/nowhere/q", {}, NOT_FOUND)
 case("a queue that is not there", f"GET {V}/none", None, NOT_FOUND)
 case("queues of a vhost that is not there", "GET /queues/nowhere", None, NOT_FOUND)
-case("a queue with a reserved name", f"PUT {V}/amq.mine", {}, REFUSED, (400, bad(starts("queue name 'amq.mine'"))))
+case(
+    "a queue with a reserved name",
+    f"PUT {V}/amq.mine",
+    {},
+    REFUSED,
+    (400, bad(starts("queue name 'amq.mine'"))),
+)
 for member, value, reason in [
     ("x-message-ttl", -1, "invalid arg 'x-message-ttl' for queue 'bad' in vhost 'objects'"),
     ("x-message-ttl", "1000", "invalid arg 'x-message-ttl'"),
@@ -193,7 +198,10 @@ case("deleting it again", f"DELETE {V}/nobody", None, NOT_FOUND)
 case("deleting an empty queue if it is empty", f"DELETE {V}/object?if-empty=true", None, 204)
 case("deleting an unused queue if it is unused", f"DELETE {V}/list?if-unused=true", None, 204)
 prepared(
-    (f"POST {X}/amq.default/publish", {"properties": {}, "routing_key": "q", "payload": "x", "payload_encoding": "string"})
+    (
+        f"POST {X}/amq.default/publish",
+        {"properties": {}, "routing_key": "q", "payload": "x", "payload_encoding": "string"},
+    )
 )
 case(
     "deleting a queue with messages if it is empty",
@@ -205,7 +213,13 @@ case("if-empty=false asks for nothing", f"DELETE {V}/q?if-empty=false", None, 20
 case("deleting in no vhost", "DELETE /queues/nowhere/q", None, NOT_FOUND)
 case("purging a queue that is not there", f"DELETE {V}/none/contents", None, NOT_FOUND)
 case("contents cannot be got", f"GET {V}/string/contents", None, 405)
-case("an action that nobody knows", f"POST {V}/string/actions", {"action": "dance"}, (400, bad(["unknown", "dance"])), 400)
+case(
+    "an action that nobody knows",
+    f"POST {V}/string/actions",
+    {"action": "dance"},
+    (400, bad(["unknown", "dance"])),
+    400,
+)
 
 # Exchanges.
 
@@ -236,9 +250,25 @@ case(
     ),
 )
 case("an exchange without a type", f"PUT {X}/y", {"durable": True}, (201, EMPTY), (400, bad(str)))
-case("an exchange of no known type", f"PUT {X}/y2", {"type": "magic"}, (400, bad("unknown exchange type 'magic'")))
-case("an exchange with a reserved name", f"PUT {X}/amq.mine", {"type": "fanout"}, REFUSED, (400, bad(starts("exchange name 'amq.mine'"))))
-case("a predeclared exchange declared as it is", f"PUT {X}/amq.direct", {"type": "direct", "durable": True}, 204)
+case(
+    "an exchange of no known type",
+    f"PUT {X}/y2",
+    {"type": "magic"},
+    (400, bad("unknown exchange type 'magic'")),
+)
+case(
+    "an exchange with a reserved name",
+    f"PUT {X}/amq.mine",
+    {"type": "fanout"},
+    REFUSED,
+    (400, bad(starts("exchange name 'amq.mine'"))),
+)
+case(
+    "a predeclared exchange declared as it is",
+    f"PUT {X}/amq.direct",
+    {"type": "direct", "durable": True},
+    204,
+)
 case("an exchange in no vhost", "PUT /exchanges/nowhere/x", {"type": "fanout"}, NOT_FOUND)
 case("an exchange that is not there", f"GET {X}/none", None, NOT_FOUND)
 case("an exchange with a slash in its name", f"PUT {X}/a%2Fb", {"type": "headers"}, (201, EMPTY))
@@ -246,7 +276,12 @@ case("it is there", f"GET {X}/a%2Fb", None, (200, has(name="a/b", type="headers"
 case(
     "an exchange with an alternate exchange, internal",
     f"PUT {X}/inside",
-    {"type": "fanout", "internal": True, "auto_delete": True, "arguments": {"alternate-exchange": "x"}},
+    {
+        "type": "fanout",
+        "internal": True,
+        "auto_delete": True,
+        "arguments": {"alternate-exchange": "x"},
+    },
     (201, EMPTY),
 )
 case(
@@ -282,117 +317,41 @@ case(
     (
         200,
         Named(
-            {"", "amq.direct", "amq.fanout", "amq.headers", "amq.match", "amq.rabbitmq.trace", "amq.topic"}
+            {
+                "",
+                "amq.direct",
+                "amq.fanout",
+                "amq.headers",
+                "amq.match",
+                "amq.rabbitmq.trace",
+                "amq.topic",
+            }
         ),
     ),
     (
         200,
-        lambda found: {"", "amq.direct", "amq.fanout", "amq.headers", "amq.match", "amq.topic"}
-        <= {it["name"] for it in found},
+        lambda found: (
+            {"", "amq.direct", "amq.fanout", "amq.headers", "amq.match", "amq.topic"}
+            <= {it["name"] for it in found}
+        ),
     ),
 )
-case("a predeclared exchange cannot be deleted", f"DELETE {X}/amq.direct", None, REFUSED, (400, bad(contains("reserved prefix 'amq.*'"))))
-case("the default exchange cannot be deleted", f"DELETE {X}/amq.default", None, REFUSED, (400, bad(contains("default exchange"))))
+case(
+    "a predeclared exchange cannot be deleted",
+    f"DELETE {X}/amq.direct",
+    None,
+    REFUSED,
+    (400, bad(contains("reserved prefix 'amq.*'"))),
+)
+case(
+    "the default exchange cannot be deleted",
+    f"DELETE {X}/amq.default",
+    None,
+    REFUSED,
+    (400, bad(contains("default exchange"))),
+)
 case("deleting an exchange if it is unused", f"DELETE {X}/a%2Fb?if-unused=true", None, 204)
 case("deleting an exchange that is not there", f"DELETE {X}/none", None, NOT_FOUND)
 
-# Bindings.
-
-prepared((f"PUT {V}/b", {"durable": True}))
-case("bindings of a queue begin with that to the default exchange", f"GET {V}/b/bindings", None, (
-    200,
-    [
-        {
-            "source": "",
-            "vhost": "objects",
-            "destination": "b",
-            "destination_type": "queue",
-            "routing_key": "b",
-            "arguments": {},
-            "properties_key": "b",
-        }
-    ],
-))
-for name, key, url in [
-    ("a plain key", "key", "key"),
-    ("words with dots", "a.*.b.#", "a.%2A.b.%23"),
-    ("no key", "", "~"),
-    ("a slash", "a/b", "a%2Fb"),
-    ("a tilde", "~", "%7E"),
-    ("a space and a plus", "a b+c", "a+b%2Bc"),
-    ("a percent sign", "50%", "50%25"),
-    ("letters beyond ASCII", "ü€", "%C3%BC%E2%82%AC"),
-    ("255 bytes", "k" * 255, "k" * 255),
-]:
-
-    @step(f"a binding's properties_key of {name}")
-    def properties_key(key=key, url=url):
-        from urllib.parse import quote
-
-        reply = done(f"POST {B}/e/x/q/b", {"routing_key": key, "arguments": {}})
-        equal(reply.status, 201)
-        location = reply.headers["Location"]
-        segment = location.rsplit("/", 1)[1]
-        found = [it for it in get(f"{B}/e/x/q/b") if it["routing_key"] == key]
-        # What is no letter, digit, dot, dash or underscore is escaped, and a space is a plus; as
-        # a path's segment the key is escaped once more.
-        equal([it["properties_key"] for it in found], [url])
-        equal(segment, url if url == "~" else quote(url, safe=""))
-        path = f"{B}/e/x/q/b/{segment}"
-        equal(get(path)["routing_key"], key)
-        equal(done(f"DELETE {path}").status, 204)
-        equal(get(f"{B}/e/x/q/b"), [])
-
-
-@step("a binding with arguments has a key of its own, and keeps their types")
-def binding_arguments():
-    arguments = {"x-match": "all", "n": 5, "f": 1.5, "b": True, "deep": {"list": [1, "a"]}}
-    body = {"routing_key": "r", "arguments": arguments}
-    location = done(f"POST {B}/e/amq.headers/q/b", body).headers["Location"]
-    (binding,) = get(f"{B}/e/amq.headers/q/b")
-    equal(binding["arguments"], arguments)
-    assert binding["properties_key"].startswith("r~"), binding
-    path = f"{B}/e/amq.headers/q/b/{location.rsplit('/', 1)[1]}"
-    equal(get(path)["arguments"], arguments)
-    done(f"DELETE {path}")
-    equal(get(f"{B}/e/amq.headers/q/b"), [])
-
-
-@step("bindings with other arguments are others, and the same again is the same")
-def binding_twice():
-    for body in ({"arguments": {"a": 1}}, {"arguments": {"a": 2}}, {"arguments": {"a": 1}}, {}):
-        equal(done(f"POST {B}/e/amq.match/q/b", body).status, 201)
-    keys = [it["properties_key"] for it in get(f"{B}/e/amq.match/q/b")]
-    equal((len(keys), len(set(keys)), "~" in keys), (3, 3, True))
-
-
-case("a binding of no queue", f"POST {B}/e/x/q/none", {}, (404, has(reason=contains("no queue 'none'"))), NOT_FOUND)
-case("a binding from no exchange", f"POST {B}/e/none/q/b", {}, NOT_FOUND)
-case("a binding in no vhost", "POST /bindings/nowhere/e/x/q/b", {}, NOT_FOUND)
-case("a binding to the default exchange", f"POST {B}/e/amq.default/q/b", {}, REFUSED, (400, bad(contains("default exchange"))))
-case("a binding with x-match any and all", f"POST {B}/e/amq.headers/q/b", {"arguments": {"x-match": "some"}}, (400, bad(contains("x-match"))))
-case("a binding with a key that is no text", f"POST {B}/e/x/q/b", {"routing_key": 5}, 201, 400, 500)
-case("an exchange is bound to an exchange", f"POST {B}/e/x/e/amq.fanout", {"routing_key": "r"}, 201)
-case(
-    "it is in the list",
-    f"GET {B}/e/x/e/amq.fanout",
-    None,
-    (200, Has([has(source="x", destination="amq.fanout", destination_type="exchange", routing_key="r", properties_key="r")])),
-)
-case("where it begins", f"GET {X}/x/bindings/source", None, (200, Named({"amq.fanout"}, "destination")))
-case("where it ends", f"GET {X}/amq.fanout/bindings/destination", None, (200, Named({"x"}, "source")))
-case("bindings of the default exchange", f"GET {X}/amq.default/bindings/source", None, (200, lambda found: all(it["source"] == "" for it in found) and len(found) >= 2))
-case("bindings of an exchange that is not there", f"GET {X}/none/bindings/source", None, (200, []), NOT_FOUND)
-case("bindings of a queue that is not there", f"GET {V}/none/bindings", None, (200, list), NOT_FOUND)
-case("bindings between two that are not there", f"GET {B}/e/none/q/none", None, (200, []), NOT_FOUND)
-case("bindings of a vhost", "GET /bindings/objects", None, (200, lambda found: {it["vhost"] for it in found} == {"objects"}))
-case("all bindings", "GET /bindings", None, (200, lambda found: len(found) > 4))
-case("bindings of no vhost", "GET /bindings/nowhere", None, NOT_FOUND)
-case("a binding that is not there", f"GET {B}/e/x/q/b/none", None, NOT_FOUND)
-case("deleting a binding that is not there", f"DELETE {B}/e/x/q/b/none", None, NOT_FOUND)
-case("an exchange that is bound is in use", f"DELETE {X}/x?if-unused=true", None, (400, bad("exchange 'x' in vhost 'objects' in use")))
-case("it can be deleted all the same", f"DELETE {X}/x", None, (204, EMPTY))
-case("its bindings go with it", f"GET {X}/amq.fanout/bindings/destination", None, (200, []))
-case("an argument that is null", f"PUT {V}/null", {"arguments": {"x-own": None}}, (400, bad("null_not_allowed")), 201)
 case("deleting a vhost deletes its queues", "DELETE /vhosts/objects", None, (204, EMPTY))
 case("they are gone", f"GET {V}/full", None, NOT_FOUND)

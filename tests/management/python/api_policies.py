@@ -4,7 +4,6 @@ from api_base import (
     BAD,
     EMPTY,
     NOT_FOUND,
-    Has,
     Named,
     api,
     bad,
@@ -17,7 +16,6 @@ from api_base import (
     get,
     has,
     missing,
-    prepared,
     starts,
     step,
 )
@@ -50,15 +48,24 @@ case("they are found", "GET /vhosts/w", None, (200, has(tags=["x", "y"])))
 case("tracing of a vhost", "PUT /vhosts/w", {"tracing": True}, 204)
 case("it is on", "GET /vhosts/w", None, (200, has(tracing=True)), (200, has(tracing=False)))
 case("vhosts", "GET /vhosts", None, (200, Named({"/", "v", "w"})))
-case("a vhost of an unknown type of queue", "PUT /vhosts/u", {"default_queue_type": "cats"}, 201, BAD)
+case(
+    "a vhost of an unknown type of queue", "PUT /vhosts/u", {"default_queue_type": "cats"}, 201, BAD
+)
 case("a vhost with a slash", "PUT /vhosts/a%2Fb", {}, (201, EMPTY))
 case("it is found by its escape", "GET /vhosts/a%2Fb", None, (200, has(name="a/b")))
 case("it is deleted by its escape", "DELETE /vhosts/a%2Fb", None, (204, EMPTY))
 case("a vhost that is not there", "GET /vhosts/nowhere", None, NOT_FOUND)
 case("deleting a vhost that is not there", "DELETE /vhosts/nowhere", None, NOT_FOUND)
 case("a vhost without a name", "PUT /vhosts/", {}, 405, BAD)
-case("who creates a vhost may use it", "GET /permissions/v/guest", None, (200, {"user": "guest", "vhost": "v", "configure": ".*", "write": ".*", "read": ".*"}))
-case("a vhost is started where it is not", "POST /vhosts/v/start/none@nowhere", None, BAD, NOT_FOUND)
+case(
+    "who creates a vhost may use it",
+    "GET /permissions/v/guest",
+    None,
+    (200, {"user": "guest", "vhost": "v", "configure": ".*", "write": ".*", "read": ".*"}),
+)
+case(
+    "a vhost is started where it is not", "POST /vhosts/v/start/none@nowhere", None, BAD, NOT_FOUND
+)
 
 # Limits of virtual hosts.
 
@@ -68,11 +75,35 @@ case("another limit, which is none", f"PUT {L}/max-connections", {"value": -1}, 
 LIMITS = {"vhost": "v", "value": {"max-queues": 2, "max-connections": -1}}
 case("limits of a vhost", f"GET {L}", None, (200, [LIMITS]))
 case("limits of all", "GET /vhost-limits", None, (200, [LIMITS]))
-case("a vhost without limits", "GET /vhost-limits/w", None, (200, []), (200, [{"vhost": "w", "value": {}}]))
+case(
+    "a vhost without limits",
+    "GET /vhost-limits/w",
+    None,
+    (200, []),
+    (200, [{"vhost": "w", "value": {}}]),
+)
 case("limits nowhere", "GET /vhost-limits/nowhere", None, NOT_FOUND)
-case("a limit nowhere", "PUT /vhost-limits/nowhere/max-queues", {"value": 1}, (404, error("not_found", "vhost_not_found")), NOT_FOUND)
-case("a limit that nobody knows", f"PUT {L}/max-cats", {"value": 1}, (400, bad(contains("Unrecognised terms"))), BAD)
-case("a limit that is no number", f"PUT {L}/max-queues", {"value": "x"}, (400, bad(contains("max-queues should be a number"))), BAD)
+case(
+    "a limit nowhere",
+    "PUT /vhost-limits/nowhere/max-queues",
+    {"value": 1},
+    (404, error("not_found", "vhost_not_found")),
+    NOT_FOUND,
+)
+case(
+    "a limit that nobody knows",
+    f"PUT {L}/max-cats",
+    {"value": 1},
+    (400, bad(contains("Unrecognised terms"))),
+    BAD,
+)
+case(
+    "a limit that is no number",
+    f"PUT {L}/max-queues",
+    {"value": "x"},
+    (400, bad(contains("max-queues should be a number"))),
+    BAD,
+)
 case("a limit without a value", f"PUT {L}/max-queues", {}, missing("value"), BAD)
 
 
@@ -94,8 +125,28 @@ case("a queue more", "PUT /queues/v/c", {}, (201, EMPTY))
 # Policies.
 
 P = "/policies/v"
-case("a policy is created", f"PUT {P}/p", {"pattern": "^c", "definition": {"max-length": 1}}, (201, EMPTY))
-case("a policy is for all, with priority 0", f"GET {P}/p", None, (200, {"vhost": "v", "name": "p", "pattern": "^c", "apply-to": "all", "definition": {"max-length": 1}, "priority": 0}))
+case(
+    "a policy is created",
+    f"PUT {P}/p",
+    {"pattern": "^c", "definition": {"max-length": 1}},
+    (201, EMPTY),
+)
+case(
+    "a policy is for all, with priority 0",
+    f"GET {P}/p",
+    None,
+    (
+        200,
+        {
+            "vhost": "v",
+            "name": "p",
+            "pattern": "^c",
+            "apply-to": "all",
+            "definition": {"max-length": 1},
+            "priority": 0,
+        },
+    ),
+)
 DEFINITION = {
     "max-length": 7,
     "max-length-bytes": 100000,
@@ -125,7 +176,13 @@ def applied():
 
 
 for name in ("pattern", "definition"):
-    case(f"a policy without {name}", f"PUT {P}/bad", {key: value for key, value in WHOLE.items() if key != name}, missing(name), BAD)
+    case(
+        f"a policy without {name}",
+        f"PUT {P}/bad",
+        {key: value for key, value in WHOLE.items() if key != name},
+        missing(name),
+        BAD,
+    )
 FAILED = "Validation failed\n\n"
 for name, more, reason in [
     ("a pattern that is none", {"pattern": "["}, "pattern should be regular expression"),
@@ -138,8 +195,20 @@ for name, more, reason in [
     ("things that are none", {"apply-to": "cats"}, "apply-to 'cats' unrecognised"),
     ("a priority that is text", {"priority": "high"}, "priority should be a number"),
 ]:
-    case(f"a policy with {name}", f"PUT {P}/bad", {**WHOLE, **more}, (400, bad(starts(FAILED + reason))))
-case("a policy nowhere", "PUT /policies/nowhere/p", WHOLE, (404, error("not_found", "vhost_not_found")), NOT_FOUND)
+    case(
+        f"a policy with {name}",
+        f"PUT {P}/bad",
+        {**WHOLE, **more},
+        (400, bad(starts(FAILED + reason))),
+        BAD,
+    )
+case(
+    "a policy nowhere",
+    "PUT /policies/nowhere/p",
+    WHOLE,
+    (404, error("not_found", "vhost_not_found")),
+    NOT_FOUND,
+)
 case("policies nowhere", "GET /policies/nowhere", None, NOT_FOUND)
 case("a policy that is not there", f"GET {P}/none", None, NOT_FOUND)
 case("deleting a policy that is not there", f"DELETE {P}/none", None, NOT_FOUND)
@@ -147,9 +216,21 @@ case("a policy's name with a slash", f"PUT {P}/a%2Fb%20c", WHOLE, (201, EMPTY))
 case("it is found", f"GET {P}/a%2Fb%20c", None, (200, has(name="a/b c")))
 case("it is deleted", f"DELETE {P}/a%2Fb%20c", None, (204, EMPTY))
 for kind in ("exchanges", "all", "queues"):
-    case(f"a policy for {kind}", f"PUT {P}/kind", {"pattern": "^none$", "definition": {"max-length": 1}, "apply-to": kind}, 201, 204, BAD)
+    case(
+        f"a policy for {kind}",
+        f"PUT {P}/kind",
+        {"pattern": "^none$", "definition": {"max-length": 1}, "apply-to": kind},
+        201,
+        204,
+        BAD,
+    )
 case("it is deleted, too", f"DELETE {P}/kind", None, 204)
-case("a policy for exchanges", f"PUT {P}/ae", {"pattern": "^x$", "definition": {"alternate-exchange": "amq.fanout"}, "apply-to": "exchanges"}, (201, EMPTY))
+case(
+    "a policy for exchanges",
+    f"PUT {P}/ae",
+    {"pattern": "^x$", "definition": {"alternate-exchange": "amq.fanout"}, "apply-to": "exchanges"},
+    (201, EMPTY),
+)
 
 
 @step("an exchange tells its policy")
@@ -169,8 +250,20 @@ case("it is found", f"GET {O}/o", None, (200, TOLD))
 case("operator policies of a vhost", f"GET {O}", None, (200, [TOLD]))
 case("operator policies of all", "GET /operator-policies", None, (200, [TOLD]))
 case("it is no policy", f"GET {P}/o", None, NOT_FOUND)
-case("an operator policy of what it may not say", f"PUT {O}/bad", {**LESS, "definition": {"dead-letter-exchange": "x"}}, (400, bad(starts(FAILED))))
-case("an operator policy without a pattern", f"PUT {O}/bad", {"definition": {"max-length": 1}}, missing("pattern"), BAD)
+case(
+    "an operator policy of what it may not say",
+    f"PUT {O}/bad",
+    {**LESS, "definition": {"dead-letter-exchange": "x"}},
+    (400, bad(starts(FAILED))),
+    BAD,
+)
+case(
+    "an operator policy without a pattern",
+    f"PUT {O}/bad",
+    {"definition": {"max-length": 1}},
+    missing("pattern"),
+    BAD,
+)
 case("operator policies nowhere", "GET /operator-policies/nowhere", None, NOT_FOUND)
 case("an operator policy that is not there", f"GET {O}/none", None, NOT_FOUND)
 
@@ -192,8 +285,19 @@ case("an operator policy is deleted again", f"DELETE {O}/o", None, NOT_FOUND)
 # Parameters.
 
 A = "/parameters"
-case("limits are a parameter", f"PUT {A}/vhost-limits/v/limits", {"value": {"max-queues": 9}}, (201, EMPTY), (204, EMPTY))
-PARAMETER = {"component": "vhost-limits", "vhost": "v", "name": "limits", "value": {"max-queues": 9}}
+case(
+    "limits are a parameter",
+    f"PUT {A}/vhost-limits/v/limits",
+    {"value": {"max-queues": 9}},
+    (201, EMPTY),
+    (204, EMPTY),
+)
+PARAMETER = {
+    "component": "vhost-limits",
+    "vhost": "v",
+    "name": "limits",
+    "value": {"max-queues": 9},
+}
 case("a parameter", f"GET {A}/vhost-limits/v/limits", None, (200, PARAMETER))
 case("parameters of a component and a vhost", f"GET {A}/vhost-limits/v", None, (200, [PARAMETER]))
 case("parameters of a component", f"GET {A}/vhost-limits", None, (200, [PARAMETER]))
@@ -201,19 +305,40 @@ case("parameters", f"GET {A}", None, (200, lambda found: PARAMETER in found))
 case("a parameter is deleted", f"DELETE {A}/vhost-limits/v/limits", None, (204, EMPTY))
 case("a parameter is deleted again", f"DELETE {A}/vhost-limits/v/limits", None, NOT_FOUND)
 case("a parameter that is gone", f"GET {A}/vhost-limits/v/limits", None, NOT_FOUND)
-case("a component that nobody knows", f"PUT {A}/cats/v/x", {"value": {}}, (400, bad(starts(FAILED + "component cats not found"))), BAD)
+case(
+    "a component that nobody knows",
+    f"PUT {A}/cats/v/x",
+    {"value": {}},
+    (400, bad(starts(FAILED + "component cats not found"))),
+    BAD,
+)
 case("parameters of a component that nobody knows", f"GET {A}/cats", None, (200, []), NOT_FOUND)
-case("a parameter nowhere", f"PUT {A}/vhost-limits/nowhere/limits", {"value": {"max-queues": 1}}, (404, error("not_found", "vhost_not_found")), NOT_FOUND)
+case(
+    "a parameter nowhere",
+    f"PUT {A}/vhost-limits/nowhere/limits",
+    {"value": {"max-queues": 1}},
+    (404, error("not_found", "vhost_not_found")),
+    NOT_FOUND,
+)
 case("parameters nowhere", f"GET {A}/vhost-limits/nowhere", None, NOT_FOUND)
 case("a parameter without a value", f"PUT {A}/vhost-limits/v/limits", {}, missing("value"), BAD)
 
 # Global parameters.
 
 G = "/global-parameters"
-case("a global parameter", f"PUT {G}/g", {"value": {"deep": [1, "a", None, True, 1.5]}}, (201, EMPTY))
-case("it is found as it was", f"GET {G}/g", None, (200, {"name": "g", "value": {"deep": [1, "a", None, True, 1.5]}}))
+case(
+    "a global parameter", f"PUT {G}/g", {"value": {"deep": [1, "a", None, True, 1.5]}}, (201, EMPTY)
+)
+case(
+    "it is found as it was",
+    f"GET {G}/g",
+    None,
+    (200, {"name": "g", "value": {"deep": [1, "a", None, True, 1.5]}}),
+)
 case("it is changed", f"PUT {G}/g", {"value": 5}, (204, EMPTY))
-case("it is among others", f"GET {G}", None, (200, lambda found: {"name": "g", "value": 5} in found))
+case(
+    "it is among others", f"GET {G}", None, (200, lambda found: {"name": "g", "value": 5} in found)
+)
 case("a global parameter without a value", f"PUT {G}/h", {}, missing("value"), BAD)
 case("a global parameter that is not there", f"GET {G}/none", None, NOT_FOUND)
 case("a global parameter is deleted", f"DELETE {G}/g", None, (204, EMPTY))
@@ -225,7 +350,12 @@ case("it is deleted by its escape", f"DELETE {G}/a%2Fb", None, (204, EMPTY))
 for name in "vw":
     case(f"vhost {name} goes", f"DELETE /vhosts/{name}", None, (204, EMPTY))
 case("its policies go with it", "GET /policies", None, (200, []))
-case("its permissions go with it", "GET /permissions", None, (200, lambda found: "v" not in [it["vhost"] for it in found]))
+case(
+    "its permissions go with it",
+    "GET /permissions",
+    None,
+    (200, lambda found: "v" not in [it["vhost"] for it in found]),
+)
 
 
 @step("the vhost of odd queues goes, if it is there")

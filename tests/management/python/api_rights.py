@@ -31,6 +31,8 @@ def made():
 # will do. All others get 401 with `not_authorised`, as all do who have no tag.
 ANY = "management policymaker monitoring administrator"
 WATCH = "monitoring administrator"
+# RabbitMQ 4 answers some health checks to everybody.
+ALL_WELL = "none management policymaker monitoring administrator"
 POLICY = "policymaker administrator"
 ADMIN = "administrator"
 # RabbitMQ 3.10.8 hides a vhost from monitoring users without permissions, while it shows them all
@@ -95,9 +97,9 @@ ROUTES = [
     ("GET /definitions/rights", None, ADMIN, ADMIN),
     ("POST /definitions", {}, ADMIN, ADMIN),
     ("GET /aliveness-test/rights", None, ANY, ""),
-    ("GET /health/checks/alarms", None, ANY, ANY),
-    ("GET /health/checks/local-alarms", None, ANY, ANY),
-    ("GET /feature-flags", None, ADMIN, ADMIN),
+    ("GET /health/checks/alarms", None, (ANY, ALL_WELL), (ANY, ALL_WELL)),
+    ("GET /health/checks/local-alarms", None, (ANY, ALL_WELL), (ANY, ALL_WELL)),
+    ("GET /feature-flags", None, (ADMIN, ANY), (ADMIN, ANY)),
     ("POST /rebalance/queues", {}, ADMIN, ADMIN),
 ]
 for request, body, members, strangers in ROUTES:
@@ -137,7 +139,9 @@ def seen():
 @step("the permissions for names hold here as they do in AMQP")
 def names():
     member = MEMBERS["management"]
-    done(f"PUT /permissions/rights/{member[0]}", {"configure": "^c-", "write": "^w-", "read": "^r-"})
+    done(
+        f"PUT /permissions/rights/{member[0]}", {"configure": "^c-", "write": "^w-", "read": "^r-"}
+    )
     for name in ("c-q", "other"):
         done(f"PUT /queues/rights/{name}", {})
     equal(api("PUT /queues/rights/c-new", {}, member).status, 201)
@@ -152,7 +156,9 @@ def names():
     ]:
         reply = api(request, body, member)
         assert reply.status in (400, 401), f"{request}: {reply}"
-        assert "403" in reply.json["reason"] or reply.status == 401 or "access" in reply.json["reason"]
+        assert (
+            "403" in reply.json["reason"] or reply.status == 401 or "access" in reply.json["reason"]
+        )
     done(f"PUT /permissions/rights/{member[0]}", ALL)
 
 

@@ -1,12 +1,11 @@
 """Users, passwords, tags, permissions, topic permissions and the limits of users."""
 
-import base64
-import hashlib
-
 from api_base import (
+    ALGORITHMS,
     BAD,
     EMPTY,
     NOT_FOUND,
+    SHA256,
     api,
     bad,
     case,
@@ -14,50 +13,56 @@ from api_base import (
     equal,
     get,
     has,
+    hashed,
+    login,
     missing,
-    prepared,
     starts,
     step,
 )
 
-SHA256 = "rabbit_password_hashing_sha256"
-ALGORITHMS = {
-    SHA256: hashlib.sha256,
-    "rabbit_password_hashing_sha512": hashlib.sha512,
-    "rabbit_password_hashing_md5": hashlib.md5,
-}
 U = "/users"
 P = "/permissions/%2F"
 
 
-def hashed(password, algorithm=SHA256, salt=b"\x90\x8d\xc6\x0a"):
-    """A hash as RabbitMQ stores it: the salt, and what comes of salt and password."""
-    return base64.b64encode(salt + ALGORITHMS[algorithm](salt + password.encode()).digest()).decode()
-
-
-def login(name, password):
-    return api("GET /whoami", user=(name, password)).status
-
-
 # Users.
 
-case("a user is created", f"PUT {U}/ann", {"password": "secret", "tags": "management"}, (201, EMPTY))
-case("a user is changed", f"PUT {U}/ann", {"password": "secret", "tags": "management"}, (204, EMPTY))
+case(
+    "a user is created", f"PUT {U}/ann", {"password": "secret", "tags": "management"}, (201, EMPTY)
+)
+case(
+    "a user is changed", f"PUT {U}/ann", {"password": "secret", "tags": "management"}, (204, EMPTY)
+)
 case(
     "a user has these members",
     f"GET {U}/ann",
     None,
-    (200, has(name="ann", password_hash=str, hashing_algorithm=SHA256, tags=["management"], limits={})),
+    (
+        200,
+        has(
+            name="ann", password_hash=str, hashing_algorithm=SHA256, tags=["management"], limits={}
+        ),
+    ),
 )
 case("a user without tags", f"PUT {U}/bob", {"password": "x"}, (400, bad("tags_not_present")))
 case("a user without a password", f"PUT {U}/bob", {"tags": ""}, 201, 400)
 case("a user with an empty password", f"PUT {U}/bob", {"password": "", "tags": ""}, 204, 201, 400)
-case("a user whose hash is no base64", f"PUT {U}/eve", {"password_hash": "xxx", "tags": ""}, (400, bad(["not_base64", "xxx"])), BAD)
+case(
+    "a user whose hash is no base64",
+    f"PUT {U}/eve",
+    {"password_hash": "xxx", "tags": ""},
+    (400, bad(["not_base64", "xxx"])),
+    BAD,
+)
 case("it was not created", f"GET {U}/eve", None, NOT_FOUND)
 case("a user that is not there", f"GET {U}/none", None, NOT_FOUND)
 case("deleting a user that is not there", f"DELETE {U}/none", None, NOT_FOUND)
 case("a body that is no object", f"PUT {U}/ann", [1], (400, bad("not_json")))
-case("a user's list", f"GET {U}", None, (200, lambda found: {"ann", "guest"} <= {it["name"] for it in found}))
+case(
+    "a user's list",
+    f"GET {U}",
+    None,
+    (200, lambda found: {"ann", "guest"} <= {it["name"] for it in found}),
+)
 case("a user's list, with a slash", f"GET {U}/", None, (200, list))
 
 for name, tags, found in [
@@ -122,12 +127,44 @@ def odd_name():
     equal(done(f"DELETE {U}/a%2Fb%20%C3%A9").status, 204)
 
 
-case("the algorithm of a plain password is the server's choice", f"PUT {U}/odd", {"password": "x", "tags": "", "hashing_algorithm": "none"}, 204, BAD)
-case("a user without tags may not log in here", "GET /whoami", None, (401, has(error="not_authorised", reason="Not management user")), user=("odd", "x"))
-case("users without permissions", f"GET {U}/without-permissions", None, (200, lambda found: {"ann", "bob", "odd", "tagged"} <= {it["name"] for it in found} and "guest" not in [it["name"] for it in found]))
-case("several users are deleted", f"POST {U}/bulk-delete", {"users": ["odd", "tagged"]}, (204, EMPTY))
+case(
+    "the algorithm of a plain password is the server's choice",
+    f"PUT {U}/odd",
+    {"password": "x", "tags": "", "hashing_algorithm": "none"},
+    204,
+    BAD,
+)
+case(
+    "a user without tags may not log in here",
+    "GET /whoami",
+    None,
+    (401, has(error="not_authorised", reason="Not management user")),
+    user=("odd", "x"),
+)
+case(
+    "users without permissions",
+    f"GET {U}/without-permissions",
+    None,
+    (
+        200,
+        lambda found: (
+            {"ann", "bob", "odd", "tagged"} <= {it["name"] for it in found}
+            and "guest" not in [it["name"] for it in found]
+        ),
+    ),
+)
+case(
+    "several users are deleted", f"POST {U}/bulk-delete", {"users": ["odd", "tagged"]}, (204, EMPTY)
+)
 case("they are gone", f"GET {U}/odd", None, NOT_FOUND)
-case("several users, one of whom is not there", f"POST {U}/bulk-delete", {"users": ["none"]}, (400, bad(["no_such_user", "none"])), 204, NOT_FOUND)
+case(
+    "several users, one of whom is not there",
+    f"POST {U}/bulk-delete",
+    {"users": ["none"]},
+    (400, bad(["no_such_user", "none"])),
+    204,
+    NOT_FOUND,
+)
 case("several users without saying which", f"POST {U}/bulk-delete", {}, missing("users"), BAD)
 case("a user is deleted", f"DELETE {U}/hashed", None, (204, EMPTY))
 
@@ -139,8 +176,15 @@ case("permissions are changed", f"PUT {P}/ann", {**ALL, "write": "^$"}, (204, EM
 FOUND = {"user": "ann", "vhost": "/", "configure": ".*", "write": "^$", "read": ".*"}
 case("permissions are found", f"GET {P}/ann", None, (200, FOUND))
 case("permissions by user", f"GET {U}/ann/permissions", None, (200, [FOUND]))
-case("permissions by vhost", "GET /vhosts/%2F/permissions", None, (200, lambda found: FOUND in found))
-case("permissions of all", "GET /permissions", None, (200, lambda found: FOUND in found and len(found) >= 2))
+case(
+    "permissions by vhost", "GET /vhosts/%2F/permissions", None, (200, lambda found: FOUND in found)
+)
+case(
+    "permissions of all",
+    "GET /permissions",
+    None,
+    (200, lambda found: FOUND in found and len(found) >= 2),
+)
 for name in ALL:
     case(
         f"permissions without {name}",
@@ -152,7 +196,13 @@ for name in ALL:
 NEITHER = (400, bad("vhost_or_user_not_found"))
 case("permissions of a user that is not there", f"PUT {P}/none", ALL, NEITHER)
 case("permissions in a vhost that is not there", "PUT /permissions/nowhere/ann", ALL, NEITHER)
-case("a pattern that is none", f"PUT {P}/ann", {**ALL, "configure": "["}, (400, bad(lambda it: it[0] == "invalid_regexp")), BAD)
+case(
+    "a pattern that is none",
+    f"PUT {P}/ann",
+    {**ALL, "configure": "["},
+    (400, bad(lambda it: it[0] == "invalid_regexp")),
+    BAD,
+)
 case("permissions that nobody granted", f"GET {P}/bob", None, NOT_FOUND)
 case("permissions of nobody", f"GET {P}/none", None, NOT_FOUND)
 case("permissions of a user that is none", f"GET {U}/none/permissions", None, NOT_FOUND)
@@ -167,10 +217,28 @@ T = "/topic-permissions/%2F/ann"
 TOPIC = {"exchange": "amq.topic", "write": "^a", "read": "^b"}
 case("topic permissions are granted", f"PUT {T}", TOPIC, (201, EMPTY))
 case("topic permissions are changed", f"PUT {T}", {**TOPIC, "read": "^c"}, (204, EMPTY))
-case("topic permissions for another exchange", f"PUT {T}", {**TOPIC, "exchange": "other"}, (204, EMPTY), (201, EMPTY))
-case("topic permissions for one exchange are taken", f"DELETE {T}/other", None, (204, EMPTY), 405, NOT_FOUND)
+case(
+    "topic permissions for another exchange",
+    f"PUT {T}",
+    {**TOPIC, "exchange": "other"},
+    (204, EMPTY),
+    (201, EMPTY),
+)
+case(
+    "topic permissions for one exchange are taken",
+    f"DELETE {T}/other",
+    None,
+    (204, EMPTY),
+    405,
+    NOT_FOUND,
+)
 TOPICS = [{"user": "ann", "vhost": "/", "exchange": "amq.topic", "write": "^a", "read": "^c"}]
-for path in (T, "/topic-permissions", f"{U}/ann/topic-permissions", "/vhosts/%2F/topic-permissions"):
+for path in (
+    T,
+    "/topic-permissions",
+    f"{U}/ann/topic-permissions",
+    "/vhosts/%2F/topic-permissions",
+):
     case(f"topic permissions in {path}", f"GET {path}", None, (200, TOPICS))
 for name in TOPIC:
     case(
@@ -180,7 +248,13 @@ for name in TOPIC:
         missing(name),
         BAD,
     )
-case("a topic's pattern that is none", f"PUT {T}", {**TOPIC, "write": "["}, (400, bad(lambda it: it[0] == "invalid_regexp")), BAD)
+case(
+    "a topic's pattern that is none",
+    f"PUT {T}",
+    {**TOPIC, "write": "["},
+    (400, bad(lambda it: it[0] == "invalid_regexp")),
+    BAD,
+)
 case("topic permissions of nobody", "PUT /topic-permissions/%2F/none", TOPIC, NEITHER, NOT_FOUND)
 case("topic permissions nowhere", "PUT /topic-permissions/nowhere/ann", TOPIC, NEITHER, NOT_FOUND)
 case("topic permissions are taken", f"DELETE {T}", None, (204, EMPTY))
@@ -196,15 +270,45 @@ LIMITS = {"user": "ann", "value": {"max-connections": 3, "max-channels": 7}}
 case("limits of a user", f"GET {L}", None, (200, [LIMITS]))
 case("limits of all users", "GET /user-limits", None, (200, [LIMITS]))
 case("limits are among what a user has", f"GET {U}/ann", None, (200, has(limits=LIMITS["value"])))
-case("a user without limits", "GET /user-limits/bob", None, (200, []), (200, [{"user": "bob", "value": {}}]))
-case("a limit of a user that is not there", "PUT /user-limits/none/max-channels", {"value": 1}, (400, bad(["no_such_user", "none"])), BAD, NOT_FOUND)
+case(
+    "a user without limits",
+    "GET /user-limits/bob",
+    None,
+    (200, []),
+    (200, [{"user": "bob", "value": {}}]),
+)
+case(
+    "a limit of a user that is not there",
+    "PUT /user-limits/none/max-channels",
+    {"value": 1},
+    (400, bad(["no_such_user", "none"])),
+    BAD,
+    NOT_FOUND,
+)
 case("limits of a user that is not there", "GET /user-limits/none", None, NOT_FOUND)
-case("a limit that nobody knows", f"PUT {L}/max-cats", {"value": 1}, (400, bad(starts("Unrecognised terms"))), BAD)
-case("a limit that is no number", f"PUT {L}/max-channels", {"value": "x"}, (400, bad(starts("max-channels should be a number"))), BAD)
+case(
+    "a limit that nobody knows",
+    f"PUT {L}/max-cats",
+    {"value": 1},
+    (400, bad(starts("Unrecognised terms"))),
+    BAD,
+)
+case(
+    "a limit that is no number",
+    f"PUT {L}/max-channels",
+    {"value": "x"},
+    (400, bad(starts("max-channels should be a number"))),
+    BAD,
+)
 case("a limit without a value", f"PUT {L}/max-channels", {}, missing("value"), BAD)
 case("a limit is lifted", f"DELETE {L}/max-channels", None, (204, EMPTY))
 case("it is lifted again", f"DELETE {L}/max-channels", None, 204)
-case("the other one is left", f"GET {L}", None, (200, [{"user": "ann", "value": {"max-connections": 3}}]))
+case(
+    "the other one is left",
+    f"GET {L}",
+    None,
+    (200, [{"user": "ann", "value": {"max-connections": 3}}]),
+)
 
 
 @step("what belongs to a user goes with it")
@@ -222,6 +326,4 @@ def gone():
 @step("the user guest stays as it was")
 def guest():
     equal(get(f"{U}/guest")["tags"], ["administrator"])
-    equal([it["vhost"] for it in get(f"{U}/guest/permissions")], ["/"])
-
-
+    assert "/" in [it["vhost"] for it in get(f"{U}/guest/permissions")]

@@ -69,7 +69,9 @@ def queues():
     for name in names:
         api.queue.declare(name, durable=True, arguments={"x-max-length": 5})
     queue = api.queue.get(names[0])
-    equal((queue["name"], queue["durable"], queue["arguments"]), (names[0], True, {"x-max-length": 5}))
+    equal(
+        (queue["name"], queue["durable"], queue["arguments"]), (names[0], True, {"x-max-length": 5})
+    )
     listed = [it["name"] for it in api.queue.list()]
     assert set(names) <= set(listed), listed
     equal(sorted(it["name"] for it in api.queue.list("/", page_size=2)), sorted(listed))
@@ -95,7 +97,9 @@ def inequivalent():
 @checks("exchanges are declared, bound, unbound and deleted")
 def exchanges():
     source, other, name = unique("storm-x"), unique("storm-y"), unique("storm")
-    api.exchange.declare(source, "topic", durable=True, arguments={"alternate-exchange": "amq.fanout"})
+    api.exchange.declare(
+        source, "topic", durable=True, arguments={"alternate-exchange": "amq.fanout"}
+    )
     api.exchange.declare(other, "fanout", auto_delete=True, internal=True)
     api.queue.declare(name)
     exchange = api.exchange.get(source)
@@ -105,7 +109,10 @@ def exchanges():
     api.queue.bind(name, source, "a.b")
     api.queue.bind(name, source, "with.arguments", arguments={"n": 1})
     api.exchange.bind(other, source, "a.*.c")
-    equal(sorted(it["routing_key"] for it in api.exchange.bindings(source)), ["a.*.c", "a.b", "with.arguments"])
+    equal(
+        sorted(it["routing_key"] for it in api.exchange.bindings(source)),
+        ["a.*.c", "a.b", "with.arguments"],
+    )
     found = {it["routing_key"]: it for it in api.queue.bindings(name)}
     equal(set(found), {name, "a.b", "with.arguments"})
     equal(found["with.arguments"]["arguments"], {"n": 1})
@@ -202,7 +209,9 @@ def connections():
         equal(api.channel.get(channels[0]["name"])["connection_details"]["name"], found["name"])
         api.connection.close(found["name"], reason="Go home")
         try:
-            eventually("the connection ends", lambda: channel.check_for_errors() or channel.is_closed)
+            eventually(
+                "the connection ends", lambda: channel.check_for_errors() or channel.is_closed
+            )
         except amqpstorm.AMQPConnectionError as error:
             assert "Go home" in str(error), error
         eventually("it is gone", lambda: not api.connection.list())

@@ -1,5 +1,5 @@
-"""Terraform's provider of RabbitMQ, driven by terraform or tofu: everything that it can make is made,
-read back without a difference, changed, found missing, imported and destroyed.
+"""Terraform's provider of RabbitMQ, driven by terraform or tofu: everything that it can make is
+made, read back without a difference, changed, found missing, imported and destroyed.
 
 TERRAFORM names the program, and TERRAFORM_PROVIDER the folder with the provider."""
 
@@ -29,7 +29,7 @@ provider "rabbitmq" {{
 # Without a registry: the provider is taken from where it was built.
 CLI = f"""
 provider_installation {{
-  dev_overrides {{ "{PROVIDER}" = "{os.environ['TERRAFORM_PROVIDER']}" }}
+  dev_overrides {{ "{PROVIDER}" = "{os.environ["TERRAFORM_PROVIDER"]}" }}
   direct {{}}
 }}
 """
@@ -48,7 +48,11 @@ class Place:
     def run(self, *words, accepted=(0,)):
         config = FOLDER / "cli.tfrc"
         config.write_text(CLI)
-        more = {"TF_CLI_CONFIG_FILE": str(config), "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
+        more = {
+            "TF_CLI_CONFIG_FILE": str(config),
+            "CHECKPOINT_DISABLE": "1",
+            "TF_IN_AUTOMATION": "1",
+        }
         command = [os.environ["TERRAFORM"], *words]
         result = subprocess.run(
             command, cwd=self.folder, env={**os.environ, **more}, capture_output=True, text=True
@@ -58,7 +62,9 @@ class Place:
         return result.returncode, text
 
     def apply(self):
-        return self.run("apply", "-auto-approve", "-input=false", "-no-color", "-compact-warnings")[1]
+        return self.run("apply", "-auto-approve", "-input=false", "-no-color", "-compact-warnings")[
+            1
+        ]
 
     def plan(self):
         """Whether something differs from the configuration."""
@@ -129,7 +135,11 @@ resource "rabbitmq_queue" "q" {
   settings {
     durable     = true
     auto_delete = false
-    arguments_json = jsonencode({ x-message-ttl = TTL, x-overflow = "reject-publish", x-own = true })
+    arguments_json = jsonencode({
+      x-message-ttl = TTL
+      x-overflow    = "reject-publish"
+      x-own         = true
+    })
   }
 }
 

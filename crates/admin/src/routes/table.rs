@@ -18,7 +18,12 @@ use crate::{
 /// Order, columns and pages.
 const LISTED: [Parameters; 2] = [List, Pages];
 
-fn get<F, A>(path: &'static str, right: Right, summary: &'static str, handler: F) -> Route
+pub(super) fn get<F, A>(
+    path: &'static str,
+    right: Right,
+    summary: &'static str,
+    handler: F,
+) -> Route
 where
     F: Fn(Call) -> A + Send + Sync + 'static,
     A: Future<Output = Answer> + Send + 'static,
@@ -26,7 +31,12 @@ where
     Route::new(Method::GET, path, right, summary, handler)
 }
 
-fn put<F, A>(path: &'static str, right: Right, summary: &'static str, handler: F) -> Route
+pub(super) fn put<F, A>(
+    path: &'static str,
+    right: Right,
+    summary: &'static str,
+    handler: F,
+) -> Route
 where
     F: Fn(Call) -> A + Send + Sync + 'static,
     A: Future<Output = Answer> + Send + 'static,
@@ -34,7 +44,12 @@ where
     Route::new(Method::PUT, path, right, summary, handler)
 }
 
-fn post<F, A>(path: &'static str, right: Right, summary: &'static str, handler: F) -> Route
+pub(super) fn post<F, A>(
+    path: &'static str,
+    right: Right,
+    summary: &'static str,
+    handler: F,
+) -> Route
 where
     F: Fn(Call) -> A + Send + Sync + 'static,
     A: Future<Output = Answer> + Send + 'static,
@@ -42,7 +57,12 @@ where
     Route::new(Method::POST, path, right, summary, handler)
 }
 
-fn delete<F, A>(path: &'static str, right: Right, summary: &'static str, handler: F) -> Route
+pub(super) fn delete<F, A>(
+    path: &'static str,
+    right: Right,
+    summary: &'static str,
+    handler: F,
+) -> Route
 where
     F: Fn(Call) -> A + Send + Sync + 'static,
     A: Future<Output = Answer> + Send + 'static,
@@ -62,6 +82,7 @@ pub(crate) fn routes() -> Vec<Route> {
         of_policies_and_parameters(),
         of_definitions(),
         of_health(),
+        super::waiting::routes(),
     ];
     groups.into_iter().flatten().collect()
 }

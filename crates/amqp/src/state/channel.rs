@@ -111,8 +111,6 @@ impl Connection {
         }
         decode(frame, (20, 10))?;
         self.set_channel(channel, Channel::Open);
-        let open_ok = channel_class::OpenOk {};
-        self.send(channel, Method::Channel(channel_class::AMQPMethod::OpenOk(open_ok)));
         Ok(Found::Event(Event::ChannelOpen { channel }))
     }
 

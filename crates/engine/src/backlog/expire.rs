@@ -35,6 +35,8 @@ pub(super) enum Loading {
     Expired,
     /// Messages that a restart found, to see which expire when.
     Unknown,
+    /// Messages that somebody picked.
+    Picked,
 }
 
 /// Messages with a time of their own.
@@ -66,6 +68,8 @@ impl Entry {
             returns: 0,
             expires: NEVER,
             expires_alone: false,
+            from_range: false,
+            is_untold: false,
         }
     }
 
@@ -114,7 +118,7 @@ impl Backlog {
         Expiry { at: expiry.at.max(now), ..expiry }
     }
 
-    fn expiry_of_old(&self, message: &Message) -> Expiry {
+    pub(super) fn expiry_of_old(&self, message: &Message) -> Expiry {
         Expiry::of(message, self.ttl, self.since)
     }
 
@@ -229,7 +233,7 @@ impl Backlog {
     }
 
     /// Takes a message out of the middle of the head.
-    fn take_at(&mut self, at: usize) -> Option<Entry> {
+    pub(super) fn take_at(&mut self, at: usize) -> Option<Entry> {
         let entry = self.head.get_mut(at)?;
         let gone = entry.gone();
         let entry = std::mem::replace(entry, gone);
@@ -288,12 +292,20 @@ impl Backlog {
         self.load_due(queue)
     }
 
+    /// A message of the range is looked at, as its time may have come while it was away.
+    pub(super) fn is_due_on_disk(&mut self, sequence: Sequence) {
+        self.expiring().due.push(sequence);
+    }
+
     fn load_due(&mut self, queue: QueueId) -> Option<Load> {
         let expiring = self.expiring.as_deref_mut()?;
         expiring.has_turn = false;
         let mut due = std::mem::take(&mut expiring.due);
         // Some may have left in another way since they were found.
-        due.retain(|place| self.is_on_disk(*place) || self.place_without_content(*place).is_some());
+        due.retain(|place| {
+            let is_in_range = self.is_on_disk(*place) && !self.is_away(*place);
+            is_in_range || self.place_without_content(*place).is_some()
+        });
         due.sort_unstable();
         due.dedup();
         let (first, last) = (*due.first()?, *due.last()?);
@@ -319,6 +331,9 @@ impl Backlog {
         let Answer { load, through, messages, damaged, .. } = answer;
         let mut missing = Missing::default();
         for (sequence, message) in messages {
+            if self.is_away(sequence) {
+                continue;
+            }
             if self.is_on_disk(sequence) {
                 missing.expired.extend(self.take_if_expired(sequence, message, durable, now));
             } else {
@@ -354,12 +369,12 @@ impl Backlog {
         missing
     }
 
-    fn is_on_disk(&self, sequence: Sequence) -> bool {
+    pub(super) fn is_on_disk(&self, sequence: Sequence) -> bool {
         self.on_disk.is_some_and(|on_disk| sequence >= on_disk.first)
     }
 
     /// A message is not on disk any more.
-    fn left_range(&mut self, body_bytes: u32) {
+    pub(super) fn left_range(&mut self, body_bytes: u32) {
         if let Some(on_disk) = &mut self.on_disk {
             on_disk.messages = on_disk.messages.saturating_sub(1);
             on_disk.body_bytes = on_disk.body_bytes.saturating_sub(u64::from(body_bytes));
@@ -402,14 +417,14 @@ impl Backlog {
     }
 
     /// Where in the head a message is whose content is on disk alone.
-    fn place_without_content(&self, sequence: Sequence) -> Option<usize> {
+    pub(super) fn place_without_content(&self, sequence: Sequence) -> Option<usize> {
         let at = self.head.binary_search_by_key(&sequence, |entry| entry.sequence).ok()?;
         let entry = self.head.get(at)?;
         (entry.message.is_none() && !entry.is_gone()).then_some(at)
     }
 
     /// A message of the head is without a content, which cannot be read.
-    fn lose_at(&mut self, sequence: Sequence) -> Option<Sequence> {
+    pub(super) fn lose_at(&mut self, sequence: Sequence) -> Option<Sequence> {
         let at = self.place_without_content(sequence)?;
         self.take_at(at).map(|entry| entry.sequence)
     }

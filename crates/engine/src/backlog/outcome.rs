@@ -32,6 +32,10 @@ pub(crate) struct Missing {
     pub(crate) unknown: u64,
     /// Messages that were read because they had expired.
     pub(crate) expired: Vec<Entry>,
+    /// Messages that were read because somebody picked them.
+    pub(crate) picked: Vec<Entry>,
+    /// These were looked for up to this place.
+    pub(crate) picked_through: Option<Sequence>,
 }
 
 /// What was taken out by a purge.

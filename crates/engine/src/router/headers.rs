@@ -9,7 +9,7 @@ use warren_amqp::table::{self, Value};
 use warren_amqp::{FieldTable, FieldValue};
 
 use super::{Target, Targets};
-use crate::Error;
+use crate::{Error, explain};
 
 #[derive(Debug, Default)]
 pub(crate) struct HeadersRouter {
@@ -55,6 +55,26 @@ impl Pattern {
         } else {
             self.fields.iter().any(field_matches)
         }
+    }
+
+    /// Whether it matches, and why, in a few words.
+    pub(crate) fn judge(&self, headers: &[u8]) -> (bool, String) {
+        let found: Vec<_> = table::entries(headers).collect();
+        let is_match = self.matches(&found);
+        let differs = |(name, wanted): &&(String, FieldValue)| {
+            !found.iter().any(|(header, value)| header == name && equal(wanted, value))
+        };
+        let reason = match self.fields.iter().find(differs) {
+            _ if is_match && self.all => "all headers are as it says".to_owned(),
+            _ if is_match => "one of the headers is as it says".to_owned(),
+            None => "it names no headers".to_owned(),
+            Some(_) if !self.all => "none of the headers is as it says".to_owned(),
+            Some((name, _)) => match explain::header(headers, name) {
+                Some(value) => format!("the header '{name}' is {value}, which is not what it says"),
+                None => format!("there is no header '{name}'"),
+            },
+        };
+        (is_match, reason)
     }
 }
 

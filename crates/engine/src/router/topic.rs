@@ -1,6 +1,6 @@
 //! Topic routing: binding patterns as a tree of words, walked with a set of positions.
 //!
-//! A pattern is words split by dots; `*` stands for one word, `#` for any number of words, also
+//! A pattern is words split by dots, or by another character; `*` stands for one word, `#` for any number of words, also
 //! none. The tree has a node for each beginning of a pattern. Routing keeps the set of nodes that
 //! the words so far can have led to, each at most once, so that its cost is words x positions
 //! however many `#` the patterns have, and does not hang on the number of bindings that the key
@@ -14,6 +14,8 @@ const ROOT: u32 = 0;
 
 #[derive(Debug)]
 pub(crate) struct TopicRouter<T = Target> {
+    /// What stands between words.
+    separator: char,
     nodes: Vec<Node<T>>,
     free: Vec<u32>,
     /// Positions before and after the word at hand; kept for their memory.
@@ -58,7 +60,15 @@ impl<T: Ord + Copy> Node<T> {
 
 impl<T> Default for TopicRouter<T> {
     fn default() -> Self {
+        Self::apart_by('.')
+    }
+}
+
+impl<T> TopicRouter<T> {
+    /// A router of patterns and keys whose words are apart by this character.
+    pub(crate) fn apart_by(separator: char) -> Self {
         Self {
+            separator,
             nodes: vec![Node::default()],
             free: Vec::new(),
             positions: Vec::new(),
@@ -69,14 +79,14 @@ impl<T> Default for TopicRouter<T> {
 }
 
 /// The words of a key or a pattern; the empty one has none.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split('.').take(if text.is_empty() { 0 } else { usize::MAX })
+fn words(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    text.split(separator).take(if text.is_empty() { 0 } else { usize::MAX })
 }
 
 /// The words of a pattern. `#.#` matches what `#` matches and is taken as that.
-fn pattern_words(pattern: &str) -> impl Iterator<Item = &str> {
+fn pattern_words(pattern: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut after_hash = false;
-    words(pattern).filter(move |word| {
+    words(pattern, separator).filter(move |word| {
         let repeated = after_hash && *word == "#";
         after_hash = *word == "#";
         !repeated
@@ -86,7 +96,7 @@ fn pattern_words(pattern: &str) -> impl Iterator<Item = &str> {
 impl<T: Ord + Copy> TopicRouter<T> {
     pub(crate) fn insert(&mut self, pattern: &str, target: T) {
         let mut at = ROOT;
-        for word in pattern_words(pattern) {
+        for word in pattern_words(pattern, self.separator) {
             at = self.child(at, word).unwrap_or_else(|| self.add_child(at, word));
         }
         self.nodes[at as usize].targets.insert(target);
@@ -95,7 +105,7 @@ impl<T: Ord + Copy> TopicRouter<T> {
     pub(crate) fn remove(&mut self, pattern: &str, target: T) {
         let mut path = vec![];
         let mut at = ROOT;
-        for word in pattern_words(pattern) {
+        for word in pattern_words(pattern, self.separator) {
             let Some(child) = self.child(at, word) else { return };
             path.push((at, word));
             at = child;
@@ -152,7 +162,7 @@ impl<T: Ord + Copy> TopicRouter<T> {
         positions.clear();
         self.step += 1;
         self.enter(ROOT, &mut positions);
-        for word in words(key) {
+        for word in words(key, self.separator) {
             next.clear();
             self.step += 1;
             for &at in &positions {
@@ -274,11 +284,11 @@ mod tests {
                 router.remove(pattern, queue(n as u64));
             }
             for key in &keys {
-                let key_words: Vec<_> = words(key).collect();
+                let key_words: Vec<_> = words(key, '.').collect();
                 let expected: Vec<_> = patterns.iter().enumerate()
                     .filter(|(n, pattern)| {
                         !removed[*n]
-                            && matches(&words(pattern).collect::<Vec<_>>(), &key_words)
+                            && matches(&words(pattern, '.').collect::<Vec<_>>(), &key_words)
                     })
                     .map(|(n, _)| queue(n as u64))
                     .collect();

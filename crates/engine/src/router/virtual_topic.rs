@@ -77,18 +77,19 @@ pub(crate) fn group_arguments(group: &str) -> FieldTable {
 }
 
 /// The pattern of a binding key: `>` is `#`, and what comes after it does not count.
-fn pattern(key: &str) -> Cow<'_, str> {
-    match key.split('.').position(|word| word == ">") {
+pub(crate) fn pattern(key: &str, separator: char) -> Cow<'_, str> {
+    match key.split(separator).position(|word| word == ">") {
         None => Cow::Borrowed(key),
         Some(at) => {
-            let words = key.split('.').take(at).chain(["#"]);
-            Cow::Owned(words.collect::<Vec<_>>().join("."))
+            let words = key.split(separator).take(at).chain(["#"]);
+            Cow::Owned(words.collect::<Vec<_>>().join(separator.encode_utf8(&mut [0; 4])))
         }
     }
 }
 
-fn rank(pattern: &str, name: &Destination) -> Rank {
-    let count = |wanted: fn(&str) -> bool| pattern.split('.').filter(|word| wanted(word)).count();
+fn rank(pattern: &str, separator: char, name: &Destination) -> Rank {
+    let words = || pattern.split(separator);
+    let count = |wanted: fn(&str) -> bool| words().filter(|word| wanted(word)).count();
     let (stars, hashes) = (count(|word| word == "*"), count(|word| word == "#"));
     (Reverse(count(|word| word != "*" && word != "#")), hashes, stars, name.clone())
 }
@@ -96,8 +97,8 @@ fn rank(pattern: &str, name: &Destination) -> Rank {
 impl VirtualTopicRouter {
     pub(crate) fn new(names: GroupNames) -> Self {
         Self {
+            patterns: TopicRouter::apart_by(names.separator),
             names,
-            patterns: TopicRouter::default(),
             members: vec![],
             free: vec![],
             known: FxHashMap::default(),
@@ -118,7 +119,7 @@ impl VirtualTopicRouter {
     }
 
     pub(crate) fn insert(&mut self, binding: &BindingRecord, target: Target) {
-        let pattern = pattern(&binding.routing_key);
+        let pattern = pattern(&binding.routing_key, self.names.separator);
         let group = self.group_of(binding, target);
         let key = (pattern.into_owned(), target, group);
         if let Some((_, bindings)) = self.known.get_mut(&key) {
@@ -126,8 +127,8 @@ impl VirtualTopicRouter {
             return;
         }
         let (pattern, _, group) = key.clone();
-        let member =
-            Member { target, rank: rank(&pattern, &binding.destination), group: group.clone() };
+        let rank = rank(&pattern, self.names.separator, &binding.destination);
+        let member = Member { target, rank, group: group.clone() };
         let id = match self.free.pop() {
             Some(id) => id,
             None => {
@@ -147,7 +148,7 @@ impl VirtualTopicRouter {
     }
 
     pub(crate) fn remove(&mut self, binding: &BindingRecord, target: Target) {
-        let pattern = pattern(&binding.routing_key);
+        let pattern = pattern(&binding.routing_key, self.names.separator);
         let group = self.group_of(binding, target);
         let key = (pattern.into_owned(), target, group);
         let Some((id, bindings)) = self.known.get_mut(&key) else { return };

@@ -32,6 +32,11 @@ pub(super) struct Random {
 }
 
 impl Random {
+    /// The number that comes next.
+    pub(super) fn peek(&self) -> u64 {
+        Self { seed: self.seed, drawn: self.drawn }.next()
+    }
+
     fn next(&mut self) -> u64 {
         self.drawn += 1;
         mix(self.seed.wrapping_add(self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
@@ -95,7 +100,12 @@ impl Topology {
         self.queue(name).or_else(|| self.queue(queue_of_topic(name)?.1))
     }
 
-    fn topic_of_key(&self, key: &str) -> Option<ExchangeKey> {
+    /// True if a key of the default exchange leads to the virtual topic.
+    pub(crate) fn is_topic_key(&self, key: &str) -> bool {
+        self.queue_or_part(key).is_none() && self.topic_of_key(key).is_some()
+    }
+
+    pub(super) fn topic_of_key(&self, key: &str) -> Option<ExchangeKey> {
         if !key.starts_with(TOPIC_PREFIX) {
             return None;
         }

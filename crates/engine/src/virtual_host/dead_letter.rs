@@ -140,6 +140,9 @@ impl VirtualHost {
         }
         *self.changes.counters.dead_lettered.of(reason) += 1;
         self.enqueue(message, &route, Sender::Broker, effects);
+        if route.is_empty() || message.has_more_keys() {
+            self.deliver_replies(message, effects);
+        }
         if let Some((name, sequence)) = from.filter(|_| !planted::is(Bug::DeadLetterStays)) {
             effects.settled(name, sequence);
         }

@@ -1,7 +1,8 @@
 //! Exchanges, queues and bindings: declared, compared with what is there, deleted.
 
-use warren_amqp::FieldTable;
+use warren_amqp::{FieldTable, FieldValue};
 
+use super::rights::Resource;
 use super::time::Timer;
 use super::{Refusal, VirtualHost};
 use crate::command::Declaration;
@@ -14,7 +15,7 @@ use crate::record::{
 };
 use crate::settings::QueueSettings;
 use crate::topology::{Removed, Topology, queue_of_topic};
-use crate::{Effects, Error, Event, QueueId, Reply, SessionId, arguments};
+use crate::{Effects, Error, Event, QueueId, QueueType, Reply, Right, SessionId, arguments};
 use std::collections::BTreeSet;
 
 type At = (SessionId, u16);
@@ -36,6 +37,7 @@ impl VirtualHost {
             return Err(Error::DefaultExchange.into());
         }
         if declaration.passive {
+            self.check_known(at.0, Resource::Exchange(&name))?;
             if self.topology.exchange(&name).is_none() {
                 return Err(self.exchange_not_found(&name).into());
             }
@@ -45,6 +47,7 @@ impl VirtualHost {
         let Some(kind) = ExchangeType::from_name(kind) else {
             return Err(Error::UnknownExchangeType { kind: kind.to_owned() }.into());
         };
+        self.check_may(at.0, Right::Configure, Resource::Exchange(&name))?;
         let record = ExchangeRecord {
             name,
             kind,
@@ -60,6 +63,9 @@ impl VirtualHost {
         } else {
             if record.name.starts_with("amq.") {
                 return Err(Error::ReservedName { kind: "exchange", name: record.name }.into());
+            }
+            if let Some(alternate) = text(&record.arguments, "alternate-exchange") {
+                self.check_may_lead(at.0, Resource::Exchange(&record.name), alternate)?;
             }
             ExchangeSettings::declared(&record, &self.name)?;
             self.topology.add_exchange(record.clone());
@@ -87,12 +93,11 @@ impl VirtualHost {
             let (name, vhost) = (name.to_owned(), self.name.clone());
             return Err(Error::SystemExchange { name, vhost }.into());
         }
+        self.check_may(at.0, Right::Configure, Resource::Exchange(name))?;
         if if_unused && self.topology.exchange_has_bindings(name) {
             return Err(self.in_use("exchange", name).into());
         }
-        let removed = self.topology.remove_exchange(name);
-        let durable = !removed.is_empty();
-        self.write_removed(removed, effects);
+        let durable = self.remove_exchange(name, effects);
         self.reply_unless(no_wait, at, Reply::ExchangeDeleteOk, durable, effects);
         Ok(())
     }
@@ -111,25 +116,33 @@ impl VirtualHost {
             return Ok(());
         }
         if declaration.passive {
+            self.check_known(at.0, Resource::Queue(self.queue_part(&name)))?;
             let id = self.accessible_queue_or_part(at.0, &name)?;
             return self.declared(at, id, false, declaration.no_wait, effects);
         }
         if name.starts_with("amq.") && !generated {
             return Err(Error::ReservedName { kind: "queue", name }.into());
         }
-        let record = QueueRecord {
+        self.check_may(at.0, Right::Configure, Resource::Queue(&name))?;
+        self.check_may_subscribe(at.0, &name)?;
+        let mut record = QueueRecord {
             id: QueueId::new(self.id, self.next_queue),
             name,
             durable: declaration.durable,
             exclusive: declaration.exclusive,
             auto_delete: declaration.auto_delete,
+            paused: false,
             arguments,
         };
+        self.give_type(&mut record);
         if let Some(id) = self.topology.queue(&record.name) {
             self.check_redeclared(at.0, id, &record)?;
             effects.without_effect.extend(self.compatibility.count(&record.arguments));
             self.subscribe_by_name(&record.name, effects);
             return self.declared(at, id, declaration.durable, declaration.no_wait, effects);
+        }
+        if let Some(exchange) = text(&record.arguments, "x-dead-letter-exchange") {
+            self.check_may_lead(at.0, Resource::Queue(&record.name), exchange)?;
         }
         let settings = QueueSettings::declared(&record, &self.name)?;
         if let Some(limit) = self.bounds.queues.filter(|limit| self.queues.len() >= *limit) {
@@ -157,6 +170,26 @@ impl VirtualHost {
         self.subscribe_by_name(&name, effects);
         let waits = durable && !planted::is(Bug::DeclareBeforeSync);
         self.declared(at, id, waits, declaration.no_wait, effects)
+    }
+
+    /// Gives a queue the virtual host's type if the declaration says nothing of one, and if a queue of
+    /// that type can be so. One that is there has the type that it has.
+    fn give_type(&self, record: &mut QueueRecord) {
+        const TYPE: &str = "x-queue-type";
+        let Some(by_default) = self.default_queue_type else { return };
+        if record.arguments.contains_key(TYPE) {
+            return;
+        }
+        let there = self.topology.queue(&record.name).and_then(|id| self.queues.get(&id));
+        let lasts = record.durable && !record.exclusive && !record.auto_delete;
+        let kind = match there {
+            Some(queue) => queue.settings.kind,
+            None if lasts => by_default,
+            None => QueueType::Classic,
+        };
+        if kind != QueueType::Classic {
+            record.arguments.insert(TYPE.into(), FieldValue::LongString(kind.name().into()));
+        }
     }
 
     fn check_redeclared(
@@ -214,6 +247,7 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
+        self.check_may(at.0, Right::Configure, Resource::Queue(&name))?;
         // Deleting what is not there is no error.
         let Some(id) = self.topology.queue(&name) else {
             let reply = Reply::QueueDeleteOk { message_count: 0 };
@@ -269,6 +303,7 @@ impl VirtualHost {
         for waiting in queue.waiting_gets {
             self.answer_without_queue(waiting, effects);
         }
+        self.end_takes(queue.takes, effects);
         queue.consumers
     }
 
@@ -292,6 +327,7 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
+        self.check_may(at.0, Right::Read, Resource::Queue(&name))?;
         let id = self.accessible_queue(at.0, &name)?;
         self.refuse_stream(id, "queue.purge")?;
         let Some(purged) = self.with_queue(id, Queue::purge) else { return Ok(()) };
@@ -395,13 +431,10 @@ impl VirtualHost {
         Ok(())
     }
 
-    /// The default exchange cannot be bound, nor can a queue of another connection.
-    fn check_ends(&self, session: SessionId, binding: &BindingRecord) -> Result<(), Error> {
-        if binding.source.is_empty()
-            || exchange_name(&binding.destination).is_some_and(String::is_empty)
-        {
-            return Err(Error::DefaultExchange);
-        }
+    /// The user may need rights, the default exchange cannot be bound, nor can a queue of another
+    /// connection.
+    fn check_ends(&mut self, session: SessionId, binding: &BindingRecord) -> Result<(), Error> {
+        self.check_may_bind(session, binding)?;
         if let Destination::Queue(name) = &binding.destination
             && self.topology.queue(name).is_some()
         {
@@ -410,7 +443,16 @@ impl VirtualHost {
         Ok(())
     }
 
-    fn write_removed(&self, removed: Vec<Removed>, effects: &mut Effects) {
+    /// Takes an exchange away with its bindings. True if something of it was durable.
+    pub(super) fn remove_exchange(&mut self, name: &str, effects: &mut Effects) -> bool {
+        let removed = self.topology.remove_exchange(name);
+        let durable = !removed.is_empty();
+        self.unroutable.forget(&name);
+        self.write_removed(removed, effects);
+        durable
+    }
+
+    pub(super) fn write_removed(&self, removed: Vec<Removed>, effects: &mut Effects) {
         effects.writes.extend(removed.into_iter().map(|removed| match removed {
             Removed::Binding(binding) => Write::Unbound(self.id, binding),
             Removed::Exchange(name) => Write::ExchangeDeleted(self.id, name),
@@ -502,6 +544,15 @@ fn exchange_name(destination: &Destination) -> Option<&String> {
 /// A count as replies have it.
 pub(super) fn count(messages: u64) -> u32 {
     u32::try_from(messages).unwrap_or(u32::MAX)
+}
+
+/// An argument that is a text.
+fn text<'a>(arguments: &'a FieldTable, name: &str) -> Option<&'a str> {
+    match arguments.inner().get(name)? {
+        FieldValue::LongString(value) => str::from_utf8(value.as_bytes()).ok(),
+        FieldValue::ShortString(value) => Some(value.as_str()),
+        _ => None,
+    }
 }
 
 fn flag(name: &'static str, received: bool, current: bool) -> Option<Difference> {

@@ -12,7 +12,8 @@ use crate::death::with_delivery_count;
 use crate::effect::delivery_weight;
 use crate::queue::{ConsumerKey, Queue, Shares};
 use crate::session::{Channel, Delivery, Session};
-use crate::{Effects, Event, Milliseconds, QueueId, SessionId};
+use crate::single_active::Turn;
+use crate::{Effects, Event, Milliseconds, QueueId, QueueType, SessionId};
 
 /// What a consumer was given in one turn.
 pub(super) struct Given {
@@ -85,7 +86,8 @@ impl VirtualHost {
         let before = queue.resident_bytes();
         let (sessions, changes) = (&mut self.sessions, &mut self.changes);
         changes.queue(queue);
-        let delivered = Self::deliver(queue, sessions, shares, now, changes, effects);
+        let delivered =
+            !queue.record.paused && Self::deliver(queue, sessions, shares, now, changes, effects);
         queue.note_stalled(now);
         if delivered {
             // What comes next is there before it is wanted.
@@ -158,7 +160,8 @@ impl VirtualHost {
                 redelivered_now += u64::from(redelivered);
                 if !no_ack {
                     let consumer = Some(key.number);
-                    let delivery = Delivery { tag: delivery_tag, consumer, queue: id, entry };
+                    let tag = delivery_tag;
+                    let delivery = Delivery { tag, consumer, queue: id, since: now, entry };
                     channel.unacknowledged.push(delivery);
                 } else if let Some(name) = entry.stored_under(id) {
                     queue.note_consumed(&entry);
@@ -192,6 +195,7 @@ impl VirtualHost {
             return;
         }
         let (id, priority) = (consumer.queue, consumer.priority);
+        let is_idle = consumer.in_flight == 0;
         let key = ConsumerKey { session: at.0, channel: at.1, number };
         consumer.is_parked = false;
         if let Some(queue) = self.queues.get_mut(&id)
@@ -203,6 +207,39 @@ impl VirtualHost {
         let consumers = self.channel_mut(at).map(|channel| &mut channel.consumers);
         if let Some(consumer) = consumers.and_then(|consumers| consumers.get_mut(&number)) {
             consumer.is_parked = true;
+        }
+        if is_idle {
+            self.let_take_over(id);
+        }
+    }
+
+    /// In a quorum queue that serves one consumer alone, one with a higher priority takes over from
+    /// it: when that has nothing unacknowledged, and until then it gets nothing more.
+    pub(super) fn let_take_over(&mut self, id: QueueId) {
+        let Some(queue) = self.queues.get_mut(&id) else { return };
+        if queue.settings.kind != QueueType::Quorum {
+            return;
+        }
+        let Some(single_active) = &mut queue.single_active else { return };
+        let Some(active) = single_active.active() else { return };
+        let channels = self.sessions.get(&active.session).map(|session| &session.channels);
+        let channel = channels.and_then(|channels| channels.get(&active.channel));
+        let consumer = channel.and_then(|channel| channel.consumers.get(&active.number));
+        let is_idle = consumer.is_none_or(|consumer| consumer.in_flight == 0);
+        let (stops, starts) = match single_active.compare(is_idle) {
+            Turn::Stays => return,
+            Turn::Yields(key) => (key, None),
+            Turn::Passes(from, to) => (from, Some(to)),
+        };
+        queue.round.retain(|key| *key != stops);
+        [Some(stops), starts].into_iter().flatten().for_each(|key| self.note_consumer(key));
+        if let Some(channel) = self.channel_mut((stops.session, stops.channel))
+            && let Some(consumer) = channel.consumers.get_mut(&stops.number)
+        {
+            consumer.is_parked = true;
+        }
+        if let Some(ConsumerKey { session, channel, number }) = starts {
+            self.unpark((session, channel), number);
         }
     }
 

@@ -56,6 +56,11 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(QueueId, bool), Refusal> {
         let Wanted { queue, topic, made_with } = wanted;
+        if let Some(topic) = &topic
+            && let Some(binding) = self.topic_binding(&queue, topic)
+        {
+            self.check_may_bind_new(at.0, &binding)?;
+        }
         let mut waits = made_with.is_some();
         if let Some(arguments) = made_with {
             let last_queue = self.channel(at).and_then(|channel| channel.last_queue.clone());
@@ -66,10 +71,13 @@ impl VirtualHost {
                 channel.last_queue = last_queue;
             }
         } else {
+            self.check_may_subscribe(at.0, &queue)?;
             waits |= self.subscribe_by_name(&queue, effects);
         }
-        if let Some(topic) = topic {
-            waits |= self.subscribe_to(&queue, &topic, effects);
+        if let Some(topic) = topic
+            && let Some(binding) = self.topic_binding(&queue, &topic)
+        {
+            waits |= self.bind_now(binding, effects);
         }
         let id = self.accessible_queue(at.0, &queue)?;
         Ok((id, waits))
@@ -78,6 +86,41 @@ impl VirtualHost {
     /// Subscribes a queue to the virtual topics whose names it has the form of. True if something
     /// was written.
     pub(super) fn subscribe_by_name(&mut self, queue: &str, effects: &mut Effects) -> bool {
+        let mut written = false;
+        for binding in self.own_bindings(queue) {
+            written |= self.bind_now(binding, effects);
+        }
+        written
+    }
+
+    /// Whether a user may subscribe a queue to the virtual topics that its name says, as far as it
+    /// is not subscribed.
+    pub(super) fn check_may_subscribe(
+        &mut self,
+        session: SessionId,
+        queue: &str,
+    ) -> Result<(), Error> {
+        if self.limited(session).is_some() {
+            for binding in self.own_bindings(queue) {
+                self.check_may_bind_new(session, &binding)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_may_bind_new(
+        &mut self,
+        session: SessionId,
+        binding: &BindingRecord,
+    ) -> Result<(), Error> {
+        if self.topology.is_bound(binding) {
+            return Ok(());
+        }
+        self.check_may_bind(session, binding)
+    }
+
+    /// The bindings to virtual topics that follow from a queue's name.
+    fn own_bindings(&self, queue: &str) -> Vec<BindingRecord> {
         let found = self.topology.subscriptions(queue);
         let bindings = found.map(|(topic, _, pattern)| BindingRecord {
             source: topic.to_owned(),
@@ -85,29 +128,24 @@ impl VirtualHost {
             routing_key: pattern.to_owned(),
             arguments: FieldTable::default(),
         });
-        let bindings: Vec<_> = bindings.collect();
-        let mut written = false;
-        for binding in bindings {
-            written |= self.bind_now(binding, effects);
-        }
-        written
+        bindings.collect()
     }
 
-    /// Subscribes a queue to a topic in a group of its own, unless its name says the same.
-    fn subscribe_to(&mut self, queue: &str, topic: &str, effects: &mut Effects) -> bool {
+    /// The binding that `topic::queue` asks for: in a group of the queue's own, unless its name
+    /// says the same.
+    fn topic_binding(&self, queue: &str, topic: &str) -> Option<BindingRecord> {
         let own: Vec<_> = self.topology.subscriptions(queue).collect();
         if own.iter().any(|(name, _, pattern)| *name == VIRTUAL_TOPIC && *pattern == topic) {
-            return false;
+            return None;
         }
         let in_group = !own.is_empty();
         let arguments = if in_group { FieldTable::default() } else { group_arguments(queue) };
-        let binding = BindingRecord {
+        Some(BindingRecord {
             source: VIRTUAL_TOPIC.to_owned(),
             destination: Destination::Queue(queue.to_owned()),
             routing_key: topic.to_owned(),
             arguments,
-        };
-        self.bind_now(binding, effects)
+        })
     }
 
     fn bind_now(&mut self, binding: BindingRecord, effects: &mut Effects) -> bool {

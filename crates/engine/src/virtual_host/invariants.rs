@@ -83,6 +83,10 @@ impl VirtualHost {
     /// somebody has credit, nothing waits.
     fn check_consumers(&self, queue: &crate::queue::Queue) -> Result<(), String> {
         let name = &queue.record.name;
+        let is_quorum = queue.settings.kind == crate::QueueType::Quorum;
+        if is_quorum && queue.single_active.as_ref().is_some_and(|single| !single.is_in_order()) {
+            return Err(format!("queue {name}: a consumer waits for one of a lower priority"));
+        }
         for key in &queue.consumers {
             let session = self.sessions.get(&key.session);
             let channel = session.and_then(|session| session.channels.get(&key.channel));
@@ -100,7 +104,8 @@ impl VirtualHost {
             if !queue.serves(*key) && !consumer.is_parked {
                 return Err(format!("queue {name}: {key:?} is served beside the active one"));
             }
-            if waits && !full && channel.credit(consumer) > 0 && queue.serves(*key) {
+            let serves = queue.serves(*key) && !queue.record.paused;
+            if waits && !full && channel.credit(consumer) > 0 && serves {
                 return Err(format!("queue {name}: a message waits, {key:?} has credit"));
             }
         }

@@ -176,8 +176,8 @@ impl VirtualHost {
         self.changes.since.len() + self.topology.unseen()
     }
 
-    /// Puts everything on the lists.
-    fn observe_anew(&mut self) {
+    /// The next look begins anew, for somebody who has not seen what came before.
+    pub fn observe_anew(&mut self) {
         let mut all = Lists { queues: self.queues.keys().copied().collect(), ..Lists::default() };
         for queue in self.queues.values_mut() {
             (queue.is_noted, queue.is_shown) = (true, false);
@@ -222,7 +222,10 @@ impl VirtualHost {
     fn show_channels(&mut self, left: &mut usize, out: &mut Observation) {
         for (session, channel) in taken(&mut self.changes.shown.channels, left) {
             let Some(state) = self.channel_mut((session, channel)) else { continue };
-            state.is_noted = false;
+            // One that had the same number may be on the list, too.
+            if !take(&mut state.is_noted) {
+                continue;
+            }
             out.channels.push(state.sample(session, channel));
         }
     }

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::rights::Resource;
 use super::{Refusal, VirtualHost};
 use crate::command::PublishBatch;
 use crate::counters::ExchangeCounters;
@@ -10,7 +11,7 @@ use crate::planted::{self, Bug};
 use crate::record::{BindingRecord, Destination, Write};
 use crate::router::ExchangeKey;
 use crate::topology::{Route, Scope, Topology};
-use crate::{Effects, Error, Event, Message, Origin, SessionId, copies, limits};
+use crate::{Effects, Error, Event, Message, Origin, Right, SessionId, copies, limits};
 
 const BASIC_PUBLISH: Origin = Origin { class_id: 60, method_id: 40 };
 
@@ -96,6 +97,7 @@ impl VirtualHost {
         let session = batch.session;
         let mut copies_left = limits::PUBLISH_STEP_COPIES;
         let mut confirms = Confirms::default();
+        let limited = self.limited(session);
         // Neighbours in a batch mostly have the same address, and so the same route.
         let mut known: Option<(Message, Route, ExchangeKey)> = None;
         let mut tally = Tally::default();
@@ -113,7 +115,7 @@ impl VirtualHost {
             }
             let (route, exchange) = match &known {
                 Some((_, route, exchange)) => (Route::clone(route), *exchange),
-                None => match self.find_route(&mut message) {
+                None => match self.find_route(&mut message, limited) {
                     Ok((route, Scope::Address, exchange)) => {
                         known = Some((message.clone(), Route::clone(&route), exchange));
                         (route, exchange)
@@ -139,8 +141,10 @@ impl VirtualHost {
             tally.add(exchange, route.len(), &mut self.topology);
             let outcome = self.enqueue(&message, &route, Sender::Client, effects);
             self.shed_after_publish(&route, effects);
+            let is_answer = (route.is_empty() || message.has_more_keys())
+                && self.deliver_replies(&message, effects);
             if route.is_empty() {
-                self.unroutable((session, channel), message, mandatory, effects);
+                self.goes_nowhere((session, channel), message, mandatory, is_answer, effects);
             }
             if let Some(number) = confirm {
                 confirms.add(channel, number, outcome);
@@ -150,21 +154,24 @@ impl VirtualHost {
         self.confirm(confirms, session, effects);
     }
 
-    /// There is no queue for a message.
-    pub(super) fn unroutable(
+    /// There is no queue for a message; it may have been the answer to a direct request.
+    pub(super) fn goes_nowhere(
         &mut self,
         at: (SessionId, u16),
         message: Message,
         mandatory: bool,
+        is_answer: bool,
         effects: &mut Effects,
     ) {
-        let is_reply = self.deliver_reply(&message, effects);
         let host = &mut self.changes.counters.messages;
         let channel = self.sessions.get_mut(&at.0).and_then(|it| it.channels.get_mut(&at.1));
         let channel = channel.map(|channel| &mut channel.messages);
-        for counters in channel.into_iter().chain([host]).filter(|_| !is_reply) {
+        for counters in channel.into_iter().chain([host]).filter(|_| !is_answer) {
             counters.return_unroutable += u64::from(mandatory);
             counters.drop_unroutable += u64::from(!mandatory);
+        }
+        if !is_answer {
+            self.unroutable.note(&message, mandatory, self.now);
         }
         if mandatory && !planted::is(Bug::ReturnForgotten) {
             effects.send(at.0, Event::Return { channel: at.1, message });
@@ -207,17 +214,24 @@ impl VirtualHost {
         Some((number, is_held))
     }
 
-    /// Where a message goes that was published now. It may become another one, without what is
-    /// for the broker alone.
+    /// Where a message goes that was published now, by a session that may not do everything if one
+    /// is given. It may become another one, without what is for the broker alone.
     fn find_route(
         &mut self,
         message: &mut Message,
+        limited: Option<SessionId>,
     ) -> Result<(Route, Scope, ExchangeKey), Refusal> {
+        if let Some(session) = limited {
+            self.check_may(session, Right::Write, Resource::Exchange(message.exchange()))?;
+        }
         let exchange = self.check_published_to(message.exchange())?;
         if message.has_more_keys()
             && let Some(changed) = copies::accept(message)?
         {
             *message = changed;
+        }
+        if let Some(session) = limited {
+            self.check_keys(session, message)?;
         }
         let (route, scope) = self.topology.route(message);
         if scope == Scope::Delayed {

@@ -2,12 +2,12 @@
 //!
 //! A channel that consumes `amq.rabbitmq.reply-to` gets a name that nobody can guess, which the
 //! server puts into the `reply_to` of its messages. Whoever publishes to that name on the default
-//! exchange reaches the channel. Nothing is kept: if the channel is gone, so is the answer.
+//! exchange, or names it in the header `CC` of a message there, reaches the channel. Nothing is kept: if the channel is gone, so is the answer.
 
 use super::{Refusal, VirtualHost};
 use crate::effect::delivery_weight;
 use crate::session::ReplyConsumer;
-use crate::{Effects, Error, Event, Message, Reply, SessionId, limits};
+use crate::{Effects, Error, Event, Message, Reply, SessionId, copies, limits};
 
 type At = (SessionId, u16);
 
@@ -82,15 +82,30 @@ impl VirtualHost {
         Ok(true)
     }
 
-    /// A message that no queue takes may be an answer: then it goes to the channel that asked. An
-    /// answer that its client does not read is dropped when too much waits for it. True if it was
-    /// for a channel that is there.
-    pub(super) fn deliver_reply(&mut self, message: &Message, effects: &mut Effects) -> bool {
+    /// A message may be an answer: then it goes to the channels that its routing keys name, those in
+    /// the headers `CC` and `BCC` too, and to each once.
+    /// False if nobody asked.
+    pub(super) fn deliver_replies(&mut self, message: &Message, effects: &mut Effects) -> bool {
         if self.reply_consumers.is_empty() || !message.exchange().is_empty() {
             return false;
         }
-        let asked = self.reply_consumers.get(message.routing_key());
-        let Some(&(at, consumer)) = asked else { return false };
+        if !message.has_more_keys() {
+            return self.deliver_reply(message.routing_key(), message, effects);
+        }
+        let mut keys = copies::keys(message);
+        keys.sort_unstable();
+        keys.dedup();
+        let mut was_asked = false;
+        for key in keys {
+            was_asked |= self.deliver_reply(key, message, effects);
+        }
+        was_asked
+    }
+
+    /// An answer that its client does not read is dropped when too much waits for it. False if nobody
+    /// asked for it.
+    fn deliver_reply(&mut self, key: &str, message: &Message, effects: &mut Effects) -> bool {
+        let Some(&(at, consumer)) = self.reply_consumers.get(key) else { return false };
         let Some(session) = self.sessions.get_mut(&at.0) else { return false };
         let Some(channel) = session.channels.get_mut(&at.1) else { return false };
         let weight = delivery_weight(message);

@@ -85,12 +85,15 @@ impl VirtualHost {
         self.changes.queue(queue);
         let before = queue.resident_bytes();
         let mut looks = limits::STREAM_STEP_MESSAGES;
+        let paused = queue.record.paused;
         while looks > 0
+            && !paused
             && let Some(key) = queue.round.pop_front()
         {
-            serve(queue, &mut self.sessions, key, &mut looks, &mut self.changes, effects);
+            let (turn, changes) = ((key, self.now), &mut self.changes);
+            serve(queue, &mut self.sessions, turn, &mut looks, changes, effects);
         }
-        let is_unfinished = queue.round.len() > 0;
+        let is_unfinished = !paused && queue.round.len() > 0;
         let Some(stream) = &mut queue.stream else { return };
         let has_grown = stream.has_grown;
         effects.loads.extend(stream.tidy(id, share));
@@ -215,7 +218,7 @@ fn settled(id: QueueId, first: u64, last: u64, effects: &mut Effects) {
 fn serve(
     queue: &mut Queue,
     sessions: &mut FxHashMap<SessionId, Session>,
-    key: ConsumerKey,
+    (key, now): (ConsumerKey, Milliseconds),
     looks: &mut usize,
     changes: &mut Changes,
     effects: &mut Effects,
@@ -243,7 +246,9 @@ fn serve(
         let delivery_tag = channel.next_delivery_tag();
         let entry = Entry::of_stream(sequence, message.body_bytes());
         let consumer = Some(key.number);
-        channel.unacknowledged.push(Delivery { tag: delivery_tag, consumer, queue: id, entry });
+        let tag = delivery_tag;
+        let delivery = Delivery { tag, consumer, queue: id, since: now, entry };
+        channel.unacknowledged.push(delivery);
         given += 1;
         body_bytes += u64::from(message.body_bytes());
         *outbox_bytes += delivery_weight(message);

@@ -1,6 +1,7 @@
 //! Consumers: made, cancelled, and how much they may have at a time. And `basic.get`.
 
 use super::declare::count;
+use super::rights::Resource;
 use super::{Refusal, VirtualHost};
 use crate::command::ConsumeRequest;
 use crate::consumer_settings::ConsumerSettings;
@@ -9,7 +10,7 @@ use crate::effect::delivery_weight;
 use crate::planted::{self, Bug};
 use crate::queue::{ConsumerKey, WaitingGet};
 use crate::session::{Consumer, Delivery};
-use crate::{Effects, Error, Event, QueueId, QueueType, Reply, SessionId, limits};
+use crate::{Effects, Error, Event, QueueId, QueueType, Reply, Right, SessionId, limits};
 
 type At = (SessionId, u16);
 
@@ -33,6 +34,8 @@ impl VirtualHost {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let name = if request.queue.is_empty() { self.last_queue(at)? } else { request.queue };
+        let part = self.queue_part(&name).to_owned();
+        self.check_may(at.0, Right::Read, Resource::Queue(&part))?;
         let wanted = self.wanted_queue(at.0, &name)?;
         let Some(channel) = self.channel(at) else { return Ok(()) };
         if channel.has_consumer_tag(&request.consumer_tag) {
@@ -90,6 +93,9 @@ impl VirtualHost {
         };
         channel.add_consumer(number, consumer);
         self.changes.consumer_made(key);
+        if !is_served {
+            self.let_take_over(id);
+        }
         self.mark_dirty(id);
         let reply = Reply::ConsumeOk {
             consumer: number,
@@ -148,6 +154,8 @@ impl VirtualHost {
 
     pub(super) fn get(&mut self, at: At, name: String, no_ack: bool) -> Result<(), Refusal> {
         let name = if name.is_empty() { self.last_queue(at)? } else { name };
+        let part = self.queue_part(&name);
+        self.check_may(at.0, Right::Read, Resource::Queue(part))?;
         let id = self.accessible_queue_or_part(at.0, &name)?;
         self.refuse_stream(id, "basic.get")?;
         let Some(incarnation) = self.channel(at).map(|channel| channel.incarnation) else {
@@ -276,7 +284,8 @@ impl VirtualHost {
                     state.has_settled |= entry.is_durable();
                 }
             } else {
-                let delivery = Delivery { tag: delivery_tag, consumer: None, queue: id, entry };
+                let tag = delivery_tag;
+                let delivery = Delivery { tag, consumer: None, queue: id, since: now, entry };
                 state.unacknowledged.push(delivery);
             }
             holder.outbox_bytes += delivery_weight(&message);

@@ -16,7 +16,7 @@ use crate::session::Channel;
 use crate::{Effects, Error, Milliseconds, Origin, QueueId, SessionId, limits};
 
 /// Nothing that the client asked for is answered.
-const NO_METHOD: Origin = Origin { class_id: 0, method_id: 0 };
+pub(super) const NO_METHOD: Origin = Origin { class_id: 0, method_id: 0 };
 
 /// How long deliveries may stay unacknowledged.
 #[derive(Debug)]

@@ -57,6 +57,14 @@ impl Durable {
         }
     }
 
+    /// Nothing is there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.exchanges.is_empty()
+            && self.queues.is_empty()
+            && self.bindings.is_empty()
+            && self.spilled.is_empty()
+    }
+
     /// How many messages there are that do not survive a restart.
     pub(crate) fn spilled(&self) -> usize {
         self.spilled.values().map(BTreeMap::len).sum()
@@ -94,8 +102,15 @@ impl Durable {
                 }
             }
             Write::QueueDeclared(record) => {
-                if self.queue(record.id).is_some() {
-                    return fault();
+                let known = self.queues.iter_mut().find(|queue| queue.record.id == record.id);
+                if let Some(known) = known {
+                    // Only this changes in a queue that is there.
+                    let changed = QueueRecord { paused: record.paused, ..known.record.clone() };
+                    if known.record.paused == record.paused || changed != *record {
+                        return fault();
+                    }
+                    known.record = changed;
+                    return Ok(());
                 }
                 self.names.insert(record.id, record.name.clone());
                 self.queues.push(DurableQueue {
@@ -127,6 +142,8 @@ impl Durable {
                     return fault();
                 }
             }
+            // An engine keeps none.
+            Write::DefinitionSet { .. } | Write::DefinitionDeleted { .. } => return fault(),
             Write::Together(parts) => {
                 for part in parts {
                     if matches!(part, Write::Together(_)) {
@@ -243,6 +260,7 @@ impl Durable {
             exchanges: self.exchanges.iter().map(|record| (id, record.clone())).collect(),
             queues: queues.collect(),
             bindings: self.bindings.iter().map(|record| (id, record.clone())).collect(),
+            definitions: Vec::new(),
         }
     }
 

@@ -145,7 +145,7 @@ impl Model {
     /// Carries out a command and says what must follow from it, before the deliveries.
     pub(crate) fn apply(&mut self, command: &Command) -> Vec<String> {
         match command {
-            Command::OpenSession(session) => self.sessions.push((*session, 0)),
+            Command::OpenSession { session, .. } => self.sessions.push((*session, 0)),
             Command::CloseSession { session, reply } => {
                 let waits = self.end_session(*session);
                 if *reply {
@@ -176,7 +176,7 @@ impl Model {
                     *outbox -= bytes;
                 }
             }
-            Command::Clock(_) | Command::Loaded { .. } => {}
+            Command::Clock(_) | Command::Loaded { .. } | Command::SetAccess { .. } => {}
         }
         std::mem::take(&mut self.lines)
     }

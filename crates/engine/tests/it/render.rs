@@ -3,8 +3,8 @@
 use warren_amqp::properties;
 use warren_amqp::table::{self, Value};
 use warren_engine::{
-    BindingRecord, Destination, Event, ExchangeRecord, Message, Outgoing, QueueRecord, Reply,
-    Sequence, SessionId, Write,
+    BindingRecord, BrowsePage, Browsed, Destination, Event, ExchangeRecord, Load, Message,
+    Outgoing, Outstanding, QueueRecord, Reply, Sequence, SessionId, Taken, Write,
 };
 
 use crate::durable::Durable;
@@ -74,6 +74,15 @@ pub(crate) fn outgoing(
             let again = again(*redelivered);
             format!("get-ok {delivery_tag} {}{again}, {message_count} left", body(message))
         }
+        Event::Taken { taken, done, .. } => {
+            let one = |taken: &Taken| {
+                let Taken { delivery_tag, place, redelivered, message } = taken;
+                format!("{delivery_tag} {}{} from {place}", body(message), again(*redelivered))
+            };
+            let taken: Vec<_> = taken.iter().map(one).collect();
+            let more = if *done { "" } else { ", more to come" };
+            format!("taken {}{more}", taken.join(", ")).trim_end().to_owned()
+        }
         Event::Return { message, .. } => format!("return {}", body(message)),
         Event::Confirm { first, last, .. } => format!("confirm {}", range(*first, *last)),
         Event::Refused { first, last, .. } => format!("refuse {}", range(*first, *last)),
@@ -90,6 +99,27 @@ pub(crate) fn outgoing(
         Event::SessionClosed => "closed".to_owned(),
     };
     format!("{waits}s{}{channel} {text}", session.0)
+}
+
+pub(crate) fn page(page: &BrowsePage) -> Vec<String> {
+    let shown = |found: &Browsed| {
+        let expires = found.expires.map_or_else(String::new, |at| format!(", until {at}"));
+        let again = again(found.redelivered);
+        format!("{} {}{again}{expires}", found.place, body(&found.message))
+    };
+    let mut lines: Vec<String> = page.messages.iter().map(shown).collect();
+    if let Some(Load { first, last, messages_max, only, .. }) = &page.load {
+        let only = only.as_ref().map_or_else(String::new, |only| format!(" only {}", list(only)));
+        lines.push(format!("{messages_max} of {}{only}", range(*first, *last)));
+    }
+    lines.extend(page.next.map(|next| format!("next {next}")));
+    lines
+}
+
+pub(crate) fn outstanding(found: &Outstanding) -> String {
+    let Outstanding { place, session, channel, delivery_tag, since, .. } = found;
+    let holder = found.consumer_tag.as_deref().unwrap_or("nobody");
+    format!("{place} tag {delivery_tag} with {holder} on s{}.{channel} since {since}", session.0)
 }
 
 fn reply(reply: &Reply) -> String {
@@ -112,6 +142,7 @@ fn reply(reply: &Reply) -> String {
         Reply::ExchangeUnbindOk => "exchange unbind-ok".to_owned(),
         Reply::QueueBindOk => "bind-ok".to_owned(),
         Reply::QueueUnbindOk => "unbind-ok".to_owned(),
+        Reply::QueuePauseOk => "pause-ok".to_owned(),
         Reply::QosOk => "qos-ok".to_owned(),
         Reply::GetEmpty => "get-empty".to_owned(),
         Reply::RecoverOk => "recover-ok".to_owned(),
@@ -151,6 +182,8 @@ pub(crate) fn write(written: &Write, durable: &Durable) -> String {
         Write::Delivered { queue, through } => {
             format!("write delivered {}:{through}", durable.name(*queue))
         }
+        Write::DefinitionSet { key, .. } => format!("write definition {key}"),
+        Write::DefinitionDeleted { key } => format!("write no definition {key}"),
         Write::Together(parts) => {
             let parts: Vec<_> = parts.iter().map(|part| write(part, durable)).collect();
             format!("together: {}", parts.join(", "))

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use warren_amqp::properties::{Builder, Property};
 use warren_amqp::{FieldTable, FieldValue, table};
 use warren_engine::{
-    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, MessageBatch, Milliseconds,
-    PublishBatch, Request, SessionId,
+    Access, Acknowledgement, Command, ConsumeRequest, Declaration, Destination, MessageBatch,
+    Milliseconds, Permission, Place, PublishBatch, Request, SessionId, TopicPermission,
 };
 
 pub(crate) type At = (SessionId, u16);
@@ -117,6 +117,32 @@ fn name(word: &str) -> String {
 
 fn number<T: std::str::FromStr>(word: &str) -> T {
     word.parse().unwrap_or_else(|_| panic!("{word:?} is no number"))
+}
+
+/// What a user may do: `everything`, or `user=joe configure=^a write=.* topic=x,^a,^b`; what is not
+/// said is nothing. A topic is an exchange, and the keys to publish and to bind with.
+pub(crate) fn access(words: &[&str]) -> Access {
+    let mut user = "guest";
+    let mut permission =
+        Permission { configure: String::new(), write: String::new(), read: String::new() };
+    let mut topics = vec![];
+    for word in words {
+        let (key, text) = word.split_once('=').unwrap_or((word, ""));
+        match key {
+            "everything" => return Access::everything(user),
+            "user" => user = text,
+            "configure" => permission.configure = text.to_owned(),
+            "write" => permission.write = text.to_owned(),
+            "read" => permission.read = text.to_owned(),
+            "topic" => {
+                let parts: Vec<_> = text.split(',').map(str::to_owned).collect();
+                let [exchange, write, read] = parts.try_into().unwrap();
+                topics.push(TopicPermission { exchange, write, read });
+            }
+            _ => panic!("what is {word:?}?"),
+        }
+    }
+    Access::from_patterns(user, "/", None, &permission, &topics).unwrap()
 }
 
 /// The command that a line stands for.
@@ -272,6 +298,11 @@ fn binding_request(words: &[&str], line: &str) -> Option<Request> {
     })
 }
 
+/// `7` is a place of the queue itself, `3-7` one of its lane 3.
+pub(crate) fn place(word: &str) -> Place {
+    word.parse().unwrap_or_else(|_| Place { lane: 0, sequence: number(word) })
+}
+
 /// `exchange:x` is an exchange, all else a queue.
 fn to(word: &str) -> Destination {
     match word.strip_prefix("exchange:") {
@@ -284,7 +315,8 @@ fn message_request(words: &[&str], line: &str) -> Option<Request> {
     let (word, behind) = words.split_first()?;
     let fixed = match *word {
         "consume" => 2,
-        "qos" | "cancel" | "get" | "nack" | "reject" | "replies" => 1,
+        "qos" | "cancel" | "get" | "nack" | "reject" | "replies" | "pause" | "resume" => 1,
+        "take" => 2,
         _ => 0,
     };
     let mut rest = Rest(behind[fixed..].to_vec());
@@ -304,6 +336,12 @@ fn message_request(words: &[&str], line: &str) -> Option<Request> {
             Request::Qos { prefetch_count: number(count), global: rest.flag("global") }
         }
         ("get", [queue]) => Request::Get { queue: name(queue), no_ack: rest.flag("no_ack") },
+        ("take", [queue, places]) => {
+            Request::Take { queue: name(queue), places: places.split(',').map(place).collect() }
+        }
+        ("pause" | "resume", [queue]) => {
+            Request::PauseQueue { queue: name(queue), paused: *word == "pause" }
+        }
         ("nack" | "reject", [tag]) => Request::Nack {
             delivery_tag: number(tag),
             multiple: rest.flag("multiple"),

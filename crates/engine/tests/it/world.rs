@@ -2,13 +2,15 @@
 //! its deliveries wait in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use warren_engine::{
-    Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, Reply, Request, SessionId,
-    Summary, VirtualHost, VirtualHostId,
+    Access, Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, QueueType, Reply,
+    Request, SessionId, Summary, VirtualHost, VirtualHostId,
 };
 
 use crate::durable::{Durable, returns_of};
+use crate::mirror::{Known, Mirror};
 use crate::render;
 use crate::script::{self, At};
 
@@ -24,12 +26,16 @@ pub(crate) struct World {
     outboxes: BTreeMap<SessionId, usize>,
     /// Loads that are not answered, the oldest in front.
     pub(crate) loads: Vec<Load>,
+    /// An answer that was read and is still on its way.
+    stale: Option<Command>,
     /// Check everything after each command. It costs as much as there is, so that the few tests
     /// with tens of thousands of commands do without until the last ones.
     pub(crate) checks: bool,
     memory: Option<usize>,
     /// As `clock` last said.
     now: Milliseconds,
+    /// What the virtual host has shown of itself.
+    pub(crate) mirror: Mirror,
 }
 
 fn memory_limits(bytes: usize) -> MemoryLimits {
@@ -60,9 +66,11 @@ impl World {
             tags: BTreeMap::new(),
             outboxes: BTreeMap::new(),
             loads: vec![],
+            stale: None,
             checks: true,
             memory: None,
             now: 0,
+            mirror: Mirror::default(),
         }
     }
 
@@ -79,12 +87,60 @@ impl World {
         if line == "due" {
             return vec![self.host.next_due().map_or("never".to_owned(), |due| due.to_string())];
         }
+        if let Some(look) = self.look(line) {
+            return look;
+        }
+        if line == "show" {
+            return self.mirror.show(&mut self.host);
+        }
         let mut lines = vec![];
         for command in self.commands(line) {
             let effects = self.apply(command, line);
             lines.extend(self.render(&effects));
         }
         lines
+    }
+
+    /// What a look shows: `browse q [from 0-7] [max 2]`, `out q`.
+    fn look(&self, line: &str) -> Option<Vec<String>> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let option = |name: &str| {
+            let at = words.iter().position(|word| *word == name)?;
+            words.get(at + 1).copied()
+        };
+        match words.as_slice() {
+            ["browse", queue, ..] => {
+                let from = option("from").map(script::place);
+                let max = option("max").map_or(100, |max| max.parse().unwrap());
+                let page = self.host.browse(queue, from, max).unwrap();
+                Some(render::page(&page))
+            }
+            ["out", queue] => {
+                let (found, count) = self.host.outstanding(queue, 0, 100).unwrap();
+                let lines = found.iter().map(render::outstanding);
+                Some(lines.chain([format!("{count} in all")]).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// Somebody looks at so many things that have changed.
+    pub(crate) fn peek(&mut self, items: usize) {
+        self.mirror.peek(&mut self.host, items);
+    }
+
+    /// What was shown up to now, bit by bit, and what is shown to somebody who comes now.
+    pub(crate) fn shown(&mut self) -> (Known, Known) {
+        self.mirror.catch_up(&mut self.host);
+        let mut newcomer = Mirror::default();
+        self.host.observe_anew();
+        newcomer.catch_up(&mut self.host);
+        (std::mem::take(&mut self.mirror.known), newcomer.known)
+    }
+
+    /// The virtual host, to ask it something.
+    pub(crate) fn host(&mut self) -> &mut VirtualHost {
+        &mut self.host
     }
 
     /// The commands that a line stands for. Most lines are one; a few are about the world.
@@ -107,13 +163,24 @@ impl World {
                 let mut commands = vec![];
                 if !self.sessions.contains(&session) {
                     self.sessions.push(session);
-                    commands.push(Command::OpenSession(session));
+                    let access = Arc::new(Access::everything("guest"));
+                    commands.push(Command::OpenSession { session, access });
                 }
                 if channel != 0 {
                     let request = Request::ChannelOpen;
                     commands.push(Command::Request { session, channel, request });
                 }
                 commands
+            }
+            // What a session may do, opened if it is not.
+            ["access", at, rest @ ..] => {
+                let (session, _) = script::parse_at(at);
+                let access = Arc::new(script::access(rest));
+                if self.sessions.contains(&session) {
+                    return vec![Command::SetAccess { session, access }];
+                }
+                self.sessions.push(session);
+                vec![Command::OpenSession { session, access }]
             }
             ["flushed", at, bytes @ ..] => {
                 let (session, _) = script::parse_at(at);
@@ -126,10 +193,20 @@ impl World {
                 self.now = milliseconds.parse().unwrap();
                 vec![Command::Clock(self.now)]
             }
+            ["default_queue_type", name] => {
+                self.host.set_default_queue_type(QueueType::from_name(name.as_bytes()));
+                vec![]
+            }
             ["consumer_timeout", milliseconds] => {
                 self.host.set_consumer_timeout(Some(milliseconds.parse().unwrap()));
                 vec![]
             }
+            // The oldest load is read now, and answered later by `loaded stale`.
+            ["stale"] => {
+                self.stale = Some(self.answer(&[]));
+                vec![]
+            }
+            ["loaded", "stale"] => self.stale.take().into_iter().collect(),
             ["loaded", rest @ ..] => vec![self.answer(rest)],
             // So many bytes of contents may a queue have in memory, and all queues twice as many.
             ["memory", bytes] => {
@@ -164,6 +241,26 @@ impl World {
         let damaged = damaged.map(|(place, message)| (place, message.body().len() as u32));
         let returns = returns_of(&self.durable, &load, &messages);
         Command::Loaded { load, through, messages, damaged: damaged.collect(), returns }
+    }
+
+    /// Deletes the virtual host, and gives in how many steps.
+    pub(crate) fn end(&mut self) -> usize {
+        let mut ending = std::mem::replace(&mut self.host, VirtualHost::new(ID, "/")).end();
+        let mut steps = 0;
+        loop {
+            let mut effects = Effects::default();
+            let ended = ending.step(&mut effects);
+            assert!(effects.writes.len() < 1000, "{} writes at one time", effects.writes.len());
+            for write in &effects.writes {
+                if let Err(fault) = self.durable.apply(write) {
+                    panic!("while the virtual host ends: {fault}");
+                }
+            }
+            steps += 1;
+            if ended {
+                return steps;
+            }
+        }
     }
 
     /// Carries out a command, keeps what it wrote, and checks what must hold.

@@ -26,12 +26,13 @@ pub(super) fn is_to_be_checked(publish: &Publish<'_>) -> bool {
 }
 
 /// Adds a message with such properties to what the shard is asked: with the requester's own name
-/// where replies are to come directly, or as the error that it is.
+/// where replies are to come directly, or as the error that it is. If a user is given, messages may
+/// be in the name of nobody else.
 pub(super) fn publish(
     publish: &Publish<'_>,
     rest: usize,
     state: Option<&ChannelState>,
-    user: &str,
+    user: Option<&str>,
     requests: &mut Requests,
 ) {
     match checked(publish.properties, state, user) {
@@ -48,7 +49,7 @@ pub(super) fn publish(
 fn checked(
     properties: &[u8],
     state: Option<&ChannelState>,
-    user: &str,
+    user: Option<&str>,
 ) -> Result<Option<Vec<u8>>, String> {
     let mut own = None;
     if properties::reply_to(properties) == Some(REPLY_TO) {
@@ -56,7 +57,9 @@ fn checked(
         let (_, name) = replies.ok_or("fast reply consumer does not exist")?;
         own = Some(properties::replaced(properties, Property::ReplyTo, Some(name.as_bytes())));
     }
-    if let Some(claimed) = properties::user_id(properties).filter(|claimed| *claimed != user) {
+    if let Some(user) = user
+        && let Some(claimed) = properties::user_id(properties).filter(|claimed| *claimed != user)
+    {
         return Err(format!(
             "user_id property set to '{claimed}' but authenticated user was '{user}'"
         ));

@@ -96,6 +96,8 @@ impl Connection {
                     content(&message),
                 );
             }
+            // Never asked for by a client.
+            Event::Taken { .. } => {}
             Event::Return { channel, message } => {
                 self.amqp.return_message(channel, ReplyCode::NoRoute, content(&message));
             }
@@ -175,6 +177,8 @@ impl Connection {
             }
             Reply::QueueBindOk => Method::Queue(Queue::BindOk(queue::BindOk {})),
             Reply::QueueUnbindOk => Method::Queue(Queue::UnbindOk(queue::UnbindOk {})),
+            // Never asked for by a client.
+            Reply::QueuePauseOk => return,
             Reply::QosOk => Method::Basic(Basic::QosOk(basic::QosOk {})),
             Reply::ConsumeOk { consumer, consumer_tag, no_wait } => {
                 self.channel_state(channel).consumers.insert(consumer, Arc::from(&*consumer_tag));

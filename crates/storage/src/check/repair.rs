@@ -155,6 +155,7 @@ fn adopted(id: QueueId) -> QueueRecord {
         durable: true,
         exclusive: false,
         auto_delete: false,
+        paused: false,
         arguments: Default::default(),
     }
 }
@@ -297,6 +298,10 @@ impl Repair<'_> {
         for ((host, _), record) in &topology.bindings {
             self.state.change_topology(Write::Bound(*host, record.clone()));
         }
+        for (key, value) in &topology.definitions {
+            let (key, value) = (key.clone(), value.clone());
+            self.state.change_topology(Write::DefinitionSet { key, value });
+        }
         flush(new, &mut self.state, meta)?;
         for (queue, standing) in &counts.standings {
             if queue.lane_number() != 0 {
@@ -396,7 +401,8 @@ impl Repair<'_> {
             self.notes.push(format!(
                 "the database was made anew from {} records of the log; exchanges, queues and \
                  bindings declared before them are lost, and messages whose acknowledgement \
-                 stood in segments that are gone come again, marked as redelivered",
+                 stood in segments that are gone come again, marked as redelivered; users, virtual \
+                 hosts, permissions and policies made before them are lost too",
                 report.replayed_records
             ));
             for damage in report.damaged {

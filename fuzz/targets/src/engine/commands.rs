@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use arbitrary::{Result, Unstructured};
+use arbitrary::{Error, Result, Unstructured};
 use warren_amqp::properties::{Builder, Property};
 use warren_amqp::{FieldTable, FieldValue, table};
 use warren_engine::{
-    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, MessageBatch, PublishBatch,
-    Request, SessionId,
+    Access, Acknowledgement, Command, ConsumeRequest, Declaration, Destination, MessageBatch,
+    Permission, PublishBatch, Request, SessionId, TopicPermission,
 };
 
 const QUEUES: [&str; 6] = ["a", "b", "c", "d", "", "amq.x"];
 const EXCHANGES: [&str; 8] = ["x", "y", "z", "amq.topic", "amq.match", "amq.fanout", "", "none"];
 const KINDS: [&str; 5] = ["topic", "direct", "fanout", "headers", "other"];
 const KEYS: [&str; 7] = ["a", "b", "k", "k.l", "#", "k.*", ""];
+const PATTERNS: [&str; 6] = [".*", ".*", "^[a-c]$", "^(?!b)", "x|k", ""];
 const TAGS: [&str; 3] = ["t", "u", "v"];
 /// Two of these fill an outbox.
 const LARGE_BODY_BYTES: usize = 1_100_000;
@@ -30,14 +31,28 @@ pub(super) fn command(bytes: &mut Unstructured<'_>) -> Result<Command> {
     let request = |request| Command::Request { session, channel, request };
     Ok(match bytes.int_in_range(0..=39_u8)? {
         0 => Command::CloseSession { session, reply: bytes.arbitrary()? },
-        1..=2 => Command::OpenSession(session),
+        1..=2 => Command::OpenSession { session, access: Arc::new(Access::everything("u")) },
         3..=6 => request(Request::ChannelOpen),
         7 => request(Request::ChannelClose),
         8..=17 => Command::Publish(publishes(session, bytes)?),
         18..=22 => Command::Acknowledge { session, acknowledgements: acknowledgements(bytes)? },
         23..=30 => request(topology(bytes)?),
+        39 => Command::SetAccess { session, access: access(bytes)? },
         _ => request(consuming(bytes)?),
     })
+}
+
+/// Mostly everything, so that the rest is reached.
+fn access(bytes: &mut Unstructured<'_>) -> Result<Arc<Access>> {
+    if bytes.ratio(2, 3)? {
+        return Ok(Arc::new(Access::everything("u")));
+    }
+    let mut pattern = || name(&PATTERNS, bytes);
+    let permission = Permission { configure: pattern()?, write: pattern()?, read: pattern()? };
+    let (write, read) = (pattern()?, pattern()?);
+    let topics = [TopicPermission { exchange: "amq.topic".to_owned(), write, read }];
+    let access = Access::from_patterns("u", "/", None, &permission, &topics);
+    access.map(Arc::new).map_err(|_| Error::IncorrectFormat)
 }
 
 fn name(names: &[&str], bytes: &mut Unstructured<'_>) -> Result<String> {

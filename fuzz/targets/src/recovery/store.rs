@@ -151,6 +151,7 @@ impl Writer {
                 durable: true,
                 exclusive: false,
                 auto_delete: false,
+                paused: false,
                 arguments: FieldTable::default(),
             }));
             let binding = BindingRecord {

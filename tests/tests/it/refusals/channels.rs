@@ -144,6 +144,24 @@ pub(super) fn channel_state() -> Vec<Row> {
         channel("commits without a transaction", 406, no_transaction, (90, 20), |wire| {
             wire.send_method(1, (90, 20), &[]);
         }),
+        channel(
+            "commits more than a queue takes",
+            406,
+            "PRECONDITION_FAILED - partial tx completion",
+            (90, 20),
+            |wire| {
+                let arguments = [
+                    number_argument("x-max-length", 0),
+                    text_argument("x-overflow", "reject-publish"),
+                ];
+                declare(wire, "refusal-nowhere", EXCLUSIVE, &arguments.concat());
+                wire.expect_method(1, (50, 11));
+                wire.send_method(1, (90, 10), &[]);
+                wire.expect_method(1, (90, 11));
+                publish(wire, "", 0, &[0, 0]);
+                wire.send_method(1, (90, 20), &[]);
+            },
+        ),
         channel("rolls back without a transaction", 406, no_transaction, (90, 30), |wire| {
             wire.send_method(1, (90, 30), &[]);
         }),

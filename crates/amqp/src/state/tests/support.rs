@@ -52,6 +52,7 @@ impl Peer {
     pub(super) fn and_channel(mut self, channel: u16) -> Self {
         let events = self.feed(&method(channel, 20, 10, &[0]));
         assert_eq!(events, [format!("ChannelOpen {{ channel: {channel} }}")]);
+        self.connection.channel_open_ok(channel);
         self.connection.output().clear();
         self
     }

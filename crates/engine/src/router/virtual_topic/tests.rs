@@ -61,9 +61,10 @@ fn an_argument_names_the_group_of_any_queue() {
 
 #[test]
 fn what_comes_after_the_rest_does_not_count() {
-    assert_eq!(pattern("a.>.b.c"), "a.#");
-    assert_eq!(pattern(">"), "#");
-    assert_eq!(pattern("a.>b"), "a.>b", "only a word of its own");
+    assert_eq!(pattern("a.>.b.c", '.'), "a.#");
+    assert_eq!(pattern(">", '.'), "#");
+    assert_eq!(pattern("a.>b", '.'), "a.>b", "only a word of its own");
+    assert_eq!(pattern("a.>/>/b", '/'), "a.>/#");
 }
 
 /// The definition of a match, as plain as it can be written.
@@ -87,11 +88,13 @@ proptest! {
         bindings in proptest::collection::vec((0..5_u64, "[ab*#>](\\.[ab*#>]){0,2}", 0..4_u8), 1..12),
         removed in proptest::collection::vec(any::<bool>(), 12),
         keys in proptest::collection::vec("[abc](\\.[abc]){0,3}", 1..8),
+        separator in proptest::sample::select(vec!['.', '/', '\u{b7}']),
     ) {
-        let mut router = VirtualTopicRouter::new(GroupNames::default());
+        let mut router = VirtualTopicRouter::new(GroupNames::apart_by(separator));
+        let apart = |text: &str| text.replace('.', separator.encode_utf8(&mut [0; 4]));
         let group = |number: u8| ["g", "h"].get(usize::from(number)).copied();
         let record = |(number, pattern, g): &(u64, String, u8)| {
-            binding(&format!("q{number}"), pattern, group(*g))
+            binding(&format!("q{number}"), &apart(pattern), group(*g))
         };
         for one in &bindings {
             router.insert(&record(one), queue(one.0));
@@ -112,7 +115,8 @@ proptest! {
                     continue;
                 }
                 let name = group(*g).map_or_else(|| format!("own {number}"), str::to_owned);
-                let rank = rank(&pattern(text), &Destination::Queue(format!("q{number}")));
+                let pattern = pattern(text, '.');
+                let rank = rank(&pattern, '.', &Destination::Queue(format!("q{number}")));
                 let best = expected.entry(name).or_insert_with(|| (rank.clone(), *number));
                 if rank < best.0 {
                     *best = (rank, *number);
@@ -121,7 +125,7 @@ proptest! {
             let mut queues: Vec<_> = expected.values().map(|(_, number)| queue(*number)).collect();
             queues.sort_unstable();
             queues.dedup();
-            prop_assert_eq!(routed(&mut router, &[key.as_str()]), queues, "key {}", key);
+            prop_assert_eq!(routed(&mut router, &[&apart(key)]), queues, "key {}", key);
         }
     }
 }

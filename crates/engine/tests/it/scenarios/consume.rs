@@ -1,6 +1,8 @@
 //! Consumers: rounds, prefetch, outboxes.
 
-use warren_engine::{Command, SessionId};
+use std::sync::Arc;
+
+use warren_engine::{Access, Command, SessionId};
 
 use crate::scenario::scenario;
 use crate::world::World;
@@ -467,7 +469,9 @@ fn a_session_that_is_opened_again_keeps_its_consumers() {
     let mut world = World::new();
     world.run("declare queue q");
     world.run("consume q c");
-    let again = world.apply(Command::OpenSession(SessionId(1)), "open s1 again");
+    let access = Arc::new(Access::everything("guest"));
+    let open = Command::OpenSession { session: SessionId(1), access };
+    let again = world.apply(open, "open s1 again");
     assert!(again.is_empty());
     assert_eq!(world.run("publish '' q 1"), ["s1.1 deliver c 1 1"]);
 }

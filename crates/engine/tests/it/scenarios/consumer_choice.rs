@@ -123,3 +123,76 @@ fn quorum_queues_pass_over_the_exclusive_flag() {
         ",
     );
 }
+
+#[test]
+fn in_a_quorum_queue_a_higher_priority_takes_over_at_once_from_an_idle_consumer() {
+    scenario(
+        "
+        given open s2.1; declare queue q durable x-queue-type=quorum x-single-active-consumer=true
+        given consume q low; consume q equal; consume q high x-priority=1 on s2.1
+        publish '' q 1 | '' q 2
+          > s2.1 deliver high 1 1
+          > s2.1 deliver high 2 2
+        # The others wait by priority and age.
+        given consume q last
+        lose s2
+          > s1.1 deliver low 1 1 {came back 1} again
+          > s1.1 deliver low 2 2 {came back 1} again
+        ",
+    );
+}
+
+#[test]
+fn an_active_consumer_gets_nothing_more_until_the_higher_priority_takes_over() {
+    scenario(
+        "
+        given open s2.1; declare queue q durable x-queue-type=quorum x-single-active-consumer=true
+        given qos 2; consume q low; publish '' q 1 | '' q 2
+        consume q high x-priority=1 on s2.1
+          > s2.1 consume-ok high
+        publish '' q 3 | '' q 4
+        ack 2
+        qos 50
+          > s1.1 qos-ok
+        nack 1 requeue
+          > s2.1 deliver high 1 1 {came back 1} again
+          > s2.1 deliver high 2 3
+          > s2.1 deliver high 3 4
+        cancel high on s2.1
+          > s2.1 cancel-ok high
+        publish '' q 5
+          > s1.1 deliver low 3 5
+        ",
+    );
+}
+
+#[test]
+fn a_consumer_that_has_yielded_goes_on_if_nobody_takes_over() {
+    scenario(
+        "
+        given open s2.1; declare queue q durable x-queue-type=quorum x-single-active-consumer=true
+        given consume q low; publish '' q 1 | '' q 2; consume q high x-priority=1 on s2.1
+        given cancel high on s2.1
+        publish '' q 3
+        ack 1
+        ack 2
+          > s1.1 deliver low 3 3
+        ",
+    );
+}
+
+#[test]
+fn in_a_classic_queue_a_higher_priority_waits() {
+    scenario(
+        "
+        given declare queue q x-single-active-consumer=true; consume q low
+        given consume q high x-priority=1
+        publish '' q 1
+          > s1.1 deliver low 1 1
+        cancel low
+          > s1.1 cancel-ok low
+        publish '' q 2
+          > s1.1 deliver high 2 2
+        ",
+    );
+}

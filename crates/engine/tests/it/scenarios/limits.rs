@@ -1,9 +1,11 @@
 //! The named limits of the engine, reached. These need loops, so they are no scenarios of text.
 
+use std::sync::Arc;
+
 use warren_amqp::FieldTable;
 use warren_engine::{
-    Command, Declaration, Destination, Effects, Event, MessageBatch, Outgoing, PublishBatch,
-    Request, SessionId, VirtualHost, VirtualHostId, limits,
+    Access, Command, Declaration, Destination, Effects, Event, MessageBatch, Outgoing,
+    PublishBatch, Request, SessionId, VirtualHost, VirtualHostId, limits,
 };
 
 use crate::world::World;
@@ -184,7 +186,8 @@ fn a_batch_for_very_many_queues_is_published_in_steps_and_in_order() {
     let session = SessionId(1);
     let mut host = VirtualHost::new(VirtualHostId(1), "/");
     let mut effects = Effects::default();
-    host.apply(Command::OpenSession(session), &mut effects);
+    let access = Arc::new(Access::everything("guest"));
+    host.apply(Command::OpenSession { session, access }, &mut effects);
     let mut request = |host: &mut VirtualHost, request| {
         host.apply(Command::Request { session, channel: 1, request }, &mut effects);
     };

@@ -84,6 +84,50 @@ fn a_channel_has_one_consumer_of_replies_without_acknowledgement() {
 }
 
 #[test]
+fn a_reply_may_be_named_among_more_routing_keys() {
+    scenario(
+        "
+        given open s2.1; replies a; open s3.1; replies b on s3.1; declare queue q; declare queue r
+        publish '' q one CC=[amq.rabbitmq.reply-to.a,r,amq.rabbitmq.reply-to.a] on s2.1
+          > s1.1 deliver a 1 one
+        get r no_ack on s2.1
+          > s2.1 get-ok 1 one, 0 left
+        get q no_ack on s2.1
+          > s2.1 get-ok 2 one, 0 left
+        publish '' amq.rabbitmq.reply-to.b two BCC=[amq.rabbitmq.reply-to.a] on s2.1
+          > s1.1 deliver a 2 two
+          > s3.1 deliver b 1 two
+        # For mandatory none of them counts as a queue.
+        publish '' none three CC=[amq.rabbitmq.reply-to.a] mandatory on s2.1
+          > s1.1 deliver a 3 three
+          > s2.1 return three
+        publish '' q four CC=[amq.rabbitmq.reply-to.a] mandatory on s2.1
+          > s1.1 deliver a 4 four
+        # Only the default exchange knows these names.
+        publish amq.direct none five CC=[amq.rabbitmq.reply-to.a] on s2.1
+        given tx.select on s2.1
+        publish '' q six CC=[amq.rabbitmq.reply-to.a] on s2.1
+        tx.commit on s2.1
+          > s1.1 deliver a 5 six
+          > s2.1 commit-ok
+        ",
+    );
+}
+
+#[test]
+fn a_dead_letter_may_be_a_reply() {
+    scenario(
+        "
+        given open s2.1; replies a
+        given declare queue late x-dead-letter-exchange= x-message-ttl=0 \
+x-dead-letter-routing-key=amq.rabbitmq.reply-to.a on s2.1
+        publish '' late sorry on s2.1
+          > s1.1 deliver a 1 sorry {late expired 1}
+        ",
+    );
+}
+
+#[test]
 fn a_reply_in_a_transaction_goes_at_the_commit() {
     scenario(
         "

@@ -110,6 +110,39 @@ fn what_a_closed_channel_held_is_gone_and_what_it_had_returns() {
 }
 
 #[test]
+fn the_time_of_a_message_begins_with_the_commit() {
+    scenario(
+        "
+        given clock 1000; declare queue q durable x-message-ttl=100; bind q amq.fanout ''
+        given declare queue keeps durable; tx.select; open s1.2
+        publish '' q 1 persistent | '' keeps 2 persistent expiration:30 | amq.fanout k 3
+        given clock 1090
+        tx.commit
+          > once written: s1.1 commit-ok
+          > together: write 1 -> q:1, write 2 -> keeps:1
+        publish '' q 4 persistent on s1.2
+          > write 4 -> q:3
+        due
+          > 1120
+        clock 1119
+        clock 1120
+          > write settled keeps:1
+        due
+          > 1190
+        # The store has that time as well.
+        restart
+        given clock 1189; open s1.1
+        loaded
+        due
+          > 1190
+        clock 1190
+          > write settled q:1
+          > write settled q:3
+        ",
+    );
+}
+
+#[test]
 fn a_commit_is_whole_after_a_restart() {
     scenario(
         "
@@ -168,6 +201,48 @@ fn a_message_goes_to_the_queues_that_were_bound_when_it_came_and_are_still_there
         tx.commit
           > s1.1 return 2
           > s1.1 commit-ok
+        ",
+    );
+}
+
+#[test]
+fn a_refused_message_ends_the_channel_when_all_else_is_committed() {
+    scenario(
+        "
+        given declare queue full durable x-max-length=1 x-overflow=reject-publish
+        given declare queue other durable; open s1.2; publish '' other a persistent on s1.2
+        given tx.select; get other
+        ack 1
+        publish '' full 1 persistent | '' full 2 persistent | '' other 3 persistent
+        publish '' nowhere 4 mandatory
+        tx.commit
+          > s1.1 return 4
+          > once written: s1.1 channel error 90.20: partial tx completion
+          > together: write 1 -> full:1, write 3 -> other:2, write settled other:1
+        get full on s1.2
+          > s1.2 get-ok 1 1, 0 left
+          > write delivered full:1
+        # The next transaction has nothing of it.
+        given open s1.1; tx.select
+        tx.commit
+          > s1.1 commit-ok
+        ",
+    );
+}
+
+#[test]
+fn a_refused_message_of_a_commit_is_dead_lettered_if_its_queue_says_so() {
+    scenario(
+        "
+        given declare queue dead
+        given declare queue full x-max-length=0 x-overflow=reject-publish-dlx \
+x-dead-letter-exchange= x-dead-letter-routing-key=dead
+        given tx.select; publish '' full 1
+        tx.commit
+          > s1.1 channel error 90.20: partial tx completion
+        given open s1.1
+        get dead
+          > s1.1 get-ok 1 1 {full maxlen 1}, 0 left
         ",
     );
 }

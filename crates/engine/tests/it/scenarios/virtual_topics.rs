@@ -179,6 +179,35 @@ with one word '*', as 'Consumer.*.'
 }
 
 #[test]
+fn words_may_be_apart_by_another_character() {
+    scenario(
+        "
+        given declare exchange paths x-virtual-topic durable x-vt-separator=/
+        consume Consumer/mail/eu/> c no_ack
+          > once written: s1.1 consume-ok c
+          > write queue Consumer/mail/eu/>
+          > write binding paths 'eu/>' -> Consumer/mail/eu/>
+        given declare queue Consumer/mail/*/v.1/x; declare queue q; bind q paths */v.1 x-group=q
+        publish paths eu one mandatory | paths eu/v.1/x two mandatory | paths us.v.1 none mandatory
+          > s1.1 return none
+          > s1.1 deliver c 1 one
+        get Consumer/mail/*/v.1/x no_ack
+          > s1.1 get-ok 2 two, 0 left
+        publish paths us/v.1 three mandatory
+        get q no_ack
+          > s1.1 get-ok 3 three, 0 left
+        restart
+        given open s1.1
+        publish paths eu/v.2 four persistent
+          > write four -> Consumer/mail/eu/>:1
+        declare exchange other x-virtual-topic x-vt-separator=**
+          > s1.1 channel error 40.10: Invalid argument <<\"**\">>, 'x-vt-separator' must be one \
+character other than '*#>'
+        ",
+    );
+}
+
+#[test]
 fn the_virtual_topic_is_there_from_the_start_and_stays() {
     scenario(
         "
