@@ -51,6 +51,8 @@ mod routes;
 mod samples;
 mod session;
 mod status_page;
+#[cfg(test)]
+mod testing;
 mod time;
 mod totals;
 mod users;

@@ -24,6 +24,7 @@ mod kill_rounds;
 mod last_things;
 mod limits;
 mod load_generator;
+mod management;
 mod prefetch;
 mod priorities;
 mod process;
