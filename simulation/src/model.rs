@@ -15,6 +15,7 @@ mod requests;
 mod restart;
 mod routing;
 mod streams;
+mod takes;
 mod times;
 mod topology;
 mod transactions;
@@ -124,6 +125,8 @@ struct Channel {
     consumers: BTreeMap<u32, Consumer>,
     /// Gets that are not answered.
     gets: VecDeque<Get>,
+    /// The queue that messages are taken from by their places.
+    takes: Option<QueueNumber>,
     confirms: Option<u64>,
     /// What waits for a commit.
     transaction: Option<Transaction>,

@@ -49,7 +49,7 @@ mod unroutable;
 mod virtual_host;
 mod wheel;
 
-pub use access::{Access, Permission, Right, ScopeGrant, TopicPermission};
+pub use access::{Access, Permission, Right, ScopeGrant, TopicPermission, Wildcard};
 pub use browse::{BadPlace, BrowsePage, Browsed, Outstanding, Place, Taken};
 pub use command::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Milliseconds, PublishBatch, Request,
@@ -72,4 +72,4 @@ pub use record::{
 };
 pub use settings::QueueType;
 pub use unroutable::Unroutable;
-pub use virtual_host::{Bounds, MemoryLimits, Summary, VirtualHost};
+pub use virtual_host::{Bounds, EndingHost, MemoryLimits, Summary, VirtualHost};

@@ -254,3 +254,7 @@ pub const PATTERN_INSTRUCTIONS: usize = 16 * 1024;
 /// Enough for the exchanges and most routing keys of a publisher; a client that makes up keys must
 /// not fill the broker's memory.
 pub const ACCESS_DECISIONS: usize = 256;
+
+/// Sessions, queues and exchanges of a deleted virtual host that go at one time, and the writes and
+/// events after which the rest waits: about a millisecond.
+pub const ENDING_STEP: usize = 256;

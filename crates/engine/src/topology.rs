@@ -202,6 +202,12 @@ impl Topology {
         PREDECLARED.iter().any(|(known, ..)| *known == name)
     }
 
+    /// The exchanges that not every virtual host has.
+    pub(crate) fn declared_exchanges(&self) -> impl Iterator<Item = &str> {
+        let names = self.exchange_names.keys().map(String::as_str);
+        names.filter(|name| !Self::is_predeclared(name))
+    }
+
     pub(crate) fn exchange_has_bindings(&self, name: &str) -> bool {
         self.exchange(name).is_some_and(|exchange| !exchange.bindings.is_empty())
     }
@@ -374,6 +380,18 @@ impl Topology {
             self.remove_binding(id, &mut removed, &mut unused);
             self.remove_exchanges(unused, &mut removed);
         }
+        removed
+    }
+
+    /// All bindings, by number.
+    pub(crate) fn binding_numbers(&self) -> Vec<u64> {
+        self.bindings.keys().copied().collect()
+    }
+
+    /// Takes a binding away, by number, if it is there; nothing follows from it.
+    pub(crate) fn remove_binding_number(&mut self, number: u64) -> Vec<Removed> {
+        let mut removed = vec![];
+        self.remove_binding(number, &mut removed, &mut vec![]);
         removed
     }
 

@@ -12,6 +12,7 @@ mod bounds;
 mod dead_letter;
 mod declare;
 mod dispatch;
+mod ending;
 mod groups;
 mod invariants;
 mod memory;
@@ -38,6 +39,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::planted::{self, Bug};
 pub use bounds::Bounds;
+pub use ending::EndingHost;
 use memory::Memory;
 pub use memory::MemoryLimits;
 use observe::Changes;
@@ -55,8 +57,8 @@ use crate::session::{Channel, Session};
 use crate::topology::Topology;
 use crate::unroutable::UnroutableMessages;
 use crate::{
-    Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, Recovered, Reply,
-    Request, Right, SessionId, VirtualHostId, limits,
+    Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, QueueType, Recovered,
+    Reply, Request, Right, SessionId, VirtualHostId, limits,
 };
 
 /// A refusal, with how much of the connection it ends.
@@ -83,6 +85,7 @@ pub struct VirtualHost {
     queues: FxHashMap<QueueId, Queue>,
     memory: Memory,
     bounds: Bounds,
+    default_queue_type: Option<QueueType>,
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
     streams: Streams,
@@ -126,6 +129,7 @@ impl VirtualHost {
             queues: FxHashMap::default(),
             memory: Memory::default(),
             bounds: Bounds::default(),
+            default_queue_type: None,
             now: 0,
             streams: Streams::default(),
             timers: Timers::default(),
@@ -184,6 +188,18 @@ impl VirtualHost {
         self.memory.limits = limits;
     }
 
+    /// What contents of messages take in memory, in bytes.
+    #[must_use]
+    pub fn resident_bytes(&self) -> usize {
+        self.memory.resident_bytes
+    }
+
+    /// Which one it is.
+    #[must_use]
+    pub fn id(&self) -> VirtualHostId {
+        self.id
+    }
+
     /// Sets where chance begins: exchanges that choose at random do so in an order that follows
     /// from this number.
     pub fn set_seed(&mut self, seed: u64) {
@@ -193,6 +209,12 @@ impl VirtualHost {
     /// Sets how much there may be; what is there already stays.
     pub fn set_bounds(&mut self, bounds: Bounds) {
         self.bounds = bounds;
+    }
+
+    /// Sets the type of queues whose declaration says nothing of it, from now on. None is what
+    /// RabbitMQ does without such a setting: classic.
+    pub fn set_default_queue_type(&mut self, kind: Option<QueueType>) {
+        self.default_queue_type = kind;
     }
 
     /// The name that clients open.
@@ -533,10 +555,10 @@ impl VirtualHost {
         }
         self.give_up_expired(id, &missing.expired, effects);
         self.shed(id, effects);
-        self.serve_waiting_gets(id, effects);
         if let Some(through) = missing.picked_through {
             self.picked_loaded(id, &load, through, missing.picked, effects);
         }
+        self.serve_waiting_gets(id, effects);
         self.serve_takes(id, effects);
         self.mark_dirty(id);
     }

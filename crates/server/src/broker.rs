@@ -15,6 +15,7 @@ use warren_engine::{Bounds, SessionId, Summary, VirtualHost, VirtualHostId};
 use warren_storage::{Opened, Options as StorageOptions, Report, Room};
 
 use crate::alarm::{Alarm, Alarms};
+use crate::attempts::Attempts;
 use crate::catalog::Catalog;
 use crate::census::{Census, ConnectionInfo};
 use crate::checkpoints::Checkpoints;
@@ -24,6 +25,7 @@ use crate::error::Error;
 use crate::health::Health;
 use crate::listener::{Listener, listen};
 use crate::management::Management;
+use crate::oauth::Tokens;
 use crate::shard::{Shard, ToShard};
 use crate::view::{Observer, View};
 use crate::{limits, loader, memory, names};
@@ -55,6 +57,9 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) census: Arc<Census>,
     pub(crate) catalog: Catalog,
+    /// Checks tokens, if there are any that could be good.
+    pub(crate) tokens: Option<Tokens>,
+    pub(crate) attempts: Attempts,
     started: Instant,
     last_session: AtomicU64,
     virtual_hosts: FxHashMap<String, (VirtualHostId, mpsc::Sender<ToShard>)>,
@@ -68,6 +73,8 @@ impl Shared {
     ) -> Self {
         Self {
             catalog,
+            tokens: config.oauth.clone().map(Tokens::new),
+            attempts: Attempts::new(config.count_logins_by_source),
             settings: Arc::new(settings(&config)),
             census: Census::new(config.limits),
             config,
@@ -238,7 +245,7 @@ impl Broker {
     #[must_use]
     pub fn management(&self) -> Management {
         let catalog = self.shared.catalog.clone();
-        Management::new(self.status(), catalog, self.amqp_address())
+        Management::new(self.status(), catalog, self.view(), self.amqp_address())
     }
 
     fn tell(&self, stage: Stage) {

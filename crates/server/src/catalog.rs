@@ -119,4 +119,15 @@ impl Catalog {
         self.inner.state.send_replace(Arc::new(edit.state));
         done
     }
+
+    /// What would become of these changes, one after the other. Nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// For each change, why it would be refused.
+    #[must_use]
+    pub fn rehearse(&self, changes: &[Change]) -> Vec<Result<Done, CatalogError>> {
+        let mut edit = Edit::of(&self.snapshot());
+        changes.iter().map(|change| edit.apply(change)).collect()
+    }
 }

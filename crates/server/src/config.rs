@@ -47,6 +47,10 @@ pub struct Config {
     pub checkpoint_interval: Duration,
     /// The store's own options.
     pub storage: warren_storage::Options,
+    /// Whether logins are counted by address and user as well.
+    pub count_logins_by_source: bool,
+    /// Which tokens are good. None: tokens are not taken.
+    pub oauth: Option<crate::oauth::Settings>,
 }
 
 /// How much there may be; none is no limit.
@@ -132,6 +136,8 @@ impl Config {
             consumer_timeout: None,
             checkpoint_interval: Duration::from_secs(1),
             storage: warren_storage::Options::default(),
+            count_logins_by_source: false,
+            oauth: None,
         }
     }
 }

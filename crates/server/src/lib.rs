@@ -11,6 +11,7 @@
 //! ```
 
 mod alarm;
+pub mod attempts;
 mod broker;
 pub mod catalog;
 mod census;
@@ -32,6 +33,7 @@ mod management;
 mod memory;
 mod messages;
 mod names;
+pub mod oauth;
 mod reply_code;
 mod shard;
 pub mod view;
@@ -40,7 +42,8 @@ pub use alarm::Alarm;
 pub use broker::{Broker, HostCounts, Status};
 pub use catalog::{Actor, Catalog, CatalogError, Change, Done, Via};
 pub use census::{ConnectionInfo, ConnectionState, Traffic};
-pub use client::{Client, ClientError, Delivered, Settlement};
+pub use client::{Client, ClientError, Delivered, Published, Settlement};
+pub use clock::now;
 pub use config::Config;
 pub use error::Error;
 pub use health::Health;
@@ -48,5 +51,6 @@ pub use listener::listen;
 pub use login::{AccessSource, Identity, LoginError};
 pub use management::{ListenerInfo, Management, NodeFacts, OpenError};
 pub use messages::*;
+pub use reply_code::reply_code;
 pub use warren_engine::{self as engine, Summary};
 pub use warren_storage::Options as StorageOptions;

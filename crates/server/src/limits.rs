@@ -74,6 +74,58 @@ pub(crate) const NOTED_WAIT: Duration = Duration::from_millis(250);
 /// How long a peer may take to read the last bytes of a connection that is over.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// Bytes of a token. Those of identity providers have one to four thousand; a frame before the
+/// login takes half as many as this.
+pub const TOKEN_BYTES: usize = 16 * 1024;
+
+/// Scopes of a token that are meant for this broker: RabbitMQ's limit. Each is compared with the
+/// name of every queue and exchange that is used for the first time.
+pub const TOKEN_SCOPES: usize = 2048;
+
+/// Keys in one set. Providers have two or three at a time.
+pub const TOKEN_KEYS: usize = 100;
+
+/// Bits of an RSA key: below, its factors can be found; above, a signature takes many milliseconds
+/// to check, which somebody could use.
+pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// Bytes of a document with keys: a hundred of the largest keys.
+pub const FETCH_BYTES: u64 = 256 * 1024;
+
+/// How long it may take to fetch a document. A login waits for it, sometimes for two, and has ten
+/// seconds altogether.
+pub const FETCH_TIME: Duration = Duration::from_secs(4);
+
+/// The pause between two questions for keys, in milliseconds. Tokens with unknown keys come from
+/// anybody.
+pub const KEYS_PAUSE_MS: u64 = 10_000;
+
+/// After what time keys are asked for again, in milliseconds. A key that its owner has taken back
+/// is used for so long at most, while the owner answers.
+pub const KEYS_AGE_MS: u64 = 600_000;
+
+/// How long a connection waits at most before it looks whether its token has expired, in
+/// milliseconds: timers do not reach to the ends of time.
+pub(crate) const EXPIRY_LOOK_MS: u64 = 86_400_000;
+
+/// User names at addresses of which failed and good logins are remembered, at 60 bytes each. Above
+/// it those are forgotten with which least happened lately.
+pub const ATTEMPT_USERS: usize = 16 * 1024;
+
+/// Addresses of which failed logins are remembered.
+pub const ATTEMPT_ADDRESSES: usize = 8 * 1024;
+
+/// Addresses with user names for which logins are counted, if they are. Further ones are not.
+pub const ATTEMPT_SOURCES: usize = 1_000;
+
+/// For how long somebody who was let in is not held up by what others do from the same address, in
+/// milliseconds: a day, as connections come again after days only when something goes wrong.
+pub const GOOD_LOGIN_MS: u64 = 86_400_000;
+
+/// After what time without a login its name and address are forgotten, in milliseconds. Longer than
+/// the longest wait, which would do nothing otherwise.
+pub const ATTEMPT_MEMORY_MS: u64 = 900_000;
+
 /// How long the committer waits at a time for the last checkpoint, before it looks whether the
 /// checkpoint thread is still there.
 pub(crate) const LAST_CHECKPOINT_LOOK: Duration = Duration::from_millis(50);
@@ -139,6 +191,10 @@ pub const JOB_PLACES: usize = 10_000;
 /// Messages that a job has in hand at a time: enough for a sync to cover many, and few to wait for
 /// when it is cancelled.
 pub(crate) const JOB_STEP: usize = 200;
+
+/// Messages in a row that nothing takes, after which a job that moves them gives up: there is nobody
+/// where they are to go, and each that comes back to a range on disk has to be remembered.
+pub const JOB_STAYING: u64 = 1_000;
 
 /// Leases at a time: each has a session in the engine and a task.
 pub const LEASES: usize = 10_000;

@@ -46,9 +46,10 @@ impl Model {
                     let queue = self.read_from_stream(at, *consumer, *offset, message)?;
                     self.hold_of_stream(at, *delivery_tag, Delivery { queue, place: *offset + 1 })?;
                 }
-                Event::Taken { channel, .. } => {
-                    let text = format!("messages for {:?}, who took none", (session, channel));
-                    return Err(Violation::new("P6", text));
+                Event::Taken { channel, taken, .. } => {
+                    for taken in taken {
+                        self.taken((*session, *channel), taken)?;
+                    }
                 }
                 Event::GetOk { channel, delivery_tag, redelivered, message, message_count } => {
                     let at = (*session, *channel);

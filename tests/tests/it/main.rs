@@ -35,4 +35,6 @@ mod routing;
 mod slow_peers;
 mod streams;
 mod tidy;
+mod tokens;
 mod transactions;
+mod waiting_messages;

@@ -452,6 +452,8 @@ proptest! {
             }
         }
         prop_assert_eq!(transcript, pair.transcript);
+        again.end();
+        prop_assert!(again.durable.is_empty(), "a deleted virtual host leaves something");
     }
 }
 

@@ -9,6 +9,7 @@ mod counts;
 mod dead_letters;
 mod declare;
 mod delete;
+mod ending;
 mod exchanges;
 mod exclusive;
 mod expire;

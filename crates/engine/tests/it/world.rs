@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use warren_engine::{
-    Access, Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, Reply, Request,
-    SessionId, Summary, VirtualHost, VirtualHostId,
+    Access, Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, QueueType, Reply,
+    Request, SessionId, Summary, VirtualHost, VirtualHostId,
 };
 
 use crate::durable::{Durable, returns_of};
@@ -193,6 +193,10 @@ impl World {
                 self.now = milliseconds.parse().unwrap();
                 vec![Command::Clock(self.now)]
             }
+            ["default_queue_type", name] => {
+                self.host.set_default_queue_type(QueueType::from_name(name.as_bytes()));
+                vec![]
+            }
             ["consumer_timeout", milliseconds] => {
                 self.host.set_consumer_timeout(Some(milliseconds.parse().unwrap()));
                 vec![]
@@ -237,6 +241,26 @@ impl World {
         let damaged = damaged.map(|(place, message)| (place, message.body().len() as u32));
         let returns = returns_of(&self.durable, &load, &messages);
         Command::Loaded { load, through, messages, damaged: damaged.collect(), returns }
+    }
+
+    /// Deletes the virtual host, and gives in how many steps.
+    pub(crate) fn end(&mut self) -> usize {
+        let mut ending = std::mem::replace(&mut self.host, VirtualHost::new(ID, "/")).end();
+        let mut steps = 0;
+        loop {
+            let mut effects = Effects::default();
+            let ended = ending.step(&mut effects);
+            assert!(effects.writes.len() < 1000, "{} writes at one time", effects.writes.len());
+            for write in &effects.writes {
+                if let Err(fault) = self.durable.apply(write) {
+                    panic!("while the virtual host ends: {fault}");
+                }
+            }
+            steps += 1;
+            if ended {
+                return steps;
+            }
+        }
     }
 
     /// Carries out a command, keeps what it wrote, and checks what must hold.

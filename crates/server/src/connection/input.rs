@@ -7,12 +7,11 @@ use tokio::sync::Semaphore;
 use tracing::{info, warn};
 use warren_amqp::{Event, FieldTable, Method, ReplyCode, basic, exchange, queue, tx};
 use warren_engine::{
-    Access, Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request, SessionId,
+    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request, SessionId,
 };
 
 use super::{ChannelState, Connection, Session, checks};
 use crate::census::ConnectionInfo;
-use crate::config::Mechanism;
 use crate::shard::{Outbox, ToShard};
 use crate::{clock, limits, login, names};
 
@@ -46,7 +45,7 @@ impl Connection {
                     has_published = true;
                 }
                 Event::Login { mechanism, username, password } => {
-                    self.log_in(&mechanism, &username, &password);
+                    self.log_in(&mechanism, username, password);
                 }
                 Event::Open { virtual_host } => self.open(&virtual_host),
                 Event::ChannelOpen { channel } => {
@@ -67,7 +66,7 @@ impl Connection {
                     info!(peer = %self.peer, code = code.number(), text, "protocol error");
                     self.end_session(false);
                 }
-                Event::UpdateSecret { .. } => {}
+                Event::UpdateSecret { secret } => self.renew(secret),
                 Event::Ack { channel, delivery_tag, multiple } => {
                     let ack = Acknowledgement { channel, delivery_tag, multiple };
                     self.requests.acknowledge(ack);
@@ -94,29 +93,18 @@ impl Connection {
         self.requests.request(channel, request);
     }
 
-    fn log_in(&mut self, mechanism: &str, username: &str, password: &str) {
-        let config = &self.shared.config;
-        let is_anonymous = mechanism == Mechanism::Anonymous.name();
-        let user = if is_anonymous { &config.anonymous_login_user } else { username };
-        let is_accepted = match is_anonymous {
-            true => login::is_anonymous_accepted(config, self.peer.ip()),
-            false => login::is_accepted(config, username, password, self.peer.ip()),
-        };
-        if is_accepted {
-            self.user = user.into();
-            self.mechanism = mechanism.into();
-            self.amqp.login_accepted();
-        } else {
-            warn!(peer = %self.peer, user, mechanism, "login refused");
-            self.amqp.login_refused(mechanism);
-        }
-    }
-
     fn open(&mut self, virtual_host: &str) {
         let Some((id, shard)) = self.shared.virtual_host(virtual_host) else {
             let text = format!("vhost {virtual_host} not found");
             self.refuse(ReplyCode::NotAllowed, &text, 10, 40);
             return;
+        };
+        let state = self.shared.catalog.snapshot();
+        let access = self.identity.as_ref();
+        let access = access.and_then(|it| login::access(&state, it, virtual_host));
+        let Some(access) = access else {
+            let text = format!("access to vhost '{virtual_host}' refused for user '{}'", self.user);
+            return self.refuse(ReplyCode::NotAllowed, &text, 10, 40);
         };
         let Some(outbox) = self.outbox_sender.take() else { return };
         let session = self.shared.next_session();
@@ -126,8 +114,9 @@ impl Connection {
             Ok(place) => place,
             Err(text) => return self.refuse(ReplyCode::NotAllowed, &text, 10, 40),
         };
-        let access = Arc::new(Access::everything(&self.user));
         self.is_impersonator = access.is_impersonator();
+        self.virtual_host = virtual_host.into();
+        let access = Arc::new(access);
         self.opening = Some(ToShard::Open { session, virtual_host: id, outbox, access });
         let on_the_way = Arc::new(Semaphore::new(limits::READS_ON_THE_WAY));
         self.session =
