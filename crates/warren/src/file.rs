@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use warren_admin::HttpConfig;
 use warren_server::StorageOptions;
+use warren_server::catalog::Hashing;
 use warren_server::config::{self, Config, Identity, Limits, Password};
 use warren_server::limits::{CONSUMER_TIMEOUT_MS, CONSUMERS_PER_CHANNEL, DISK_FREE_BYTES};
 
@@ -42,6 +43,10 @@ struct File {
     log_format: Format,
     default_user: String,
     default_pass: String,
+    default_user_tags: Vec<String>,
+    default_vhost: String,
+    default_permissions: Permissions,
+    password_hashing: PasswordHashing,
     loopback_users: Vec<String>,
     handshake_timeout_seconds: u64,
     heartbeat_seconds: u16,
@@ -87,6 +92,24 @@ struct Storage {
     checkpoint_seconds: u64,
 }
 
+/// What the first user may do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Permissions {
+    configure: String,
+    write: String,
+    read: String,
+}
+
+/// How new passwords are kept.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PasswordHashing {
+    Sha256,
+    Sha512,
+    Argon2id,
+}
+
 /// A login mechanism, by its name on the wire.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -107,6 +130,10 @@ impl Default for File {
             log_format: Format::Text,
             default_user: "guest".to_owned(),
             default_pass: "guest".to_owned(),
+            default_user_tags: vec!["administrator".to_owned()],
+            default_vhost: "/".to_owned(),
+            default_permissions: Permissions::default(),
+            password_hashing: PasswordHashing::Sha256,
             loopback_users: vec!["guest".to_owned()],
             handshake_timeout_seconds: 10,
             heartbeat_seconds: 60,
@@ -159,6 +186,13 @@ impl Http {
     }
 }
 
+impl Default for Permissions {
+    fn default() -> Self {
+        let [configure, write, read] = [(); 3].map(|()| ".*".to_owned());
+        Self { configure, write, read }
+    }
+}
+
 impl Default for Storage {
     fn default() -> Self {
         let StorageOptions { segment_bytes, spare_segments, .. } = StorageOptions::default();
@@ -201,6 +235,7 @@ impl Settings {
     fn from_file(file: File, flags: &Server) -> Result<Self, Wrong> {
         let limits = limits(&file);
         let oauth = file.oauth2.map(OAuth2::settings).transpose()?;
+        let Permissions { configure, write, read } = file.default_permissions;
         let Storage { segment_bytes, spare_segments, checkpoint_seconds } = file.storage;
         Ok(Self {
             log_level: file.log_level,
@@ -212,6 +247,11 @@ impl Settings {
                 amqp_listen: flags.amqp_listen.unwrap_or(file.amqp_listen),
                 default_user: file.default_user,
                 default_pass: Password(file.default_pass),
+                default_user_tags: file.default_user_tags,
+                default_vhost: file.default_vhost,
+                default_permissions: [configure, write, read],
+                has_defaults: true,
+                password_hashing: file.password_hashing.known(),
                 loopback_users: file.loopback_users,
                 handshake_timeout: Duration::from_secs(file.handshake_timeout_seconds),
                 heartbeat_seconds: file.heartbeat_seconds,
@@ -242,6 +282,16 @@ impl Settings {
                 oauth,
             },
         })
+    }
+}
+
+impl PasswordHashing {
+    fn known(self) -> Hashing {
+        match self {
+            Self::Sha256 => Hashing::Sha256,
+            Self::Sha512 => Hashing::Sha512,
+            Self::Argon2id => Hashing::Argon2id,
+        }
     }
 }
 
