@@ -63,7 +63,8 @@ pub fn send(
         head.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
     // A broker that refuses a body may answer and close before it has read all of it.
-    let sent = stream.write_all(format!("{head}\r\n").as_bytes()).and_then(|()| stream.write_all(body));
+    let sent =
+        stream.write_all(format!("{head}\r\n").as_bytes()).and_then(|()| stream.write_all(body));
     let mut bytes = Vec::new();
     let read = stream.read_to_end(&mut bytes);
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
@@ -113,7 +114,8 @@ impl Api {
     /// As another user.
     #[must_use]
     pub fn as_user(&self, name: &str, password: &str) -> Self {
-        let credentials = Some(format!("Basic {}", base64(format!("{name}:{password}").as_bytes())));
+        let credentials =
+            Some(format!("Basic {}", base64(format!("{name}:{password}").as_bytes())));
         Self { address: self.address.clone(), credentials }
     }
 
