@@ -38,7 +38,8 @@ fn seen(api: &Api, queue: &str, query: &str) -> Vec<i32> {
     let mut numbers = vec![];
     let mut from = String::new();
     loop {
-        let page = ok(api, "GET", &format!("{QUEUES}/{queue}/messages?count=7&{query}{from}"), None);
+        let page =
+            ok(api, "GET", &format!("{QUEUES}/{queue}/messages?count=7&{query}{from}"), None);
         for message in page["messages"].as_array().unwrap() {
             numbers.push(message["payload"].as_str().unwrap().trim().parse().unwrap());
         }
@@ -176,10 +177,15 @@ fn what_no_queue_takes_stays_where_it_was() {
     let api = Api::of(&broker);
     declare(&api, "q");
     publish(&broker, "q", 0..20, 0);
-    ok(&api, "PUT", "/queues/%2f/full", Some(&json!({
-        "durable": true,
-        "arguments": {"x-max-length": 5, "x-overflow": "reject-publish"},
-    })));
+    ok(
+        &api,
+        "PUT",
+        "/queues/%2f/full",
+        Some(&json!({
+            "durable": true,
+            "arguments": {"x-max-length": 5, "x-overflow": "reject-publish"},
+        })),
+    );
     let nowhere = json!({"action": "move", "to": {"queue": "nowhere"}});
     let job = finished(&api, &ok(&api, "POST", "/queues/%2f/q/jobs", Some(&nowhere)));
     assert_eq!((&job["done"], &job["unroutable"]), (&json!(0), &json!(20)), "{job}");
@@ -195,10 +201,15 @@ fn a_dead_letter_goes_back_to_where_it_was_published() {
     let broker = Broker::own();
     let api = Api::of(&broker);
     declare(&api, "dead");
-    ok(&api, "PUT", "/queues/%2f/work", Some(&json!({
-        "durable": true,
-        "arguments": {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"},
-    })));
+    ok(
+        &api,
+        "PUT",
+        "/queues/%2f/work",
+        Some(&json!({
+            "durable": true,
+            "arguments": {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"},
+        })),
+    );
     publish(&broker, "work", 0..3, 0);
     let reject = json!({"count": 3, "ackmode": "reject_requeue_false", "encoding": "auto"});
     ok(&api, "POST", "/queues/%2f/work/get", Some(&reject));
