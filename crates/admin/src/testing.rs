@@ -11,7 +11,6 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use warren_server::catalog::{Actor, Change, PasswordChange, Via};
 use warren_server::config::{Config, Identity, Limits, Mechanism, Password};
@@ -68,6 +67,8 @@ fn config(data_dir: &Path) -> Config {
             reserve_bytes,
             ..StorageOptions::default()
         },
+        count_logins_by_source: false,
+        oauth: None,
     }
 }
 
@@ -80,9 +81,7 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let broker = Broker::start(self::config(&folder.path().join("data"))).await.unwrap();
         let management = broker.management();
-        let (node_name, places) = (management.node_name(), Semaphore::new(config.requests_max));
-        let http_address = ([127, 0, 0, 1], 15672).into();
-        let api = Arc::new(Api { management, http_address, config, node_name, places });
+        let api = Arc::new(Api::new(management, ([127, 0, 0, 1], 15672).into(), config));
         Self { api, broker, _folder: folder }
     }
 
