@@ -1,13 +1,14 @@
 //! What handlers work with.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use warren_server::catalog::State;
 use warren_server::view::View;
 use warren_server::{Jobs, Leases, ListenerInfo, Management};
 
-use crate::HttpConfig;
+use crate::{HttpConfig, limits};
 
 /// The broker, as the HTTP side knows it.
 #[derive(Debug)]
@@ -26,9 +27,28 @@ pub(crate) struct Api {
     pub(crate) leases: Leases,
     /// Requests that may be worked on.
     pub(crate) places: Semaphore,
+    /// Streams of events that may be open.
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 impl Api {
+    pub(crate) fn new(
+        management: Management,
+        http_address: SocketAddr,
+        config: HttpConfig,
+    ) -> Self {
+        Self {
+            node_name: management.node_name(),
+            places: Semaphore::new(config.requests_max),
+            streams: Arc::new(Semaphore::new(limits::STREAMS)),
+            jobs: Jobs::default(),
+            leases: Leases::default(),
+            management,
+            http_address,
+            config,
+        }
+    }
+
     /// The name of the one node there is.
     pub(crate) fn node_name(&self) -> String {
         self.node_name.clone()

@@ -16,6 +16,7 @@ use crate::authenticate::{authenticate, nobody};
 use crate::authorize::Right;
 use crate::call::{Call, named_virtual_host};
 use crate::error::Error;
+use crate::live;
 use crate::query::Query;
 use crate::routes::Route;
 
@@ -52,6 +53,15 @@ async fn answer(api: Arc<Api>, routes: &[Route], request: Request) -> Answer {
         return Err(Error::MethodNotAllowed { allowed: allowed(routes) });
     };
     let call = admit(&api, route.right, request).await?;
+    if route.method == Method::GET && route.right != Right::None && live::is_wanted(&call.headers) {
+        return live::answer(route.clone(), call);
+    }
+    carry_out(route, call).await
+}
+
+/// Lets a handler answer, when there is a place for it.
+pub(crate) async fn carry_out(route: &Route, call: Call) -> Answer {
+    let api = Arc::clone(&call.api);
     let Ok(_place) = api.places.acquire().await else {
         return Err(Error::Unavailable("the broker stops".to_owned()));
     };

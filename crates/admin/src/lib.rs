@@ -33,6 +33,7 @@ mod layers;
 mod leases;
 pub mod limits;
 mod list;
+mod live;
 mod messages;
 mod misc;
 mod nodes;
@@ -50,6 +51,8 @@ mod routes;
 mod samples;
 mod session;
 mod status_page;
+#[cfg(test)]
+mod testing;
 mod time;
 mod totals;
 mod users;
@@ -61,8 +64,7 @@ use std::sync::Arc;
 
 use axum::ServiceExt;
 use axum::extract::Request;
-use tokio::sync::Semaphore;
-use warren_server::{Jobs, Leases, Management};
+use warren_server::Management;
 
 use crate::api::Api;
 pub use crate::config::{HttpConfig, is_origin};
@@ -80,10 +82,7 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let http_address = listener.local_addr()?;
-    let places = Semaphore::new(config.requests_max);
-    let node_name = management.node_name();
-    let (jobs, leases) = (Jobs::default(), Leases::default());
-    let api = Arc::new(Api { management, http_address, config, node_name, jobs, leases, places });
+    let api = Arc::new(Api::new(management, http_address, config));
     let service = layers::service(&api);
     let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
     axum::serve(listener, service).with_graceful_shutdown(stop).await

@@ -67,3 +67,15 @@ pub(crate) const BROWSED_BODY_BYTES: usize = 16 * 1024;
 
 /// Seconds that messages are lent for where the client does not say.
 pub(crate) const LEASE_SECONDS: f64 = 30.0;
+
+/// Streams of events at a time. Each answers its request anew every second.
+pub(crate) const STREAMS: usize = 200;
+
+/// How often a stream looks for something new: what statistics are made at.
+pub(crate) const STREAM_PERIOD: Duration = Duration::from_secs(1);
+
+/// After so long without an event a stream says that it is alive, for proxies.
+pub(crate) const STREAM_SILENCE: Duration = Duration::from_secs(15);
+
+/// The largest answer that a stream repeats, in bytes: a page of 500 queues.
+pub(crate) const STREAM_BYTES: usize = 2 * 1024 * 1024;

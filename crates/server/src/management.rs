@@ -14,9 +14,9 @@ use crate::catalog::{Catalog, PasswordHash};
 use crate::census::ConnectionInfo;
 use crate::client::Client;
 use crate::config::{Config, Password};
-use crate::login::{self, Identity, LoginError};
+use crate::login::{self, AccessSource, Identity, LoginError};
 use crate::view::View;
-use crate::{limits, memory};
+use crate::{clock, limits, memory};
 
 /// Why a [`Client`] cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -221,6 +221,20 @@ impl Management {
     #[must_use]
     pub fn access(&self, identity: &Identity, virtual_host: &str) -> Option<Arc<Access>> {
         login::access(&self.catalog.snapshot(), identity, virtual_host).map(Arc::new)
+    }
+
+    /// Brings what is known of somebody up to date: false if the user is gone, or the token is over.
+    #[must_use]
+    pub fn renew(&self, identity: &mut Identity) -> bool {
+        match &identity.access {
+            AccessSource::Stored => {
+                let state = self.catalog.snapshot();
+                let Some(user) = state.user(&identity.user) else { return false };
+                identity.tags.clone_from(&user.tags);
+                true
+            }
+            AccessSource::Scopes(_) => identity.expires_at.is_none_or(|end| clock::now() < end),
+        }
     }
 
     /// The connection of a session, if it has one.
