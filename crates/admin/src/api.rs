@@ -1,6 +1,7 @@
 //! What handlers work with.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use warren_server::catalog::State;
@@ -8,6 +9,7 @@ use warren_server::view::View;
 use warren_server::{Jobs, Leases, ListenerInfo, Management};
 
 use crate::HttpConfig;
+use crate::sessions::Sessions;
 
 /// The broker, as the HTTP side knows it.
 #[derive(Debug)]
@@ -26,9 +28,18 @@ pub(crate) struct Api {
     pub(crate) leases: Leases,
     /// Requests that may be worked on.
     pub(crate) places: Semaphore,
+    /// Sessions of browsers.
+    pub(crate) sessions: Sessions,
+    /// When HTTP began to be served.
+    pub(crate) started: Instant,
 }
 
 impl Api {
+    /// For how long HTTP has been served.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// The name of the one node there is.
     pub(crate) fn node_name(&self) -> String {
         self.node_name.clone()

@@ -20,12 +20,15 @@ mod channels;
 mod config;
 mod connections;
 mod consumers;
+mod cookie;
 pub mod definitions;
 mod dispatch;
 mod error;
 mod exchanges;
 mod explain;
 mod field_table;
+mod forgery;
+mod form;
 mod health;
 mod jobs;
 mod json;
@@ -33,11 +36,13 @@ mod layers;
 mod leases;
 pub mod limits;
 mod list;
+mod login;
 mod messages;
 mod misc;
 mod nodes;
 mod object_limits;
 mod openapi;
+mod origin;
 mod overview;
 mod parameters;
 mod permissions;
@@ -49,6 +54,7 @@ mod reference;
 mod routes;
 mod samples;
 mod session;
+mod sessions;
 mod status_page;
 mod time;
 mod totals;
@@ -58,6 +64,7 @@ mod waiting;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::ServiceExt;
 use axum::extract::Request;
@@ -66,6 +73,9 @@ use warren_server::{Jobs, Leases, Management};
 
 use crate::api::Api;
 pub use crate::config::{HttpConfig, is_origin};
+pub use crate::origin::TrustedProxies;
+pub use crate::sessions::SessionRules;
+use crate::sessions::Sessions;
 
 /// Serves HTTP on a listener that does not block, until `stop` is done.
 ///
@@ -83,7 +93,18 @@ pub async fn serve(
     let places = Semaphore::new(config.requests_max);
     let node_name = management.node_name();
     let (jobs, leases) = (Jobs::default(), Leases::default());
-    let api = Arc::new(Api { management, http_address, config, node_name, jobs, leases, places });
+    let (sessions, started) = (Sessions::new(config.sessions), Instant::now());
+    let api = Arc::new(Api {
+        management,
+        http_address,
+        config,
+        node_name,
+        jobs,
+        leases,
+        places,
+        sessions,
+        started,
+    });
     let service = layers::service(&api);
     let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
     axum::serve(listener, service).with_graceful_shutdown(stop).await
