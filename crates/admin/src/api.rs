@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use warren_server::catalog::State;
 use warren_server::view::View;
 use warren_server::{Jobs, Leases, ListenerInfo, Management};
 
+use crate::sessions::Sessions;
 use crate::{HttpConfig, limits};
 
 /// The broker, as the HTTP side knows it.
@@ -29,6 +31,10 @@ pub(crate) struct Api {
     pub(crate) places: Semaphore,
     /// Streams of events that may be open.
     pub(crate) streams: Arc<Semaphore>,
+    /// Sessions of browsers.
+    pub(crate) sessions: Sessions,
+    /// When HTTP began to be served.
+    pub(crate) started: Instant,
 }
 
 impl Api {
@@ -43,10 +49,17 @@ impl Api {
             streams: Arc::new(Semaphore::new(limits::STREAMS)),
             jobs: Jobs::default(),
             leases: Leases::default(),
+            sessions: Sessions::new(config.sessions),
+            started: Instant::now(),
             management,
             http_address,
             config,
         }
+    }
+
+    /// For how long HTTP has been served.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// The name of the one node there is.

@@ -20,12 +20,15 @@ mod channels;
 mod config;
 mod connections;
 mod consumers;
+mod cookie;
 pub mod definitions;
 mod dispatch;
 mod error;
 mod exchanges;
 mod explain;
 mod field_table;
+mod forgery;
+mod form;
 mod health;
 mod jobs;
 mod json;
@@ -34,11 +37,13 @@ mod leases;
 pub mod limits;
 mod list;
 mod live;
+mod login;
 mod messages;
 mod misc;
 mod nodes;
 mod object_limits;
 mod openapi;
+mod origin;
 mod overview;
 mod parameters;
 mod permissions;
@@ -50,6 +55,7 @@ mod reference;
 mod routes;
 mod samples;
 mod session;
+mod sessions;
 mod status_page;
 #[cfg(test)]
 mod testing;
@@ -68,6 +74,8 @@ use warren_server::Management;
 
 use crate::api::Api;
 pub use crate::config::{HttpConfig, is_origin};
+pub use crate::origin::TrustedProxies;
+pub use crate::sessions::SessionRules;
 
 /// Serves HTTP on a listener that does not block, until `stop` is done.
 ///

@@ -169,6 +169,12 @@ impl Management {
         login::by_token(&self.status.shared, Protocol::Http, token, address).await
     }
 
+    /// The time of day, in milliseconds since 1970.
+    #[must_use]
+    pub fn clock(&self) -> u64 {
+        crate::clock::now()
+    }
+
     /// How many logins there were.
     #[must_use]
     pub fn attempts(&self) -> &Attempts {

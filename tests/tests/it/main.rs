@@ -33,6 +33,7 @@ mod queue_arguments;
 mod refusals;
 mod replies;
 mod routing;
+mod sign_in;
 mod slow_peers;
 mod streams;
 mod tidy;

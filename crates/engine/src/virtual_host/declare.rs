@@ -447,7 +447,7 @@ impl VirtualHost {
     pub(super) fn remove_exchange(&mut self, name: &str, effects: &mut Effects) -> bool {
         let removed = self.topology.remove_exchange(name);
         let durable = !removed.is_empty();
-        self.unroutable.forget(&name);
+        self.unroutable.forget(name);
         self.write_removed(removed, effects);
         durable
     }

@@ -131,8 +131,7 @@ impl VirtualHost {
             let (no_ack, priority) = (consumer.no_ack, consumer.priority);
             let mut turn = if queue.round.is_empty_at(priority) { credit } else { 1 };
             let whole_turn = turn;
-            let mut redelivered_now = 0;
-            let mut is_dry = false;
+            let (mut redelivered_now, mut is_dry) = (0, false);
             queue.round.push_back(priority, key);
             while turn > 0 && session.outbox_bytes < crate::limits::OUTBOX_BYTES {
                 let popped = match no_ack {

@@ -93,7 +93,7 @@ impl VirtualHost {
             let (turn, changes) = ((key, self.now), &mut self.changes);
             serve(queue, &mut self.sessions, turn, &mut looks, changes, effects);
         }
-        let is_unfinished = !paused && queue.round.len() > 0;
+        let is_unfinished = !paused && !queue.round.is_empty();
         let Some(stream) = &mut queue.stream else { return };
         let has_grown = stream.has_grown;
         effects.loads.extend(stream.tidy(id, share));
