@@ -223,6 +223,7 @@ fn serve(
         stream.park(key);
         return;
     }
+    (session.last_served, channel.last_served) = (key.channel, key.number);
     let (outbox_bytes, unacknowledged) = (&mut session.outbox_bytes, &mut queue.unacknowledged);
     let turn = credit.min(limits::STREAM_TURN);
     let mut given = 0;
