@@ -21,6 +21,8 @@ const DISK_MEGABYTES: u64 = 320;
 const FREE_LIMIT_MEGABYTES: u64 = 64;
 /// What is written to that end.
 const BALLAST_MEGABYTES: u64 = 270;
+/// RabbitMQ's limit of a message, which the suites' large messages stay below.
+const SUITES_MESSAGE_BYTES: u64 = 128 << 20;
 /// Exchange types that RabbitMQ has in plugins of its own.
 const PLUGINS: &str = "[rabbitmq_consistent_hash_exchange,rabbitmq_random_exchange,\
                        rabbitmq_recent_history_exchange].\n";
@@ -82,8 +84,11 @@ pub(crate) struct Broker {
     program: PathBuf,
     folder: PathBuf,
     amqp: u16,
-    /// Warren's HTTP port, or RabbitMQ's port for other nodes.
-    second: u16,
+    http: u16,
+    /// RabbitMQ's port for other nodes.
+    dist: u16,
+    /// For the clients' own suites: with the management API, and as large messages as RabbitMQ's.
+    for_suites: bool,
     /// Port of the Erlang port mapper that RabbitMQ starts.
     epmd: u16,
     /// The data folder is a small file system of its own.
@@ -94,16 +99,26 @@ pub(crate) struct Broker {
 impl Broker {
     /// Starts a broker with nothing in it.
     pub(crate) fn start(programs: &Programs, folder: &Path) -> Result<Self, Failure> {
-        Self::start_at(programs, folder, free_port()?, free_port()?)
+        Self::start_at(programs, folder, (free_port()?, free_port()?), false)
     }
 
-    /// The same, on ports of choice.
-    pub(crate) fn start_at(
+    /// The same for the clients' own suites, on ports of choice.
+    pub(crate) fn start_for_suites(
         programs: &Programs,
         folder: &Path,
         amqp: u16,
-        second: u16,
+        http: u16,
     ) -> Result<Self, Failure> {
+        Self::start_at(programs, folder, (amqp, http), true)
+    }
+
+    fn start_at(
+        programs: &Programs,
+        folder: &Path,
+        (amqp, http): (u16, u16),
+        for_suites: bool,
+    ) -> Result<Self, Failure> {
+        let dist = free_port()?;
         let epmd = free_port()?;
         let data = folder.join("data");
         fs::create_dir_all(&data).map_err(|error| failed(&data, &error))?;
@@ -116,7 +131,9 @@ impl Broker {
             program: programs.program.clone(),
             folder: folder.to_owned(),
             amqp,
-            second,
+            http,
+            dist,
+            for_suites,
             epmd,
             mounted,
             child: None,
@@ -202,14 +219,15 @@ impl Broker {
     fn warren(&self) -> Result<Command, Failure> {
         let path = self.folder.join("warren.toml");
         let limit = FREE_LIMIT_MEGABYTES << 20;
+        let message_bytes_max = if self.for_suites { SUITES_MESSAGE_BYTES } else { 16 << 20 };
         let text = format!(
-            "disk_free_limit = {limit}\n[storage]\nsegment_bytes = 1048576\nspare_segments = 1\n"
+            "disk_free_limit = {limit}\nmessage_bytes_max = {message_bytes_max}\n[storage]\nsegment_bytes = 1048576\nspare_segments = 1\n"
         );
         fs::write(&path, text).map_err(|error| failed(&path, &error))?;
         let mut command = Command::new(&self.program);
         command.args(["server", "--data-dir", "data", "--config"]).arg(path);
         command.args(["--amqp-listen", &format!("127.0.0.1:{}", self.amqp)]);
-        command.args(["--http-listen", &format!("127.0.0.1:{}", self.second)]);
+        command.args(["--http-listen", &format!("127.0.0.1:{}", self.http)]);
         Ok(command)
     }
 
@@ -219,9 +237,19 @@ impl Broker {
             let path = home.join(name);
             fs::write(&path, text).map_err(|error| failed(&path, &error)).map(|()| path)
         };
-        let plugins = write("enabled_plugins", PLUGINS)?;
-        let limit = format!("disk_free_limit.absolute = {FREE_LIMIT_MEGABYTES}MB\n");
-        let config = write("rabbitmq.conf", &limit)?;
+        let mut plugins = PLUGINS.to_owned();
+        let mut config = format!("disk_free_limit.absolute = {FREE_LIMIT_MEGABYTES}MB\n");
+        if self.for_suites {
+            plugins = PLUGINS.replace('[', "[rabbitmq_management,");
+            // The suites look for what they did a moment ago.
+            let http = self.http;
+            config += &format!(
+                "management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {http}\n\
+                 collect_statistics_interval = 1000\n"
+            );
+        }
+        let plugins = write("enabled_plugins", &plugins)?;
+        let config = write("rabbitmq.conf", &config)?;
         // It tells in this file that it is there; an old one tells nothing.
         let _ = fs::remove_file(self.pid_file());
         let mut command = Command::new(&self.program);
@@ -230,7 +258,7 @@ impl Broker {
             .env("RABBITMQ_NODENAME", format!("warren-interop-{}@localhost", self.amqp))
             .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODE_PORT", self.amqp.to_string())
-            .env("RABBITMQ_DIST_PORT", self.second.to_string())
+            .env("RABBITMQ_DIST_PORT", self.dist.to_string())
             .env("ERL_EPMD_PORT", self.epmd.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env(
