@@ -36,6 +36,8 @@ pub(crate) struct ClientChannel {
     pub(crate) has_streams: bool,
     /// Gets that are not answered: whether they want no acknowledgement.
     pub(crate) gets: VecDeque<bool>,
+    /// A request for messages by their places is not answered to the end.
+    pub(crate) takes: bool,
     /// Messages published since `confirm.select`, in order.
     pub(crate) published: Option<Vec<MessageId>>,
     /// What was done since the last commit or rollback, after `tx.select`.
@@ -93,7 +95,15 @@ impl Client {
                 let no_ack = channel.gets.pop_front().unwrap_or_default();
                 channel.take_tag(*delivery_tag, no_ack)?;
             }
-            Event::Taken { .. } => return Err(wrong("messages taken by nobody".to_owned())),
+            Event::Taken { taken, done, .. } => {
+                if !channel.takes {
+                    return Err(wrong("messages for somebody who took none".to_owned()));
+                }
+                channel.takes = !done;
+                for taken in taken {
+                    channel.take_tag(taken.delivery_tag, false)?;
+                }
+            }
             Event::Return { message, .. } => {
                 channel.returned.extend(crate::messages::id_of(message));
             }

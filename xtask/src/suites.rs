@@ -39,7 +39,7 @@ pub(crate) fn client_suites(words: &[&str]) -> Result<(), Failure> {
         TcpListener::bind(("127.0.0.1", port))
             .map_err(|error| Failure(format!("the suites need port {port}: {error}")))?;
     }
-    let programs = Programs::prepare(kind)?;
+    let programs = Programs::prepare(kind)?.with_management();
     let folder = target_dir().join(format!("suites-{}", std::process::id()));
     println!("== clients' own suites against {}", kind.name());
     for suite in chosen {
@@ -69,7 +69,7 @@ fn run(suite: &Suite, programs: &Programs, folder: &Path) -> Result<(String, Str
     let fetch = format!("{FUNCTIONS}{}", suite.fetch);
     let source = setup::once_for(&fetch, |folder| shell(&fetch, folder, &folder.join("log")))?;
     let folder = folder.join(suite.name);
-    let _broker = Broker::start_for_suites(programs, &folder, AMQP, HTTP)?;
+    let _broker = Broker::start_at(programs, &folder, AMQP, HTTP)?;
     let log = folder.join("suite.log");
     // That some tests fail is what the counts tell.
     let _ = shell(suite.run, &source, &log);

@@ -45,6 +45,9 @@ impl VirtualHost {
             if let Err(fault) = queue.backlog.check() {
                 return Err(format!("queue {name}: {fault}"));
             }
+            if let Err(fault) = queue.check_counts() {
+                return Err(format!("queue {name}: {fault}"));
+            }
             if let Err(fault) = queue.leaving.check() {
                 return Err(format!("queue {name}: {fault}"));
             }

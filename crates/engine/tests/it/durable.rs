@@ -57,6 +57,14 @@ impl Durable {
         }
     }
 
+    /// Nothing is there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.exchanges.is_empty()
+            && self.queues.is_empty()
+            && self.bindings.is_empty()
+            && self.spilled.is_empty()
+    }
+
     /// How many messages there are that do not survive a restart.
     pub(crate) fn spilled(&self) -> usize {
         self.spilled.values().map(BTreeMap::len).sum()

@@ -177,9 +177,11 @@ fn a_malformed_close_is_a_frame_error() {
 }
 
 #[test]
-fn a_new_secret_is_taken_and_confirmed() {
+fn a_new_secret_is_confirmed_when_the_broker_has_taken_it() {
     let mut peer = Peer::open();
     let bytes = method(0, 10, 70, &[&long(b"token")[..], &short("old one expires")].concat());
     assert_eq!(peer.feed(&bytes), ["UpdateSecret { secret: \"token\" }"]);
+    assert!(peer.answers().is_empty());
+    peer.connection.update_secret_ok();
     assert_eq!(peer.answers(), ["0 Connection(UpdateSecretOk(UpdateSecretOk))"]);
 }
