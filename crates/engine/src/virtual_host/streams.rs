@@ -239,6 +239,7 @@ fn serve(
         stream.park(key);
         return;
     }
+    (session.last_served, channel.last_served) = (key.channel, key.number);
     let outbox_bytes = &mut session.outbox_bytes;
     let turn = credit.min(limits::STREAM_TURN);
     let (mut given, mut body_bytes) = (0, 0);
