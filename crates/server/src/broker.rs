@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 use warren_amqp::{Millis, ReplyCode, Settings};
 use warren_engine::{SessionId, VirtualHostId};
-use warren_storage::{Opened, Options as StorageOptions, Room};
+use warren_storage::{Opened, Room};
 
 use crate::alarm::{Alarm, Alarms};
 use crate::attempts::Attempts;
@@ -33,7 +33,7 @@ use crate::shard::ToShard;
 use crate::starting::{self, thread, thread_apart};
 use crate::status::Status;
 use crate::view::{Observer, View};
-use crate::{limits, loader, memory, names};
+use crate::{limits, loader, memory};
 
 /// What connections are told of the broker's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,13 +177,7 @@ impl Broker {
     /// Everything that keeps the broker from starting, in words for the person who starts it.
     pub async fn start(config: Config) -> Result<Self, Error> {
         let (socket, amqp_address) = listen(config.amqp_listen)?;
-        let directory = config.data_dir.clone();
-        let options = StorageOptions { log_key: names::random_number()?, ..config.storage.clone() };
-        let opening =
-            tokio::task::spawn_blocking(move || warren_storage::open(&directory, options));
-        let opened = opening.await.map_err(|error| Error::Thread(error.into()))??;
-        starting::tell(&opened.report);
-        let Opened { log, checkpointer, reader, recovered, .. } = opened;
+        let Opened { log, checkpointer, reader, recovered, .. } = starting::open(&config).await?;
 
         let health = Arc::new(Health::default());
         let news = News { stage: Stage::Running, alarm: Alarm::default() };

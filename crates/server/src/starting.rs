@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 use warren_engine::{Recovered, VirtualHost, VirtualHostId};
-use warren_storage::Report;
+use warren_storage::{Opened, Options as StorageOptions, Report};
 
 use crate::catalog::Start;
 use crate::committer::Group;
@@ -124,7 +124,17 @@ pub(crate) fn thread_apart(
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(Error::Thread)
 }
 
-pub(crate) fn tell(report: &Report) {
+/// Opens the data folder.
+pub(crate) async fn open(config: &Config) -> Result<Opened, Error> {
+    let directory = config.data_dir.clone();
+    let options = StorageOptions { log_key: names::random_number()?, ..config.storage.clone() };
+    let opening = tokio::task::spawn_blocking(move || warren_storage::open(&directory, options));
+    let opened = opening.await.map_err(|error| Error::Thread(error.into()))??;
+    tell(&opened.report);
+    Ok(opened)
+}
+
+fn tell(report: &Report) {
     for damage in &report.damaged {
         let file = damage.file.display();
         warn!(%file, offset = damage.offset, reason = damage.message, "damaged data");

@@ -46,11 +46,7 @@ impl Model {
                     let queue = self.read_from_stream(at, *consumer, *offset, message)?;
                     self.hold_of_stream(at, *delivery_tag, Delivery { queue, place: *offset + 1 })?;
                 }
-                Event::Taken { channel, taken, .. } => {
-                    for taken in taken {
-                        self.taken((*session, *channel), taken)?;
-                    }
-                }
+                Event::Taken { channel, taken, .. } => self.taken((*session, *channel), taken)?,
                 Event::GetOk { channel, delivery_tag, redelivered, message, message_count } => {
                     let at = (*session, *channel);
                     let channel = self.channels.get_mut(&at);

@@ -22,7 +22,7 @@ impl AuditFile {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         let bytes = file.metadata()?.len();
         let mut audit = Self { path: path.to_owned(), file, bytes };
-        if !fs::read(path)?.last().is_none_or(|last| *last == b'\n') {
+        if fs::read(path)?.last().is_some_and(|last| *last != b'\n') {
             // A line that a crash has cut off stays alone.
             audit.append(b"\n")?;
         }
