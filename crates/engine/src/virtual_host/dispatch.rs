@@ -155,8 +155,7 @@ impl VirtualHost {
                     message = with_delivery_count(&message, entry.returns);
                 }
                 session.outbox_bytes += delivery_weight(&message);
-                let delivery_tag = channel.next_delivery_tag();
-                let redelivered = entry.redelivered;
+                let (delivery_tag, redelivered) = (channel.next_delivery_tag(), entry.redelivered);
                 redelivered_now += u64::from(redelivered);
                 if !no_ack {
                     let consumer = Some(key.number);
