@@ -178,7 +178,7 @@ pub(crate) async fn post(mut call: Call) -> Answer {
     let virtual_host = call.virtual_host_to_change()?.to_owned();
     let (source, destination) = between_ends(&call)?;
     let bytes = call.bytes_up_to(limits::BINDING_BYTES).await?;
-    let PostBinding { routing_key, arguments } = json::typed(json::object(&bytes)?)?;
+    let PostBinding { routing_key, arguments } = json::typed(&json::object(&bytes)?)?;
     let routing_key = routing_key.unwrap_or_default();
     if routing_key.len() > usize::from(u8::MAX) {
         return Err(Error::bad_request("routing_key: is longer than 255 bytes"));

@@ -106,7 +106,7 @@ impl Call {
     /// The body, as the type that the route takes.
     pub(crate) async fn json<T: DeserializeOwned + JsonSchema>(&mut self) -> Result<T, Error> {
         let bytes = self.bytes().await?;
-        json::typed(json::object(&bytes)?)
+        json::typed(&json::object(&bytes)?)
     }
 }
 

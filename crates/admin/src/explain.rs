@@ -132,7 +132,7 @@ pub(crate) async fn post(mut call: Call) -> Answer {
     batch.finish();
     let Some(message) = Message::new(&Arc::new(batch), 0) else { return Err(Error::NoSuchObject) };
     let explained = call.api.management.explain(&virtual_host, message).await;
-    let explained = explained.map_err(look_failed)?.ok_or(Error::NoSuchObject)?;
+    let explained = explained.map_err(|error| look_failed(&error))?.ok_or(Error::NoSuchObject)?;
     answer::ok(&ExplanationObject::from(explained))
 }
 
@@ -140,7 +140,7 @@ pub(crate) async fn unroutable(call: Call) -> Answer {
     let virtual_host = call.virtual_host()?;
     let exchange = call.exchange("exchange");
     let found = call.api.management.unroutable(virtual_host, exchange).await;
-    let (total_count, found) = found.map_err(look_failed)?;
+    let (total_count, found) = found.map_err(|error| look_failed(&error))?;
     let items = found.into_iter().map(|message| {
         let (payload, payload_encoding) = match String::from_utf8(message.body) {
             Ok(text) => (text, "string"),

@@ -14,7 +14,7 @@ use crate::authorize::administers;
 use crate::call::Call;
 use crate::error::Error;
 use crate::field_table;
-use crate::waiting::{check_reads, place};
+use crate::waiting::{check_reads, look_failed, place};
 
 /// What is to be done to which messages.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -118,7 +118,7 @@ impl JobObject {
     }
 }
 
-fn failed(error: BadJob) -> Error {
+fn failed(error: &BadJob) -> Error {
     match error {
         BadJob::NotFound => Error::NoSuchObject,
         BadJob::TooMany => Error::Unavailable(error.to_string()),
@@ -211,10 +211,10 @@ pub(crate) async fn post(mut call: Call) -> Answer {
     // A name that is wrong is told at once, and not by a job that fails.
     let name = queue.clone();
     let there = call.api.management.ask(&virtual_host, move |host| host.next_place(&name)).await;
-    there.map_err(crate::waiting::look_failed)?.map_err(|_| Error::NoSuchObject)?;
+    there.map_err(|error| look_failed(&error))?.map_err(|_| Error::NoSuchObject)?;
     let request = JobRequest { virtual_host, queue, action, selection };
     let (management, identity) = (call.api.management.clone(), call.identity.clone());
-    let job = call.api.jobs.begin(management, identity, request).map_err(failed)?;
+    let job = call.api.jobs.begin(management, identity, request).map_err(|error| failed(&error))?;
     Ok(answer::json(axum::http::StatusCode::ACCEPTED, &JobObject::of(&job)))
 }
 
@@ -232,7 +232,7 @@ pub(crate) async fn all(call: Call) -> Answer {
 
 fn found(call: &Call) -> Result<Arc<Job>, Error> {
     let id = call.path("job").parse().map(JobId).map_err(|_| Error::NoSuchObject)?;
-    let job = call.api.jobs.get(id).map_err(failed)?;
+    let job = call.api.jobs.get(id).map_err(|error| failed(&error))?;
     if is_visible(call, &job) { Ok(job) } else { Err(Error::NoSuchObject) }
 }
 
@@ -242,6 +242,6 @@ pub(crate) async fn get(call: Call) -> Answer {
 
 pub(crate) async fn cancel(call: Call) -> Answer {
     let job = found(&call)?;
-    call.api.jobs.cancel(job.id).map_err(failed)?;
+    call.api.jobs.cancel(job.id).map_err(|error| failed(&error))?;
     answer::done()
 }

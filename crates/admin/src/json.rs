@@ -51,9 +51,9 @@ pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
 /// What a route takes, from an object. Keys that must be there and are not are named as RabbitMQ
 /// names them; of a value that does not fit, its key is named.
 pub(crate) fn typed<T: DeserializeOwned + JsonSchema>(
-    object: Map<String, Value>,
+    object: &Map<String, Value>,
 ) -> Result<T, Error> {
-    let reason = match T::deserialize(&object) {
+    let reason = match T::deserialize(object) {
         Ok(value) => return Ok(value),
         Err(reason) => reason,
     };
@@ -203,7 +203,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<Example, String> {
-        object(text.as_bytes()).and_then(typed).map_err(|error| error.to_string())
+        object(text.as_bytes()).and_then(|it| typed(&it)).map_err(|error| error.to_string())
     }
 
     #[test]

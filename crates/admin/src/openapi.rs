@@ -36,7 +36,7 @@ pub(crate) fn document(routes: &[Route]) -> Value {
             "responses": {
                 "Error": {
                     "description": "Refused, with the reason",
-                    "content": content(json!({"$ref": "#/components/schemas/Error"})),
+                    "content": content(&json!({"$ref": "#/components/schemas/Error"})),
                 },
             },
         },
@@ -54,7 +54,7 @@ fn error_schema() -> Value {
     })
 }
 
-fn content(schema: Value) -> Value {
+fn content(schema: &Value) -> Value {
     json!({"application/json": {"schema": schema}})
 }
 
@@ -73,7 +73,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         operation["security"] = json!([{"basic": []}]);
     }
     if let Some(body) = route.body {
-        operation["requestBody"] = json!({"content": content(body(generator).into())});
+        operation["requestBody"] = json!({"content": content(&body(generator).into())});
     }
     operation
 }
@@ -83,7 +83,7 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let mut add = |status: &str, description: &str, schema: Option<Value>| {
         let mut response = json!({"description": description});
         if let Some(schema) = schema {
-            response["content"] = content(schema);
+            response["content"] = content(&schema);
         }
         responses.insert(status.to_owned(), response);
     };

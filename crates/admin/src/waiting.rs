@@ -108,7 +108,7 @@ pub(crate) fn filter(call: &Call) -> Result<MessageFilter, Error> {
 }
 
 /// A look has failed.
-pub(crate) fn look_failed(error: LookError) -> Error {
+pub(crate) fn look_failed(error: &LookError) -> Error {
     match error {
         LookError::VirtualHostNotFound(_) | LookError::Refused(_) => Error::NoSuchObject,
         LookError::Closed => Error::Unavailable(error.to_string()),
@@ -137,7 +137,7 @@ pub(crate) async fn browse(call: Call) -> Answer {
     let truncate = number(&call, "truncate", limits::BROWSED_BODY_BYTES)?;
     let filter = filter(&call)?;
     let page = call.api.management.browse(virtual_host, queue, from, count, &filter).await;
-    let page = page.map_err(look_failed)?;
+    let page = page.map_err(|error| look_failed(&error))?;
     let messages = page.messages.iter().map(|browsed| {
         let Parts { exchange, routing_key, properties, accepted_at } = Parts::of(&browsed.message);
         let (payload, payload_encoding) = shown(browsed.message.body(), truncate);
@@ -189,7 +189,7 @@ pub(crate) async fn unacknowledged(call: Call) -> Answer {
     let truncate = number(&call, "truncate", limits::BROWSED_BODY_BYTES)?;
     let skip = (page - 1).saturating_mul(size);
     let found = call.api.management.outstanding(virtual_host, queue, skip, size).await;
-    let (found, total_count) = found.map_err(look_failed)?;
+    let (found, total_count) = found.map_err(|error| look_failed(&error))?;
     let name = |delivery: &Outstanding| {
         let holder = call.api.management.connection_of(delivery.session);
         holder.map(|holder| holder.name.clone())

@@ -48,7 +48,7 @@ impl File {
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Error> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let object = json::object(bytes).map_err(|_| Error::bad_request("failed_to_parse_json"))?;
-        json::typed(object)
+        json::typed(&object)
     }
 
     /// How hashes were made of which the file does not say it.
@@ -64,7 +64,7 @@ impl File {
 
 /// One object of a list. What its error says begins with the key that is wrong.
 pub(crate) fn read<T: DeserializeOwned + JsonSchema>(
-    object: Map<String, Value>,
+    object: &Map<String, Value>,
 ) -> Result<T, String> {
     json::typed(object).map_err(|error| error.to_string())
 }

@@ -165,7 +165,7 @@ impl Import {
                 if name.is_empty() {
                     return Err("name: is missing".to_owned());
                 }
-                let user: PutUser = read(object)?;
+                let user: PutUser = read(&object)?;
                 let password = password(&self.management, &user, hashing).await;
                 let password = password.map_err(|error| error.to_string())?;
                 user.changes(&name, password).map_err(|error| error.to_string())
@@ -183,7 +183,7 @@ impl Import {
         let mut changes = vec![];
         for object in hosts {
             let name = text(&object, "name");
-            let host: file::VirtualHost = match read(object) {
+            let host: file::VirtualHost = match read(&object) {
                 Ok(host) => host,
                 Err(reason) => {
                     report.add("vhosts", None, name, Outcome::Failed(reason));
@@ -227,7 +227,7 @@ impl Import {
         let mut changes = vec![];
         for object in permissions {
             let (virtual_host, user) = (text(&object, "vhost"), text(&object, "user"));
-            match read::<crate::permissions::PutPermission>(object) {
+            match read::<crate::permissions::PutPermission>(&object) {
                 Ok(body) => {
                     let permission: Permission = body.of(&virtual_host, &user);
                     let change = Change::PutPermission(permission);
@@ -243,7 +243,7 @@ impl Import {
         let mut changes = vec![];
         for object in topics {
             let (virtual_host, user) = (text(&object, "vhost"), text(&object, "user"));
-            match read::<crate::permissions::PutTopicPermission>(object) {
+            match read::<crate::permissions::PutTopicPermission>(&object) {
                 Ok(body) => {
                     let permission: TopicPermission = body.of(&virtual_host, &user);
                     let change = Change::PutTopicPermission(permission);
@@ -267,7 +267,7 @@ impl Import {
     ) {
         if self.into.is_none() {
             let global = |_: &str, object| {
-                let GlobalParameter { name, value } = read(object)?;
+                let GlobalParameter { name, value } = read(&object)?;
                 let parameter = warren_server::catalog::GlobalParameter { name, value };
                 Ok(Change::PutGlobalParameter(parameter))
             };
@@ -279,14 +279,14 @@ impl Import {
             if name.is_empty() {
                 return Err("name: is missing".to_owned());
             }
-            let body: PutPolicy = read(object)?;
+            let body: PutPolicy = read(&object)?;
             let policy = body.policy(virtual_host, &name, false);
             policy.map(Change::PutPolicy).map_err(|error| error.to_string())
         };
         let changes = self.named(policies, "policies", policy, report);
         self.change("policies", changes, report).await;
         let parameter = |virtual_host: &str, object| {
-            let Parameter { component, name, value } = read(object)?;
+            let Parameter { component, name, value } = read(&object)?;
             let virtual_host = virtual_host.to_owned();
             let parameter =
                 warren_server::catalog::Parameter { component, virtual_host, name, value };
@@ -342,7 +342,7 @@ impl Import {
             let made = if state.virtual_host(&virtual_host).is_none() && !self.dry_run {
                 Err(Outcome::Failed(format!("there is no virtual host '{virtual_host}'")))
             } else {
-                read(object).map_err(Outcome::Failed).and_then(|it| item(&virtual_host, it))
+                read(&object).map_err(Outcome::Failed).and_then(|it| item(&virtual_host, it))
             };
             match made {
                 Ok(item) => items.push(item),

@@ -78,7 +78,7 @@ impl Page {
             "page": self.number,
             "page_size": self.size,
             "page_count": self.filtered.div_ceil(self.size),
-            "items": items,
+            "items": Value::Array(items),
         })
     }
 }
