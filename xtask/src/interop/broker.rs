@@ -240,7 +240,8 @@ impl Broker {
         let path = self.folder.join("warren.toml");
         let limit = FREE_LIMIT_MEGABYTES << 20;
         let text = format!(
-            "disk_free_limit = {limit}\nmessage_bytes_max = {MESSAGE_BYTES_MAX}\n[storage]\nsegment_bytes = 1048576\nspare_segments = 1\n"
+            "disk_free_limit = {limit}\nmessage_bytes_max = {MESSAGE_BYTES_MAX}\n\
+             [storage]\nsegment_bytes = 1048576\nspare_segments = 1\n"
         );
         fs::write(&path, text).map_err(|error| failed(&path, &error))?;
         let mut command = Command::new(&self.programs.program);
