@@ -159,7 +159,9 @@ impl Connection {
     fn open_channel(&mut self, channel: u16) {
         match self.shared.census.enter_channel() {
             Ok(place) => {
-                let state = ChannelState { _place: Some(place), ..ChannelState::default() };
+                let answered = self.traffic.channel_opened(channel);
+                let state =
+                    ChannelState { _place: Some(place), answered, ..ChannelState::default() };
                 self.channels.insert(channel, state);
                 self.amqp.channel_open_ok(channel);
                 self.request(channel, Request::ChannelOpen);
