@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use warren_engine::{Event, Reply, SessionId};
+use warren_engine::{Event, Reply, SessionId, Taken};
 
 use crate::Violation;
 use crate::messages::MessageId;
@@ -95,15 +95,7 @@ impl Client {
                 let no_ack = channel.gets.pop_front().unwrap_or_default();
                 channel.take_tag(*delivery_tag, no_ack)?;
             }
-            Event::Taken { taken, done, .. } => {
-                if !channel.takes {
-                    return Err(wrong("messages for somebody who took none".to_owned()));
-                }
-                channel.takes = !done;
-                for taken in taken {
-                    channel.take_tag(taken.delivery_tag, false)?;
-                }
-            }
+            Event::Taken { taken, done, .. } => channel.taken(taken, *done)?,
             Event::Return { message, .. } => {
                 channel.returned.extend(crate::messages::id_of(message));
             }
@@ -170,6 +162,14 @@ impl ClientChannel {
             self.tags.push(tag);
         }
         Ok(())
+    }
+
+    fn taken(&mut self, taken: &[Taken], done: bool) -> Result<(), Violation> {
+        if !self.takes {
+            return Err(wrong("messages for somebody who took none".to_owned()));
+        }
+        self.takes = !done;
+        taken.iter().try_for_each(|taken| self.take_tag(taken.delivery_tag, false))
     }
 
     fn answered(&mut self, name: &'static str) -> Result<(), Violation> {

@@ -343,14 +343,7 @@ impl Asking<'_> {
                 other => ("bind", other),
             },
             Wish::Purge => ("purge", Request::QueuePurge { name: self.no_stream()?, no_wait }),
-            Wish::Qos => {
-                let prefetch_count = self.random.pick(&[0, 1, 2, 5, 20, 100])?;
-                let global = self.random.percent(40);
-                if !global {
-                    channel.prefetch = prefetch_count;
-                }
-                ("qos", Request::Qos { prefetch_count, global })
-            }
+            Wish::Qos => ("qos", self.qos(channel)?),
             Wish::Consume => self.consume(channel)?,
             Wish::Cancel => {
                 let tags: Vec<String> = channel.consumers.values().cloned().collect();
@@ -364,12 +357,7 @@ impl Asking<'_> {
                 ("get", Request::Get { queue, no_ack })
             }
             Wish::Take if channel.takes => return None,
-            Wish::Take => {
-                channel.takes = true;
-                let queue = self.no_stream()?;
-                let places = self.places(&queue);
-                ("take", Request::Take { queue, places })
-            }
+            Wish::Take => ("take", self.take(channel)?),
             Wish::ConfirmSelect if channel.transaction.is_none() => {
                 channel.published.get_or_insert_default();
                 ("confirm.select", Request::ConfirmSelect { no_wait })
@@ -475,6 +463,22 @@ impl Asking<'_> {
         }
         let (source, routing_key) = (source.to_owned(), routing_key.to_owned());
         Some(Request::Bind { source, destination, routing_key, arguments, no_wait: false })
+    }
+
+    fn qos(&mut self, channel: &mut ClientChannel) -> Option<Request> {
+        let prefetch_count = self.random.pick(&[0, 1, 2, 5, 20, 100])?;
+        let global = self.random.percent(40);
+        if !global {
+            channel.prefetch = prefetch_count;
+        }
+        Some(Request::Qos { prefetch_count, global })
+    }
+
+    fn take(&mut self, channel: &mut ClientChannel) -> Option<Request> {
+        let queue = self.no_stream()?;
+        let places = self.places(&queue);
+        channel.takes = true;
+        Some(Request::Take { queue, places })
     }
 
     /// Places of messages that wait, and some that may be empty.

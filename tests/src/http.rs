@@ -51,15 +51,16 @@ pub fn send(
     method: &str,
     path: &str,
     headers: &[(&str, &str)],
-    body: &[u8],
+    body: impl AsRef<[u8]>,
 ) -> Answer {
+    let body = body.as_ref();
     let mut stream = TcpStream::connect(address).expect("the HTTP listener accepts");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    if !body.is_empty() {
+    if !body.is_empty() || !matches!(method, "GET" | "HEAD") {
         head.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
     // A broker that refuses a body may answer and close before it has read all of it.

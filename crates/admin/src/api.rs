@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use warren_server::catalog::State;
 use warren_server::view::View;
 use warren_server::{Jobs, Leases, ListenerInfo, Management};
 
-use crate::HttpConfig;
+use crate::sessions::Sessions;
+use crate::{HttpConfig, limits};
 
 /// The broker, as the HTTP side knows it.
 #[derive(Debug)]
@@ -29,9 +31,37 @@ pub(crate) struct Api {
     pub(crate) places: Semaphore,
     /// Streams of events that may be open.
     pub(crate) streams: Arc<Semaphore>,
+    /// Sessions of browsers.
+    pub(crate) sessions: Sessions,
+    /// When HTTP began to be served.
+    pub(crate) started: Instant,
 }
 
 impl Api {
+    pub(crate) fn new(
+        management: Management,
+        http_address: SocketAddr,
+        config: HttpConfig,
+    ) -> Self {
+        Self {
+            node_name: management.node_name(),
+            places: Semaphore::new(config.requests_max),
+            streams: Arc::new(Semaphore::new(limits::STREAMS)),
+            jobs: Jobs::default(),
+            leases: Leases::default(),
+            sessions: Sessions::new(config.sessions),
+            started: Instant::now(),
+            management,
+            http_address,
+            config,
+        }
+    }
+
+    /// For how long HTTP has been served.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// The name of the one node there is.
     pub(crate) fn node_name(&self) -> String {
         self.node_name.clone()

@@ -1,6 +1,5 @@
 //! A request on its way to its handler: who sent it, what its path names, what it holds.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
@@ -14,7 +13,9 @@ use crate::api::Api;
 use crate::authorize::{has_virtual_host, monitors};
 use crate::error::Error;
 use crate::json;
+use crate::origin::Origin;
 use crate::query::Query;
+use crate::sessions::Found;
 
 /// A request that may be answered.
 #[derive(Debug)]
@@ -25,8 +26,10 @@ pub(crate) struct Call {
     pub(crate) state: Arc<State>,
     /// Who sent it; nobody where the route needs no right.
     pub(crate) identity: Identity,
+    /// The browser's session, if it was sent in one.
+    pub(crate) session: Option<Found>,
     /// Where it came from.
-    pub(crate) peer: IpAddr,
+    pub(crate) origin: Origin,
     /// The names in the path.
     pub(crate) path: Vec<(String, String)>,
     /// As it was sent.
@@ -82,7 +85,11 @@ impl Call {
 
     /// Who makes a change.
     pub(crate) fn actor(&self) -> Actor {
-        Actor { user: self.identity.user.to_string(), address: Some(self.peer), via: Via::Http }
+        Actor {
+            user: self.identity.user.to_string(),
+            address: Some(self.origin.address),
+            via: Via::Http,
+        }
     }
 
     /// The body, whole.

@@ -13,7 +13,7 @@ use crate::connections::{check_sees, sees_user};
 use crate::consumers::ConsumerObject;
 use crate::error::Error;
 use crate::list::{Entry, Key, Wishes, one};
-use crate::samples::{self, Kind, numbers, ranges};
+use crate::samples::{self, Kind, numbers, ranges, ranges_of_one};
 use crate::time::timestamp_text;
 use crate::totals::Totals;
 
@@ -190,7 +190,7 @@ fn parts(name: &str) -> Option<(&str, u16)> {
 }
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let (ranges, totals) = (ranges(&call.query)?, Totals::read(&call.query));
+    let (ranges, totals) = (ranges_of_one(&call.query)?, Totals::read(&call.query));
     let view = call.api.view().await;
     let (connection, number) = parts(call.path("channel")).ok_or(Error::NoSuchObject)?;
     let (_, connection) = view.connection(connection).ok_or(Error::NoSuchObject)?;

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::limits;
+use crate::origin::TrustedProxies;
+use crate::sessions::SessionRules;
 
 /// What can be configured of the HTTP side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,10 @@ pub struct HttpConfig {
     pub cors_allow_origins: Vec<String>,
     /// How long a browser may remember the answer.
     pub cors_max_age: Duration,
+    /// When sessions of browsers end.
+    pub sessions: SessionRules,
+    /// Proxies whose word is taken for where a request comes from.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl Default for HttpConfig {
@@ -28,6 +34,8 @@ impl Default for HttpConfig {
             request_timeout: limits::REQUEST_TIME,
             cors_allow_origins: vec![],
             cors_max_age: Duration::from_secs(1800),
+            sessions: SessionRules { idle: limits::SESSION_IDLE, longest: limits::SESSION_LONGEST },
+            trusted_proxies: TrustedProxies::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::call::Call;
 use crate::error::Error;
 use crate::field_table;
 use crate::list::{Entry, Key, Wishes, one};
-use crate::samples::{self, Kind, numbers, ranges};
+use crate::samples::{self, Kind, numbers, ranges, ranges_of_one};
 use crate::totals::Totals;
 
 /// A connection, at one time.
@@ -184,7 +184,7 @@ pub(crate) fn check_sees(call: &Call, user: &str) -> Result<(), Error> {
 }
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let ranges = ranges(&call.query)?;
+    let ranges = ranges_of_one(&call.query)?;
     let entry = found(&call).await?;
     check_sees(&call, &entry.info().user)?;
     one(&call, &entry.object(&call.api.node_name(), &ranges, Totals::read(&call.query)))

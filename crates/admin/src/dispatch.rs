@@ -16,7 +16,9 @@ use crate::authenticate::{authenticate, nobody};
 use crate::authorize::Right;
 use crate::call::{Call, named_virtual_host};
 use crate::error::Error;
+use crate::forgery;
 use crate::live;
+use crate::origin::Origin;
 use crate::query::Query;
 use crate::routes::Route;
 
@@ -52,7 +54,7 @@ async fn answer(api: Arc<Api>, routes: &[Route], request: Request) -> Answer {
     let Some(route) = routes.iter().find(|route| route.method == wanted) else {
         return Err(Error::MethodNotAllowed { allowed: allowed(routes) });
     };
-    let call = admit(&api, route.right, request).await?;
+    let call = admit(&api, route, request).await?;
     if route.method == Method::GET && route.right != Right::None && live::is_wanted(&call.headers) {
         return live::answer(route.clone(), call);
     }
@@ -82,7 +84,7 @@ fn allowed(routes: &[Route]) -> String {
 }
 
 /// A request, if its sender has the right.
-async fn admit(api: &Arc<Api>, right: Right, request: Request) -> Result<Call, Error> {
+async fn admit(api: &Arc<Api>, route: &Route, request: Request) -> Result<Call, Error> {
     let (mut parts, body) = request.into_parts();
     let path = Path::<Vec<(String, String)>>::from_request_parts(&mut parts, &()).await;
     // Escapes that are no text name nothing.
@@ -91,20 +93,27 @@ async fn admit(api: &Arc<Api>, right: Right, request: Request) -> Result<Call, E
     let Some(ConnectInfo(peer)) = peer else {
         return Err(Error::Internal("a request has no peer".to_owned()));
     };
-    let peer = peer.ip().to_canonical();
+    let origin = Origin::of(&parts.headers, peer.ip(), &api.config.trusted_proxies);
     let state = api.management.catalog().snapshot();
-    let identity = if right == Right::None {
-        nobody()
+    let (identity, session) = if route.right == Right::None {
+        (nobody(), None)
     } else {
-        authenticate(api, &parts.headers, peer).await?
+        let sender = authenticate(api, &state, &parts.headers, &origin).await?;
+        (sender.identity, sender.session)
+    };
+    let body = match &session {
+        Some(session) if route.method != Method::GET => {
+            forgery::check(api, session, &origin, &parts.headers, body).await?
+        }
+        _ => body,
     };
     let virtual_host = named_virtual_host(&path, &parts.headers);
     // What is not there is not found, whoever asks.
     let virtual_host = virtual_host.filter(|name| state.virtual_host(name).is_some());
-    right.check(&state, &identity, virtual_host)?;
+    route.right.check(&state, &identity, virtual_host)?;
     let query = Query::read(&parts.uri)?;
     let (uri, headers, api, body) = (parts.uri, parts.headers, Arc::clone(api), body.into());
-    Ok(Call { api, state, identity, peer, path, uri, query, headers, body })
+    Ok(Call { api, state, identity, session, origin, path, uri, query, headers, body })
 }
 
 /// What is answered where there is no route.

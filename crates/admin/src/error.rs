@@ -17,6 +17,15 @@ pub(crate) enum Error {
     /// No credentials, or none that are right.
     #[error("Login failed")]
     NotAuthenticated,
+    /// There were too many failed logins.
+    #[error("Too many failed logins, try again later")]
+    TooManyLogins {
+        /// How long to wait, in milliseconds.
+        wait_ms: u64,
+    },
+    /// A browser sends the request, and not for a page of the broker's own.
+    #[error("{0}")]
+    NotOwnPage(&'static str),
     /// The login is good, the right is missing.
     #[error("{0}")]
     NotAuthorised(String),
@@ -106,6 +115,8 @@ impl Error {
         match self {
             Self::NotAuthenticated => (StatusCode::UNAUTHORIZED, "not_authorized"),
             Self::NotAuthorised(_) => (StatusCode::UNAUTHORIZED, "not_authorised"),
+            Self::TooManyLogins { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+            Self::NotOwnPage(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Self::BadRequest(_) | Self::BadTerm(..) | Self::Refused { .. } => {
                 (StatusCode::BAD_REQUEST, "bad_request")
             }
@@ -138,6 +149,10 @@ impl IntoResponse for Error {
             Self::NotAuthenticated => {
                 header = Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE)));
             }
+            Self::TooManyLogins { wait_ms } => {
+                let seconds = HeaderValue::from(wait_ms.div_ceil(1000));
+                header = Some((header::RETRY_AFTER, seconds));
+            }
             Self::MethodNotAllowed { allowed } => {
                 header = HeaderValue::try_from(allowed).ok().map(|it| (header::ALLOW, it));
             }
@@ -149,6 +164,7 @@ impl IntoResponse for Error {
                 }
             }
             Self::NotAuthorised(_)
+            | Self::NotOwnPage(_)
             | Self::BadRequest(_)
             | Self::InvalidPage { .. }
             | Self::PageOutOfRange { .. }

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::field_table;
 use crate::json::lenient;
 use crate::list::{Entry, Key, Wishes, one};
-use crate::samples::{self, Kind, numbers, ranges};
+use crate::samples::{self, Kind, numbers, ranges, ranges_of_one};
 use crate::session::request;
 use crate::totals::Totals;
 
@@ -134,7 +134,7 @@ async fn found(call: &Call) -> Result<ExchangeEntry, Error> {
 }
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let (ranges, totals) = (ranges(&call.query)?, Totals::read(&call.query));
+    let (ranges, totals) = (ranges_of_one(&call.query)?, Totals::read(&call.query));
     let mut object = found(&call).await?.object(&ranges, totals);
     if totals.is_full() {
         (object.incoming, object.outgoing) = (Some(vec![]), Some(vec![]));

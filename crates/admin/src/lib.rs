@@ -20,12 +20,15 @@ mod channels;
 mod config;
 mod connections;
 mod consumers;
+mod cookie;
 pub mod definitions;
 mod dispatch;
 mod error;
 mod exchanges;
 mod explain;
 mod field_table;
+mod forgery;
+mod form;
 mod health;
 mod jobs;
 mod json;
@@ -34,11 +37,13 @@ mod leases;
 pub mod limits;
 mod list;
 mod live;
+mod login;
 mod messages;
 mod misc;
 mod nodes;
 mod object_limits;
 mod openapi;
+mod origin;
 mod overview;
 mod parameters;
 mod permissions;
@@ -50,7 +55,10 @@ mod reference;
 mod routes;
 mod samples;
 mod session;
+mod sessions;
 mod status_page;
+#[cfg(test)]
+mod testing;
 mod time;
 mod totals;
 mod users;
@@ -62,11 +70,12 @@ use std::sync::Arc;
 
 use axum::ServiceExt;
 use axum::extract::Request;
-use tokio::sync::Semaphore;
-use warren_server::{Jobs, Leases, Management};
+use warren_server::Management;
 
 use crate::api::Api;
 pub use crate::config::{HttpConfig, is_origin};
+pub use crate::origin::TrustedProxies;
+pub use crate::sessions::SessionRules;
 
 /// Serves HTTP on a listener that does not block, until `stop` is done.
 ///
@@ -81,20 +90,7 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let http_address = listener.local_addr()?;
-    let places = Semaphore::new(config.requests_max);
-    let node_name = management.node_name();
-    let (jobs, leases) = (Jobs::default(), Leases::default());
-    let streams = Arc::new(Semaphore::new(limits::STREAMS));
-    let api = Arc::new(Api {
-        management,
-        http_address,
-        config,
-        node_name,
-        jobs,
-        leases,
-        places,
-        streams,
-    });
+    let api = Arc::new(Api::new(management, http_address, config));
     let service = layers::service(&api);
     let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
     axum::serve(listener, service).with_graceful_shutdown(stop).await

@@ -14,6 +14,22 @@ pub const REQUESTS: usize = 64;
 /// requests for ever.
 pub const REQUEST_TIME: Duration = Duration::from_secs(60);
 
+/// After what time without a request a browser's session ends, if nothing else is configured.
+pub const SESSION_IDLE: Duration = Duration::from_secs(3600);
+
+/// After what time a browser's session ends however it is used, if nothing else is configured:
+/// RabbitMQ's, a working day.
+pub const SESSION_LONGEST: Duration = Duration::from_secs(8 * 3600);
+
+/// Sessions of browsers, each of which takes about 500 bytes.
+pub(crate) const SESSIONS: usize = 4_096;
+
+/// Sessions of one user: some browsers on some machines.
+pub(crate) const USER_SESSIONS: usize = 16;
+
+/// Bytes of a form with a name and a password, or a token.
+pub(crate) const LOGIN_BYTES: usize = 64 * 1024;
+
 /// Objects on a page where the client does not say: RabbitMQ's.
 pub(crate) const PAGE_SIZE: usize = 100;
 

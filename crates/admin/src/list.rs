@@ -7,6 +7,8 @@ mod columns;
 mod filter;
 mod key;
 mod page;
+#[cfg(test)]
+mod tests;
 mod whole;
 
 use page::Paging;

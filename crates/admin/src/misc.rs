@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use warren_server::config::Password;
+use warren_server::{AccessSource, Identity};
 
 use crate::answer::{self, Answer};
+use crate::api::Api;
 use crate::call::Call;
 use crate::error::Error;
 use crate::list::list;
@@ -17,14 +19,23 @@ pub(crate) struct WhoAmI {
     tags: Vec<String>,
     /// The user is one of the broker's own.
     is_internal_user: bool,
+    /// After how many minutes somebody who signs in with a browser has to do so again.
+    login_session_timeout: u64,
+}
+
+impl WhoAmI {
+    pub(crate) fn new(api: &Api, identity: &Identity) -> Self {
+        Self {
+            name: identity.user.to_string(),
+            tags: identity.tags.clone(),
+            is_internal_user: identity.access == AccessSource::Stored,
+            login_session_timeout: api.config.sessions.longest.as_secs() / 60,
+        }
+    }
 }
 
 pub(crate) async fn whoami(call: Call) -> Answer {
-    answer::ok(&WhoAmI {
-        name: call.identity.user.to_string(),
-        tags: call.identity.tags.clone(),
-        is_internal_user: call.state.user(&call.identity.user).is_some(),
-    })
+    answer::ok(&WhoAmI::new(&call.api, &call.identity))
 }
 
 /// The version that clients are told, as JSON text.

@@ -11,14 +11,14 @@ use crate::api::Api;
 use crate::authorize::monitors;
 use crate::call::Call;
 use crate::list::one;
-use crate::samples::{Kind, numbers, ranges};
+use crate::samples::{Kind, numbers, ranges_of_one};
 use crate::totals::Totals;
 
 /// How long samples of the past are kept, in seconds.
 const RETENTION: [u64; 4] = [600, 3600, 28_800, 86_400];
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let ranges = ranges(&call.query)?;
+    let ranges = ranges_of_one(&call.query)?;
     let totals = Totals::read(&call.query);
     let seen: Option<Vec<String>> = (!monitors(&call.identity)).then(|| {
         let hosts = call.state.virtual_hosts().filter(|host| call.sees_virtual_host(&host.name));

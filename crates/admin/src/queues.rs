@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::field_table;
 use crate::json::lenient;
 use crate::list::{Wishes, one};
-use crate::samples::ranges;
+use crate::samples::{ranges, ranges_of_one};
 use crate::session::{exists, request};
 use crate::totals::Totals;
 
@@ -59,7 +59,7 @@ pub(crate) async fn all(call: Call) -> Answer {
 }
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let (ranges, totals) = (ranges(&call.query)?, Totals::read(&call.query));
+    let (ranges, totals) = (ranges_of_one(&call.query)?, Totals::read(&call.query));
     let view = call.api.view().await;
     let (virtual_host, name) = (call.virtual_host()?, call.path("queue"));
     let (clock, queue) = view.queue(virtual_host, name).ok_or(Error::NoSuchObject)?;

@@ -4,6 +4,8 @@
 //! the answers to other methods and the OpenAPI document are made from it.
 
 mod table;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 use std::pin::Pin;

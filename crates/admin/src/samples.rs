@@ -88,6 +88,11 @@ pub(crate) fn ranges(query: &Query) -> Result<Ranges, Error> {
     })
 }
 
+/// The same for a single object: there RabbitMQ has no name of its own for what is wrong.
+pub(crate) fn ranges_of_one(query: &Query) -> Result<Ranges, Error> {
+    ranges(query).map_err(|error| Error::BadRequest(error.to_string()))
+}
+
 /// The numbers of a kind: each under its name, and how it changes under `NAME_details`.
 pub(crate) fn numbers(readings: &[Reading], kind: Kind) -> Map<String, Value> {
     let mut object = Map::new();

@@ -14,7 +14,7 @@ use crate::change::{change, change_all};
 use crate::error::Error;
 use crate::json::lenient;
 use crate::list::{Entry, Key, Wishes, one};
-use crate::samples::{self, Kind, ranges};
+use crate::samples::{self, Kind, ranges, ranges_of_one};
 use crate::totals::Totals;
 
 /// A virtual host.
@@ -151,7 +151,7 @@ pub(crate) async fn all(call: Call) -> Answer {
 }
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let (ranges, totals) = (ranges(&call.query)?, Totals::read(&call.query));
+    let (ranges, totals) = (ranges_of_one(&call.query)?, Totals::read(&call.query));
     let name = call.virtual_host()?;
     let entries = entries(&call, |host| host.name == name).await;
     let entry = entries.first().ok_or(Error::NoSuchObject)?;

@@ -79,6 +79,12 @@ impl Access {
         Self::new(user, Rules::Everything)
     }
 
+    /// A user who may do nothing.
+    #[must_use]
+    pub fn nothing(user: &str) -> Self {
+        Self::new(user, Rules::Scopes(Scopes(vec![])))
+    }
+
     /// A user with permissions. Users without any do not come in, so that this is not asked.
     ///
     /// # Errors

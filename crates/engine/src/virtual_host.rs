@@ -512,11 +512,7 @@ impl VirtualHost {
         session.outbox_bytes = session.outbox_bytes.saturating_sub(bytes);
         if was_full && !session.outbox_is_full() {
             self.getters.push(id);
-            let mut channels: Vec<u16> = session.channels.keys().copied().collect();
-            channels.sort_unstable();
-            for channel in channels {
-                self.unpark_channel((id, channel));
-            }
+            self.unpark_session(id);
         }
     }
 

@@ -73,7 +73,7 @@ struct Session {
     /// The engine knows that the session is over.
     closed: bool,
     /// Counts the connection as open.
-    _place: census::Place,
+    place: census::Place,
 }
 
 impl Drop for Session {
@@ -190,7 +190,7 @@ impl Connection {
         let (outbox_sender, outbox) = mpsc::unbounded_channel();
         let alarm = news.borrow().alarm;
         Self {
-            amqp: warren_amqp::Connection::new(Arc::clone(&shared.settings), shared.now()),
+            amqp: warren_amqp::Connection::new(shared.settings(), shared.now()),
             stream,
             peer,
             shared,
@@ -347,6 +347,7 @@ impl Connection {
         match told {
             ToConnection::Events(batch) => self.take_events(batch),
             ToConnection::Close(code, text) => self.refuse(code, &text, 0, 0),
+            ToConnection::MayImpersonate(may) => self.is_impersonator = may,
         }
     }
 

@@ -241,8 +241,15 @@ pub const POLICIES: usize = 20_000;
 /// Parameters, and global parameters.
 pub const PARAMETERS: usize = 20_000;
 
+/// Compiled permissions that are remembered, one for each user and virtual host with sessions. When
+/// there are more, the memory starts afresh.
+pub(crate) const ACCESSES: usize = 10_000;
+
 /// Tags of one user or virtual host.
 pub const TAGS: usize = 64;
+
+/// Bytes of the value of a parameter or a policy, as text: it is kept as one record.
+pub const VALUE_BYTES: usize = 1024 * 1024;
 
 /// Bytes of a pattern in a permission or a policy.
 pub const PATTERN_BYTES: usize = 16 * 1024;
@@ -282,3 +289,50 @@ pub(crate) const IDLE_MS: u64 = 5000;
 /// What happened so long ago counts e times less in the capacity of consumers, in milliseconds. As
 /// long as it takes until somebody who looks sees a change.
 pub(crate) const CAPACITY_WINDOW_MS: f32 = 10_000.0;
+
+/// Engine shards. There is one for each processor, and not more than this: each is a task that has
+/// virtual hosts of its own, and what they write is one stream.
+pub(crate) const SHARDS: usize = 32;
+
+/// Bytes of messages in memory above which a virtual host counts as busy, and the memory is divided
+/// by the number of those. Less where there are thousands of them.
+pub(crate) const BUSY_HOST_BYTES: usize = 1024 * 1024;
+
+/// Passwords that are hashed by argon2id at one time: each takes 19 MiB, and a core.
+pub(crate) const ARGON2_TURNS: usize = 2;
+
+/// Memory that a hash by argon2id may ask for, in KiB, and passes over it: definitions from elsewhere
+/// may say anything, and each login does that work.
+pub(crate) const ARGON2_KIB: u32 = 64 * 1024;
+
+/// See [`ARGON2_KIB`].
+pub(crate) const ARGON2_PASSES: u32 = 10;
+
+/// How long a password that was checked by argon2id is remembered: a thousand connections that come
+/// back at once need one check.
+pub(crate) const GOOD_PASSWORD: Duration = Duration::from_secs(300);
+
+/// Such passwords. When there are more, the memory starts afresh.
+pub(crate) const GOOD_PASSWORDS: usize = 10_000;
+
+/// Entries of the audit log that may wait to be written. More come only with a flood of refused
+/// logins, of which it is enough to know how many.
+pub(crate) const AUDIT_INBOX: usize = 4096;
+
+/// Bytes of entries that are written and synced together.
+pub(crate) const AUDIT_BATCH_BYTES: usize = 64 * 1024;
+
+/// Bytes of `audit.log` after which it is put aside.
+pub(crate) const AUDIT_FILE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Files of the audit log that were put aside and are kept: together about 200,000 entries.
+pub(crate) const AUDIT_FILES: u32 = 4;
+
+/// Entries of the audit log that are in memory as well: what is mostly looked at.
+pub(crate) const AUDIT_RECENT: usize = 1000;
+
+/// Characters of a user name that are kept of a refused login.
+pub(crate) const AUDIT_NAME: usize = 255;
+
+/// Entries of the audit log that can be asked for at one time.
+pub(crate) const AUDIT_PAGE: usize = 500;

@@ -3,16 +3,15 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use subtle::ConstantTimeEq;
 use thiserror::Error;
 use warren_amqp::Millis;
 use warren_engine::Access;
 
 use crate::attempts::{Attempt, Protocol};
 use crate::broker::Shared;
-use crate::catalog::State;
+use crate::catalog::{Actor, Via};
 use crate::oauth::{Bearer, Now, Refusal, Scopes, Tokens};
-use crate::{Config, clock};
+use crate::{Config, clock, limits};
 
 /// Who somebody is, and where what they may do is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +36,11 @@ pub enum AccessSource {
 }
 
 impl Identity {
+    /// What the user may do is written in the catalog.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.access == AccessSource::Stored
+    }
+
     /// Whether the user has a tag.
     #[must_use]
     pub fn has_tag(&self, tag: &str) -> bool {
@@ -80,30 +84,56 @@ pub(crate) async fn by_password(
     let failure = Attempt { protocol, user, address: peer, succeeded: false };
     if let Err(wait_ms) = shared.attempts.may_try(user, peer, now) {
         shared.attempts.count(&failure);
-        return Err(LoginError::TooMany { wait_ms });
+        return told(shared, &failure, Err(LoginError::TooMany { wait_ms }));
     }
-    let found = by_stored_password(shared, user, password, peer);
+    let found = by_stored_password(shared, user, password, peer).await;
     let attempt = Attempt { succeeded: found.is_ok(), ..failure };
     shared.attempts.note(&attempt, now);
+    told(shared, &attempt, found)
+}
+
+/// Notes a login that was refused in the audit log.
+fn told(
+    shared: &Shared,
+    attempt: &Attempt<'_>,
+    found: Result<Identity, LoginError>,
+) -> Result<Identity, LoginError> {
+    if let Err(reason) = &found {
+        let via = match attempt.protocol {
+            Protocol::Amqp091 => Via::Amqp,
+            Protocol::Http => Via::Http,
+        };
+        // A name that nobody has may be of any length.
+        let user = attempt.user.chars().take(limits::AUDIT_NAME).collect();
+        let address = Some(attempt.address.to_canonical());
+        shared.audit.login_refused(Actor { user, address, via }, reason.to_string());
+    }
     found
 }
 
-fn by_stored_password(
+/// A user that may come from the machine itself only is refused from elsewhere in the same way as
+/// one with a wrong password: nothing is given away.
+async fn by_stored_password(
     shared: &Shared,
     user: &str,
     password: &str,
     peer: IpAddr,
 ) -> Result<Identity, LoginError> {
-    if !is_accepted(&shared.config, user, password, peer) {
+    if !shared.catalog.is_password_of(user, password).await {
         return Err(LoginError::Credentials);
     }
-    Ok(stored(shared, user))
+    stored(shared, user, peer)
 }
 
-fn stored(shared: &Shared, user: &str) -> Identity {
-    let tags = shared.catalog.snapshot().user(user).map(|user| user.tags.clone());
+/// A user of the catalog, who comes from there.
+fn stored(shared: &Shared, name: &str, peer: IpAddr) -> Result<Identity, LoginError> {
+    let snapshot = shared.catalog.snapshot();
+    let user = snapshot.user(name).ok_or(LoginError::Credentials)?;
+    if !may_come_from(&shared.config, name, peer) {
+        return Err(LoginError::NotLocal);
+    }
     let (access, expires_at) = (AccessSource::Stored, None);
-    Identity { user: user.into(), tags: tags.unwrap_or_default(), access, expires_at }
+    Ok(Identity { user: name.into(), tags: user.tags.clone(), access, expires_at })
 }
 
 /// Who comes with this token, from there. Tokens cannot be guessed, so that failures cost no wait;
@@ -129,50 +159,37 @@ pub(crate) async fn by_token(
     let user = found.as_ref().map_or("", |bearer| &bearer.username);
     let attempt = Attempt { protocol, user, address: peer, succeeded: found.is_ok() };
     shared.attempts.count(&attempt);
-    let Bearer { username, scopes, expires_at } = found?;
-    Ok(Identity {
+    let identity = found.clone().map(|Bearer { username, scopes, expires_at }| Identity {
         user: username.into(),
         tags: scopes.tags.clone(),
         access: AccessSource::Scopes(scopes),
         expires_at: Some(expires_at.saturating_mul(1000)),
-    })
+    });
+    told(shared, &attempt, identity)
 }
 
 /// Who somebody is that says nothing of himself, and comes from there.
 pub(crate) fn anonymous(shared: &Shared, peer: IpAddr) -> Result<Identity, LoginError> {
-    match is_anonymous_accepted(&shared.config, peer) {
-        true => Ok(stored(shared, &shared.config.anonymous_login_user)),
-        false => Err(LoginError::Credentials),
-    }
+    stored(shared, &shared.config.anonymous_login_user, peer)
 }
 
 /// What somebody may do in a virtual host. None if that is nothing.
-pub(crate) fn access(state: &State, identity: &Identity, virtual_host: &str) -> Option<Access> {
+pub(crate) fn access(
+    shared: &Shared,
+    identity: &Identity,
+    virtual_host: &str,
+) -> Option<Arc<Access>> {
     let user = &identity.user;
-    let access = match &identity.access {
-        AccessSource::Stored => {
-            state.permission(virtual_host, user)?;
-            Access::everything(user)
+    match &identity.access {
+        AccessSource::Stored => shared.catalog.access(user, virtual_host),
+        AccessSource::Scopes(scopes) => {
+            let access = Access::from_scopes(user, scopes.grants(virtual_host)?);
+            Some(Arc::new(access.as_impersonator(identity.has_tag("impersonator"))))
         }
-        AccessSource::Scopes(scopes) => Access::from_scopes(user, scopes.grants(virtual_host)?),
-    };
-    Some(access.as_impersonator(identity.has_tag("impersonator")))
+    }
 }
 
-/// Whether a login is good. A user that may come from the machine itself only is refused from
-/// elsewhere in the same way as one with a wrong password: nothing is given away.
-fn is_accepted(config: &Config, username: &str, password: &str, peer: IpAddr) -> bool {
-    let known = username.as_bytes().ct_eq(config.default_user.as_bytes());
-    let matches = password.as_bytes().ct_eq(config.default_pass.0.as_bytes());
-    bool::from(known & matches) && may_come_from(config, username, peer)
-}
-
-/// Whether clients that say nothing of themselves may come in from there.
-fn is_anonymous_accepted(config: &Config, peer: IpAddr) -> bool {
-    let user = &config.anonymous_login_user;
-    *user == config.default_user && may_come_from(config, user, peer)
-}
-
+/// Users that may come from the machine itself only are told apart by the address of the peer.
 fn may_come_from(config: &Config, user: &str, peer: IpAddr) -> bool {
     let local_only = config.loopback_users.iter().any(|other| other == user);
     !local_only || peer.to_canonical().is_loopback()
@@ -194,17 +211,10 @@ mod tests {
             ("::ffff:10.0.0.1", false),
         ] {
             let peer: IpAddr = peer.parse().unwrap();
-            assert_eq!(is_accepted(&config, "guest", "secret", peer), accepted, "{peer}");
+            assert_eq!(may_come_from(&config, "guest", peer), accepted, "{peer}");
+            assert!(may_come_from(&config, "other", peer));
         }
         config.loopback_users.clear();
-        assert!(is_accepted(&config, "guest", "secret", "10.0.0.1".parse().unwrap()));
-    }
-
-    #[test]
-    fn both_name_and_password_must_be_right() {
-        let peer = "127.0.0.1".parse().unwrap();
-        for (user, password) in [("guest", "wrong"), ("guest", ""), ("other", "secret"), ("", "")] {
-            assert!(!is_accepted(&Config::for_tests(), user, password, peer), "{user} {password}");
-        }
+        assert!(may_come_from(&config, "guest", "10.0.0.1".parse().unwrap()));
     }
 }

@@ -5,16 +5,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use thiserror::Error;
+use tokio::sync::mpsc;
 use warren_amqp::ReplyCode;
 use warren_engine::{Access, SessionId};
 
 use crate::attempts::{Attempts, Protocol};
-use crate::broker::Status;
+use crate::audit::Audit;
 use crate::catalog::{Catalog, PasswordHash};
-use crate::census::ConnectionInfo;
+use crate::census::{ConnectionInfo, Visitor};
 use crate::client::Client;
 use crate::config::{Config, Password};
 use crate::login::{self, AccessSource, Identity, LoginError};
+use crate::shard::ToShard;
+use crate::status::Status;
 use crate::view::View;
 use crate::{clock, limits, memory};
 
@@ -126,6 +129,12 @@ impl Management {
         format!("warren@{}", memory::host_name().as_deref().unwrap_or("localhost"))
     }
 
+    /// Who changed what, and whose login was refused.
+    #[must_use]
+    pub fn audit(&self) -> &Audit {
+        &self.status.shared.audit
+    }
+
     /// What takes AMQP connections.
     #[must_use]
     pub fn listeners(&self) -> Vec<ListenerInfo> {
@@ -160,6 +169,12 @@ impl Management {
         login::by_token(&self.status.shared, Protocol::Http, token, address).await
     }
 
+    /// The time of day, in milliseconds since 1970.
+    #[must_use]
+    pub fn clock(&self) -> u64 {
+        crate::clock::now()
+    }
+
     /// How many logins there were.
     #[must_use]
     pub fn attempts(&self) -> &Attempts {
@@ -181,16 +196,7 @@ impl Management {
     ///
     /// See [`OpenError`].
     pub async fn open(&self, identity: &Identity, virtual_host: &str) -> Result<Client, OpenError> {
-        let snapshot = self.catalog.snapshot();
-        if snapshot.virtual_host(virtual_host).is_none() {
-            return Err(OpenError::VirtualHostNotFound(virtual_host.to_owned()));
-        }
-        let access = login::access(&snapshot, identity, virtual_host);
-        let access = access.ok_or_else(|| OpenError::Refused {
-            virtual_host: virtual_host.to_owned(),
-            user: identity.user.to_string(),
-        })?;
-        self.open_with(virtual_host, access).await
+        self.open_as(Some(identity), virtual_host).await
     }
 
     /// Opens a session that may do everything: for definitions, which only administrators may import.
@@ -199,17 +205,40 @@ impl Management {
     ///
     /// See [`OpenError`].
     pub async fn open_trusted(&self, virtual_host: &str) -> Result<Client, OpenError> {
-        self.open_with(virtual_host, Access::everything("")).await
+        self.open_as(None, virtual_host).await
     }
 
-    async fn open_with(&self, virtual_host: &str, access: Access) -> Result<Client, OpenError> {
+    /// Opens a session for somebody, or with all rights.
+    async fn open_as(
+        &self,
+        identity: Option<&Identity>,
+        virtual_host: &str,
+    ) -> Result<Client, OpenError> {
         let shared = &self.status.shared;
         let not_found = || OpenError::VirtualHostNotFound(virtual_host.to_owned());
         let (id, shard) = shared.virtual_host(virtual_host).ok_or_else(not_found)?;
         let session = shared.next_session();
-        let (client, outbox) = Client::new(session, shard.clone());
-        let access = Arc::new(access);
-        let open = crate::shard::ToShard::Open { session, virtual_host: id, outbox, access };
+        let (outbox, events) = mpsc::unbounded_channel();
+        let user = identity.map_or_else(|| "".into(), |identity| Arc::clone(&identity.user));
+        let is_stored = identity.is_some_and(Identity::is_stored);
+        let visitor = Visitor { host: id, user, is_stored, outbox: outbox.clone() };
+        // As with a connection: what is changed from now on reaches this session.
+        let place = shared.census.visit(session, visitor);
+        if shared.virtual_host(virtual_host).is_none_or(|(now, _)| now != id) {
+            return Err(not_found());
+        }
+        let access = match identity {
+            None => Arc::new(Access::everything("")),
+            Some(identity) => {
+                let access = login::access(shared, identity, virtual_host);
+                access.ok_or_else(|| OpenError::Refused {
+                    virtual_host: virtual_host.to_owned(),
+                    user: identity.user.to_string(),
+                })?
+            }
+        };
+        let client = Client::new(session, shard.clone(), events, place);
+        let open = ToShard::Open { session, virtual_host: id, outbox, access };
         let sent = tokio::time::timeout(limits::CLIENT_PATIENCE, shard.send(open));
         match sent.await {
             Ok(Ok(())) => Ok(client),
@@ -220,7 +249,7 @@ impl Management {
     /// What somebody may do in a virtual host; nothing if there is no such host.
     #[must_use]
     pub fn access(&self, identity: &Identity, virtual_host: &str) -> Option<Arc<Access>> {
-        login::access(&self.catalog.snapshot(), identity, virtual_host).map(Arc::new)
+        login::access(&self.status.shared, identity, virtual_host)
     }
 
     /// Brings what is known of somebody up to date: false if the user is gone, or the token is over.

@@ -41,7 +41,11 @@ impl Model {
         }
     }
 
-    pub(super) fn taken(&mut self, at: At, taken: &Taken) -> Result<(), Violation> {
+    pub(super) fn taken(&mut self, at: At, taken: &[Taken]) -> Result<(), Violation> {
+        taken.iter().try_for_each(|taken| self.taken_one(at, taken))
+    }
+
+    fn taken_one(&mut self, at: At, taken: &Taken) -> Result<(), Violation> {
         let id = self.check_content(&taken.message)?;
         let wrong = |property, text: String| {
             Violation::new(property, format!("{at:?} takes message {id}: {text}"))

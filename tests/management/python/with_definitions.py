@@ -1,7 +1,7 @@
 """Definitions on their way from a RabbitMQ to the broker and back to a fresh RabbitMQ: nothing is
 lost, and users log in with the passwords that they had.
 
-WARREN_RECORD_FIXTURE names a file that the export of the first RabbitMQ is written to, which is
+WARREN_RECORD_DEFINITIONS names a file that the export of the first RabbitMQ is written to, which is
 what `rabbitmq-3.10.8-definitions.json` in tests/fixtures is."""
 
 import json
@@ -84,7 +84,7 @@ def filled():
     fill(first.http)
     seen["origin"] = get("/definitions", port=first.http)
     seen["orders"] = get("/definitions/orders", port=first.http)
-    if path := os.environ.get("WARREN_RECORD_FIXTURE"):
+    if path := os.environ.get("WARREN_RECORD_DEFINITIONS"):
         text = json.dumps(seen["origin"], indent=1, ensure_ascii=False, sort_keys=True)
         pathlib.Path(path).write_text(text + "\n")
     for section in SECTIONS:

@@ -21,6 +21,8 @@ const DISK_MEGABYTES: u64 = 320;
 const FREE_LIMIT_MEGABYTES: u64 = 64;
 /// What is written to that end.
 const BALLAST_MEGABYTES: u64 = 270;
+/// RabbitMQ's limit of a message: clients are told the same by both.
+const MESSAGE_BYTES_MAX: u64 = 128 << 20;
 /// Exchange types that RabbitMQ has in plugins of its own.
 const PLUGINS: [&str; 3] = [
     "rabbitmq_consistent_hash_exchange",
@@ -238,7 +240,7 @@ impl Broker {
         let path = self.folder.join("warren.toml");
         let limit = FREE_LIMIT_MEGABYTES << 20;
         let text = format!(
-            "disk_free_limit = {limit}\n[storage]\nsegment_bytes = 1048576\nspare_segments = 1\n"
+            "disk_free_limit = {limit}\nmessage_bytes_max = {MESSAGE_BYTES_MAX}\n[storage]\nsegment_bytes = 1048576\nspare_segments = 1\n"
         );
         fs::write(&path, text).map_err(|error| failed(&path, &error))?;
         let mut command = Command::new(&self.programs.program);

@@ -72,7 +72,6 @@ pub(crate) fn read<T: DeserializeOwned + JsonSchema>(
 /// A virtual host.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct VirtualHost {
-    pub(crate) name: String,
     #[serde(default)]
     pub(crate) description: Option<String>,
     #[serde(default, deserialize_with = "lenient::maybe_tags")]

@@ -11,9 +11,11 @@ use crate::authorize::Right::{
 use crate::call::Call;
 use crate::definitions::{export, import};
 use crate::{
-    bindings, channels, connections, consumers, exchanges, health, messages, misc, nodes,
+    bindings, channels, connections, consumers, exchanges, health, login, messages, misc, nodes,
     object_limits, overview, parameters, permissions, policies, queues, reference, users, vhosts,
 };
+
+const ATTEMPTS: &str = "/api/auth/attempts/{node}";
 
 /// Order, columns and pages.
 const LISTED: [Parameters; 2] = [List, Pages];
@@ -98,6 +100,25 @@ fn of_the_broker() -> Vec<Route> {
         get("/api/whoami", Management, "Who sends the request", misc::whoami)
             .gives::<misc::WhoAmI>(),
         get("/api/auth", Right::None, "How to log in to the console", misc::auth),
+        post("/api/login", Right::None, "Begins a browser's session: a form", login::sign_in)
+            .gives::<login::SignedIn>(),
+        get("/api/login", Management, "The session of the cookie", login::signed_in)
+            .gives::<login::SignedIn>(),
+        delete("/api/login", Management, "Ends a browser's session", login::sign_out),
+        get(ATTEMPTS, Monitoring, "How many logins there were, by protocol", login::attempts),
+        delete(ATTEMPTS, Administrator, "Begins to count logins anew", login::reset_attempts),
+        get(
+            "/api/auth/attempts/{node}/source",
+            Monitoring,
+            "How many logins there were, by address and user",
+            login::attempts_by_source,
+        ),
+        delete(
+            "/api/auth/attempts/{node}/source",
+            Administrator,
+            "Begins to count logins anew",
+            login::reset_attempts,
+        ),
         get("/api/cluster-name", Management, "The cluster's name", parameters::get_cluster_name)
             .gives::<parameters::ClusterName>(),
         put("/api/cluster-name", Administrator, "Names the cluster", parameters::put_cluster_name)

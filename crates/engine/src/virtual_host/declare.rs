@@ -310,8 +310,10 @@ impl VirtualHost {
     /// Tells consumers that their queue is gone.
     fn cancel_consumers(&mut self, consumers: BTreeSet<ConsumerKey>, effects: &mut Effects) {
         for ConsumerKey { session, channel, number } in consumers {
-            if let Some(state) = self.channel_mut((session, channel)) {
+            let holder = self.sessions.get_mut(&session);
+            if let Some(state) = holder.and_then(|holder| holder.channels.get_mut(&channel)) {
                 state.remove_consumer(number);
+                self.changes.channel((session, channel), state);
             }
             self.changes.consumer_gone(number);
             let event = Event::ConsumerCancelled { channel, consumer: number };
@@ -447,7 +449,7 @@ impl VirtualHost {
     pub(super) fn remove_exchange(&mut self, name: &str, effects: &mut Effects) -> bool {
         let removed = self.topology.remove_exchange(name);
         let durable = !removed.is_empty();
-        self.unroutable.forget(&name);
+        self.unroutable.forget(name);
         self.write_removed(removed, effects);
         durable
     }

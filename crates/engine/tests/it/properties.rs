@@ -365,7 +365,13 @@ impl Pair {
         }
         let queues = at_once.queues.values().map(|(_, counts)| counts);
         let ready: u64 = queues.clone().map(|counts| counts.ready.messages).sum();
-        let out: u64 = queues.clone().map(|counts| counts.unacknowledged.messages).sum();
+        let of_queues: u64 = queues.clone().map(|counts| counts.unacknowledged.messages).sum();
+        let out = at_once.channels.values().map(|channel| channel.messages_unacknowledged);
+        let out: u64 = out.sum();
+        // Channels hold messages of queues that are gone, too.
+        if of_queues > out {
+            return Err(format!("queues have given {of_queues}, channels hold {out}"));
+        }
         let summary = self.world.summary();
         let found = (at_once.queues.len(), at_once.bindings.len(), at_once.channels.len());
         let found = (found, at_once.consumers.len(), ready as usize, out as usize);

@@ -26,5 +26,6 @@ mod settle;
 mod streams;
 mod timeout;
 mod transactions;
+mod turns;
 mod unroutable;
 mod virtual_topics;

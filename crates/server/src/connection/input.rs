@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
-use warren_amqp::{Event, FieldTable, Method, ReplyCode, basic, exchange, queue, tx};
+use warren_amqp::{Event, FieldTable, Method, ReplyCode, ShortString, basic, exchange, queue, tx};
 use warren_engine::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request, SessionId,
 };
 
 use super::{ChannelState, Connection, Session, checks};
-use crate::census::ConnectionInfo;
+use crate::census::{ConnectionInfo, Visitor};
+use crate::login::Identity;
 use crate::shard::{Outbox, ToShard};
 use crate::{clock, limits, login, names};
 
@@ -94,38 +95,48 @@ impl Connection {
     }
 
     fn open(&mut self, virtual_host: &str) {
-        let Some((id, shard)) = self.shared.virtual_host(virtual_host) else {
-            let text = format!("vhost {virtual_host} not found");
-            self.refuse(ReplyCode::NotAllowed, &text, 10, 40);
-            return;
-        };
-        let state = self.shared.catalog.snapshot();
-        let access = self.identity.as_ref();
-        let access = access.and_then(|it| login::access(&state, it, virtual_host));
-        let Some(access) = access else {
-            let text = format!("access to vhost '{virtual_host}' refused for user '{}'", self.user);
-            return self.refuse(ReplyCode::NotAllowed, &text, 10, 40);
-        };
-        let Some(outbox) = self.outbox_sender.take() else { return };
+        match self.opened(virtual_host) {
+            Ok(()) => self.tell_of_open(virtual_host),
+            Err(text) => self.refuse(ReplyCode::NotAllowed, &text, 10, 40),
+        }
+    }
+
+    /// Opens a virtual host, or says in RabbitMQ's words why not.
+    fn opened(&mut self, virtual_host: &str) -> Result<(), String> {
+        let Some(identity) = &self.identity else { return Err("nobody has logged in".to_owned()) };
+        let not_found = || format!("vhost {virtual_host} not found");
+        let (id, shard) = self.shared.virtual_host(virtual_host).ok_or_else(not_found)?;
+        let (user, is_stored) = (Arc::clone(&identity.user), identity.is_stored());
+        let Some(outbox) = self.outbox_sender.clone() else { return Ok(()) };
         let session = self.shared.next_session();
         let info = self.info(session, virtual_host, outbox.clone());
-        let name = info.client_name.clone();
-        let place = match self.shared.census.enter(info) {
-            Ok(place) => place,
-            Err(text) => return self.refuse(ReplyCode::NotAllowed, &text, 10, 40),
-        };
+        let caps = self.shared.caps(virtual_host, is_stored.then_some(&*user));
+        let visitor = Visitor { host: id, user, is_stored, outbox: outbox.clone() };
+        let place = self.shared.census.enter(info, visitor, caps)?;
+        // Whoever changes something from now on knows of this session. What was changed before is
+        // what is looked at now.
+        if self.shared.virtual_host(virtual_host).is_none_or(|(now, _)| now != id) {
+            return Err(not_found());
+        }
+        let access = login::access(&self.shared, identity, virtual_host);
+        let access = access.ok_or_else(|| {
+            format!("access to vhost '{virtual_host}' refused for user '{}'", self.user)
+        })?;
         self.is_impersonator = access.is_impersonator();
         self.virtual_host = virtual_host.into();
-        let access = Arc::new(access);
+        self.outbox_sender = None;
         self.opening = Some(ToShard::Open { session, virtual_host: id, outbox, access });
         let on_the_way = Arc::new(Semaphore::new(limits::READS_ON_THE_WAY));
-        self.session =
-            Some(Session { id: session, shard, on_the_way, closed: false, _place: place });
+        self.session = Some(Session { id: session, shard, on_the_way, closed: false, place });
         self.requests.open(session);
         self.half_open = None;
         self.amqp.open_accepted();
+        Ok(())
+    }
+
+    fn tell_of_open(&self, virtual_host: &str) {
         let user = &*self.user;
-        match name {
+        match self.amqp.client_property("connection_name") {
             Some(name) => {
                 info!(peer = %self.peer, name, user, vhost = virtual_host, "connection open");
             }
@@ -157,7 +168,10 @@ impl Connection {
     }
 
     fn open_channel(&mut self, channel: u16) {
-        match self.shared.census.enter_channel() {
+        let Some(session) = &self.session else { return };
+        let is_stored = self.identity.as_ref().is_some_and(Identity::is_stored);
+        let cap = is_stored.then(|| self.shared.channel_cap(&self.user)).flatten();
+        match session.place.enter_channel(cap) {
             Ok(place) => {
                 let answered = self.traffic.channel_opened(channel);
                 let state =
@@ -208,20 +222,20 @@ impl Connection {
         let request = match method {
             exchange::AMQPMethod::Declare(declare) => declare_exchange(declare),
             exchange::AMQPMethod::Delete(delete) => Request::ExchangeDelete {
-                name: delete.exchange.into(),
+                name: stripped(&delete.exchange),
                 if_unused: delete.if_unused,
                 no_wait: delete.nowait,
             },
             exchange::AMQPMethod::Bind(bind) => Request::Bind {
-                source: bind.source.into(),
-                destination: Destination::Exchange(bind.destination.into()),
+                source: stripped(&bind.source),
+                destination: Destination::Exchange(stripped(&bind.destination)),
                 routing_key: bind.routing_key.into(),
                 arguments: bind.arguments,
                 no_wait: bind.nowait,
             },
             exchange::AMQPMethod::Unbind(unbind) => Request::Unbind {
-                source: unbind.source.into(),
-                destination: Destination::Exchange(unbind.destination.into()),
+                source: stripped(&unbind.source),
+                destination: Destination::Exchange(stripped(&unbind.destination)),
                 routing_key: unbind.routing_key.into(),
                 arguments: unbind.arguments,
                 no_wait: unbind.nowait,
@@ -241,15 +255,15 @@ impl Connection {
                 request
             }
             queue::AMQPMethod::Bind(bind) => Request::Bind {
-                source: bind.exchange.into(),
-                destination: Destination::Queue(bind.queue.into()),
+                source: stripped(&bind.exchange),
+                destination: Destination::Queue(stripped(&bind.queue)),
                 routing_key: bind.routing_key.into(),
                 arguments: bind.arguments,
                 no_wait: bind.nowait,
             },
             queue::AMQPMethod::Unbind(unbind) => Request::Unbind {
-                source: unbind.exchange.into(),
-                destination: Destination::Queue(unbind.queue.into()),
+                source: stripped(&unbind.exchange),
+                destination: Destination::Queue(stripped(&unbind.queue)),
                 routing_key: unbind.routing_key.into(),
                 arguments: unbind.arguments,
                 no_wait: false,
@@ -258,7 +272,7 @@ impl Connection {
                 Request::QueuePurge { name: purge.queue.into(), no_wait: purge.nowait }
             }
             queue::AMQPMethod::Delete(delete) => Request::QueueDelete {
-                name: delete.queue.into(),
+                name: stripped(&delete.queue),
                 if_unused: delete.if_unused,
                 if_empty: delete.if_empty,
                 no_wait: delete.nowait,
@@ -273,7 +287,7 @@ impl Connection {
     }
 
     fn declare_queue(&mut self, declare: queue::Declare) -> Option<Request> {
-        let mut name: String = declare.queue.into();
+        let mut name = stripped(&declare.queue);
         let generated = name.is_empty() && !declare.passive;
         if generated {
             name = self.generated("amq.gen-")?;
@@ -359,12 +373,18 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
+/// The name of what is declared, bound or deleted.
+fn stripped(name: &ShortString) -> String {
+    names::without_line_ends(name.as_str())
+}
+
 fn declare_exchange(declare: exchange::Declare) -> Request {
+    let name = stripped(&declare.exchange);
     if !declare.passive {
-        warn_of_kept(declare.exchange.as_str(), &declare.arguments);
+        warn_of_kept(&name, &declare.arguments);
     }
     Request::ExchangeDeclare {
-        name: declare.exchange.into(),
+        name,
         kind: declare.kind.into(),
         declaration: Declaration {
             passive: declare.passive,

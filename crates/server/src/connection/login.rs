@@ -121,14 +121,12 @@ impl Connection {
         let Some(session) = self.session.as_ref().filter(|session| !session.closed) else { return };
         let session_id = session.id;
         let virtual_host = self.virtual_host.clone();
-        let state = self.shared.catalog.snapshot();
-        let Some(access) = login::access(&state, &identity, &virtual_host) else {
+        let Some(access) = login::access(&self.shared, &identity, &virtual_host) else {
             let user = &identity.user;
             let text = format!("access to vhost '{virtual_host}' refused for user '{user}'");
             return self.refuse(ReplyCode::NotAllowed, &text, 10, 70);
         };
         self.is_impersonator = access.is_impersonator();
-        let access = Arc::new(access);
         self.requests.command(Command::SetAccess { session: session_id, access });
         self.become_user(identity);
         info!(peer = %self.peer, user = &*self.user, "the client has renewed its token");
