@@ -5,7 +5,6 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use warren_engine::ChannelSample;
 use warren_server::view::{ChannelView, Clock, Listing, Measured, Ranges};
 
 use crate::answer::Answer;
@@ -83,12 +82,6 @@ pub(crate) struct Details {
     deliveries: Vec<Value>,
 }
 
-/// Messages that were published and wait for their confirm.
-fn unconfirmed(sample: &ChannelSample) -> u64 {
-    let counted = &sample.messages;
-    if sample.confirm { counted.publish.saturating_sub(counted.confirm) } else { 0 }
-}
-
 impl ChannelEntry {
     fn new(channel: Arc<ChannelView>, clock: Clock) -> Self {
         let name = channel.name();
@@ -121,7 +114,7 @@ impl ChannelEntry {
             confirm: sample.confirm,
             transactional: sample.transactional,
             messages_unacknowledged: sample.messages_unacknowledged,
-            messages_unconfirmed: unconfirmed(sample),
+            messages_unconfirmed: self.channel.unconfirmed(),
             messages_uncommitted: sample.messages_uncommitted,
             acks_uncommitted: sample.acks_uncommitted,
             pending_raft_commands: 0,
@@ -156,7 +149,7 @@ impl Entry for ChannelEntry {
             ["confirm"] => sample.confirm.into(),
             ["transactional"] => sample.transactional.into(),
             ["messages_unacknowledged"] => sample.messages_unacknowledged.into(),
-            ["messages_unconfirmed"] => unconfirmed(sample).into(),
+            ["messages_unconfirmed"] => self.channel.unconfirmed().into(),
             ["messages_uncommitted"] => sample.messages_uncommitted.into(),
             ["acks_uncommitted"] => sample.acks_uncommitted.into(),
             ["message_stats", rest @ ..] => {

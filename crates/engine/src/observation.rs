@@ -237,6 +237,8 @@ pub struct ChannelSample {
     pub global_prefetch_count: u16,
     /// It confirms.
     pub confirm: bool,
+    /// Messages published since `confirm.select`. Each is confirmed or refused sooner or later.
+    pub to_be_confirmed: u64,
     /// It has transactions.
     pub transactional: bool,
     /// Consumers.

@@ -269,6 +269,7 @@ impl Channel {
             prefetch_count: self.prefetch_consumer,
             global_prefetch_count: self.prefetch_channel,
             confirm: self.confirms.is_some(),
+            to_be_confirmed: self.confirms.unwrap_or_default(),
             transactional: transaction.is_some(),
             consumers: self.consumers.len() as u32,
             messages_unacknowledged: self.unsettled() as u64,

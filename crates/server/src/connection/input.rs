@@ -173,7 +173,9 @@ impl Connection {
         let cap = is_stored.then(|| self.shared.channel_cap(&self.user)).flatten();
         match session.place.enter_channel(cap) {
             Ok(place) => {
-                let state = ChannelState { _place: Some(place), ..ChannelState::default() };
+                let answered = self.traffic.channel_opened(channel);
+                let state =
+                    ChannelState { _place: Some(place), answered, ..ChannelState::default() };
                 self.channels.insert(channel, state);
                 self.amqp.channel_open_ok(channel);
                 self.request(channel, Request::ChannelOpen);

@@ -372,6 +372,7 @@ fn channels_without_a_connection_are_not_shown() {
         prefetch_count: 0,
         global_prefetch_count: 0,
         confirm: false,
+        to_be_confirmed: 0,
         transactional: false,
         consumers: 1,
         messages_unacknowledged: 0,
