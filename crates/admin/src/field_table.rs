@@ -165,8 +165,8 @@ mod tests {
             (FieldValue::Timestamp(5), json!(5)),
             (FieldValue::LongString(vec![0x61, 0xff].into()), json!("a\u{fffd}")),
             (
-                FieldValue::DecimalValue(warren_amqp::DecimalValue { scale: 2, value: 314 }),
-                json!(3.14),
+                FieldValue::DecimalValue(warren_amqp::DecimalValue { scale: 2, value: 325 }),
+                json!(3.25),
             ),
         ] {
             assert_eq!(json(&value), expected, "{value:?}");

@@ -136,9 +136,4 @@ impl Fixture {
         let body = to_bytes(body, usize::MAX).await.unwrap().into();
         Answer { status: parts.status, headers: parts.headers, body }
     }
-
-    /// Gets something as the user guest.
-    pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(Method::GET, path, Some("guest"), &[], Body::empty()).await
-    }
 }

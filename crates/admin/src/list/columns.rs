@@ -108,8 +108,8 @@ mod tests {
 
     #[test]
     fn columns_have_their_limits() {
-        let deep = format!("columns={}", vec!["a"; 9].join("."));
-        let many = format!("columns={}", vec!["a"; 257].join(","));
+        let deep = format!("columns={}", ["a"; 9].join("."));
+        let many = format!("columns={}", ["a"; 257].join(","));
         for query in [deep, many] {
             assert!(Columns::read(&Query::from(query.as_str())).is_err());
         }

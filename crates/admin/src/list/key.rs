@@ -72,7 +72,7 @@ impl From<f64> for Key<'_> {
     }
 }
 
-impl<'a, T: Into<Key<'a>>> From<Option<T>> for Key<'a> {
+impl<T: Into<Self>> From<Option<T>> for Key<'_> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Missing, Into::into)
     }

@@ -133,6 +133,6 @@ async fn a_page_of_many_objects_makes_json_of_the_page_alone() {
 
 #[test]
 fn a_path_to_sort_by_has_its_limit() {
-    let query = format!("sort={}", vec!["a"; 9].join("."));
+    let query = format!("sort={}", ["a"; 9].join("."));
     assert!(Wishes::read(&Query::from(query.as_str()), &[]).is_err());
 }

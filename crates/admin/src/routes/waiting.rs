@@ -8,6 +8,14 @@ use crate::{explain, jobs, leases, waiting};
 
 /// All of them.
 pub(super) fn routes() -> Vec<Route> {
+    let mut routes = of_messages();
+    routes.extend(of_work());
+    routes.extend(of_exchanges());
+    routes
+}
+
+/// What waits in a queue.
+fn of_messages() -> Vec<Route> {
     let truncate = One("truncate", "bytes of a body that are shown");
     vec![
         get(
@@ -46,6 +54,12 @@ pub(super) fn routes() -> Vec<Route> {
             "Lets deliveries go on",
             waiting::resume,
         ),
+    ]
+}
+
+/// Jobs over messages, and messages fetched for a time.
+fn of_work() -> Vec<Route> {
+    vec![
         post(
             "/api/queues/{vhost}/{queue}/jobs",
             VirtualHost,
@@ -70,6 +84,12 @@ pub(super) fn routes() -> Vec<Route> {
         post("/api/leases/{lease}", Management, "Settles messages of a lease", leases::settle)
             .takes::<leases::PostSettlement>()
             .gives::<leases::Settled>(),
+    ]
+}
+
+/// Where messages of an exchange go.
+fn of_exchanges() -> Vec<Route> {
+    vec![
         post(
             "/api/exchanges/{vhost}/{exchange}/explain",
             VirtualHost,
