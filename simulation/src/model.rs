@@ -15,6 +15,7 @@ mod requests;
 mod restart;
 mod routing;
 mod streams;
+mod takes;
 mod times;
 mod topology;
 mod transactions;
@@ -124,6 +125,8 @@ struct Channel {
     consumers: BTreeMap<u32, Consumer>,
     /// Gets that are not answered.
     gets: VecDeque<Get>,
+    /// The queue that messages are taken from by their places.
+    takes: Option<QueueNumber>,
     confirms: Option<u64>,
     /// What waits for a commit.
     transaction: Option<Transaction>,
@@ -213,6 +216,9 @@ pub(crate) struct Model {
     /// What the engine says of the command at hand: so many copies left these queues.
     dead_lettered: VecDeque<(String, usize)>,
     now: Milliseconds,
+    /// Where dead letters of the command at hand are now: it may have delivered others before they
+    /// came.
+    just_moved: BTreeSet<(QueueNumber, Place)>,
     /// How many messages the command at hand let expire.
     just_expired: usize,
 }
@@ -240,6 +246,7 @@ impl Model {
             errors: vec![],
             dead_lettered: VecDeque::new(),
             now: limits::FIRST_TIME,
+            just_moved: BTreeSet::new(),
             just_expired: 0,
         }
     }
@@ -260,6 +267,7 @@ impl Model {
     ) -> Result<(), Violation> {
         self.op += 1;
         self.errors.clear();
+        self.just_moved.clear();
         self.dead_lettered = dead_lettered.iter().cloned().collect();
         match command {
             Command::OpenSession { session, .. } => {

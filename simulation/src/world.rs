@@ -69,6 +69,7 @@ impl Profile {
             (7, Wish::Consume),
             (2, Wish::Cancel),
             (5, Wish::Get),
+            (3, Wish::Take),
             (4, Wish::ConfirmSelect),
             (2, Wish::TxSelect),
             (8, Wish::TxCommit),

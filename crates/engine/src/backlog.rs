@@ -15,6 +15,7 @@
 
 mod away;
 mod browse;
+mod check;
 mod expire;
 mod outcome;
 mod pick;
@@ -81,6 +82,8 @@ pub(crate) struct Entry {
     pub(crate) expires_alone: bool,
     /// It was taken out of the range on disk while others around it stayed.
     pub(crate) from_range: bool,
+    /// It was taken by its place, so that the store does not know that it was delivered.
+    pub(crate) is_untold: bool,
 }
 
 impl Entry {
@@ -107,6 +110,7 @@ impl Entry {
             expires,
             expires_alone,
             from_range: false,
+            is_untold: false,
         }
     }
 
@@ -129,6 +133,7 @@ impl Entry {
             expires: NEVER,
             expires_alone: false,
             from_range: false,
+            is_untold: false,
         }
     }
 
@@ -282,26 +287,36 @@ impl Backlog {
     /// Puts messages back to their places. Contents that the store has are dropped if those in
     /// memory take `resident_max` bytes.
     pub(crate) fn requeue(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
+        for entry in &mut entries {
+            entry.redelivered = !planted::is(Bug::RequeueForgetsFlag);
+        }
+        self.put_back(entries, resident_max);
+    }
+
+    /// Puts messages back to their places that nobody got (see [`Self::requeue`]).
+    pub(crate) fn put_back(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
         self.back_to_range(&mut entries);
         let alone = entries.iter().filter(|entry| entry.expires_alone);
         let alone: Vec<_> = alone.map(|entry| (entry.expires, entry.sequence)).collect();
-        self.put_back(entries, resident_max);
+        self.put_into_head(entries, resident_max);
         alone.into_iter().for_each(|(at, sequence)| self.expires_in_head(at, sequence));
     }
 
-    fn put_back(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
+    fn put_into_head(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
         // The order of the tags, which is mostly that of the places already.
         entries.sort_by_key(|entry| entry.sequence);
         if planted::is(Bug::RequeueForgetsOne) {
             entries.pop();
         }
         for entry in &mut entries {
-            entry.redelivered = !planted::is(Bug::RequeueForgetsFlag);
             self.head_bytes += u64::from(entry.body_bytes);
             if entry.kept != Kept::InMemory && self.resident_bytes >= resident_max {
                 entry.message = None;
             }
             self.resident_bytes += entry.resident_bytes();
+        }
+        if self.gone > 0 {
+            self.fill_gone(&mut entries);
         }
         self.head.reserve(entries.len());
         if planted::is(Bug::RequeueAtEnd) {
@@ -425,7 +440,7 @@ impl Backlog {
             Loading::Expired | Loading::Unknown => {
                 return self.loaded_expired(answer, durable, now);
             }
-            Loading::Picked => return self.loaded_picked(answer, durable),
+            Loading::Picked => return self.loaded_picked(answer, durable, now),
             Loading::Nothing | Loading::Contents => {}
         }
         self.give_turn();
@@ -454,7 +469,10 @@ impl Backlog {
             entry.lane = self.lane;
             while returns.next_if(|(place, _)| *place < sequence).is_some() {}
             entry.returns = returns.next_if(|(place, _)| *place == sequence).map_or(0, |of| of.1);
+            let came_back = self.came_back(sequence);
+            entry.returns = entry.returns.max(came_back.unwrap_or_default());
             entry.redelivered = self.was_delivered(sequence) || entry.returns > 0;
+            entry.is_untold = entry.redelivered && sequence > self.redelivered_through;
             self.set_expiry(&mut entry);
             let bytes = u64::from(entry.body_bytes);
             on_disk.body_bytes = on_disk.body_bytes.saturating_sub(bytes);
@@ -489,7 +507,7 @@ impl Backlog {
 
     /// What comes from disk at this place was delivered before.
     fn was_delivered(&self, sequence: Sequence) -> bool {
-        sequence <= self.redelivered_through || self.came_back(sequence)
+        sequence <= self.redelivered_through || self.came_back(sequence).is_some()
     }
 
     /// Fills contents into the head. Gives what was asked for and is not there: it is lost.
@@ -558,36 +576,6 @@ impl Backlog {
         let on_disk = parts.map(|part| (self.lane, part)).collect();
         let spilled_on_disk = std::mem::take(&mut self.spilled_on_disk);
         Purged { head, on_disk, spilled_on_disk }
-    }
-
-    /// Checks that the counts agree with what is there.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        if self.head.iter().any(|entry| !entry.is_gone() && entry.lane != self.lane) {
-            return Err("a message waits in the lane of another".to_owned());
-        }
-        if !self.head.iter().is_sorted_by(|a, b| a.sequence < b.sequence) {
-            return Err("ready messages are out of order".to_owned());
-        }
-        let bytes: u64 = self.head.iter().map(|entry| u64::from(entry.body_bytes)).sum();
-        if bytes != self.head_bytes {
-            return Err(format!("{} ready bytes, {bytes} found", self.head_bytes));
-        }
-        let resident: usize = self.head.iter().map(Entry::resident_bytes).sum();
-        if resident != self.resident_bytes {
-            return Err(format!("{} resident bytes, {resident} found", self.resident_bytes));
-        }
-        self.check_gone()?;
-        if let (Some(on_disk), Some(last)) = (self.on_disk, self.head.back())
-            && on_disk.first <= last.sequence
-        {
-            return Err("a message of the head stands behind the first one on disk".to_owned());
-        }
-        if let Some(on_disk) = self.on_disk
-            && on_disk.first > on_disk.last
-        {
-            return Err(format!("an empty range on disk: {on_disk:?}"));
-        }
-        Ok(())
     }
 }
 

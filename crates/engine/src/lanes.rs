@@ -304,9 +304,23 @@ impl Lanes {
 
     /// Puts messages back to their places (see [`Backlog::requeue`]).
     pub(crate) fn requeue(&mut self, entries: Vec<Entry>, resident_max: usize) {
+        self.put_back_with(entries, resident_max, Backlog::requeue);
+    }
+
+    /// The same for messages that nobody got (see [`Backlog::put_back`]).
+    pub(crate) fn put_back(&mut self, entries: Vec<Entry>, resident_max: usize) {
+        self.put_back_with(entries, resident_max, Backlog::put_back);
+    }
+
+    fn put_back_with(
+        &mut self,
+        entries: Vec<Entry>,
+        resident_max: usize,
+        put_back: fn(&mut Backlog, Vec<Entry>, usize),
+    ) {
         if entries.iter().all(|entry| entry.lane == 0) {
             let share = self.share(At::Base, resident_max);
-            return self.base.requeue(entries, share);
+            return put_back(&mut self.base, entries, share);
         }
         let mut by_lane: BTreeMap<u8, Vec<Entry>> = BTreeMap::new();
         for entry in entries {
@@ -315,7 +329,7 @@ impl Lanes {
         for (lane, entries) in by_lane {
             let at = self.at(lane);
             let share = self.share(at, resident_max);
-            self.change(at, |lane| lane.requeue(entries, share));
+            self.change(at, |lane| put_back(lane, entries, share));
         }
     }
 

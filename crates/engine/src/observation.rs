@@ -153,7 +153,7 @@ pub struct Amount {
 }
 
 /// A queue at a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct QueueSample {
     /// The queue.
     pub id: QueueId,
@@ -216,7 +216,7 @@ pub struct QueueDescription {
 }
 
 /// An exchange at a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ExchangeSample {
     /// Its number; 0 for the default exchange.
     pub id: u32,
@@ -227,7 +227,7 @@ pub struct ExchangeSample {
 }
 
 /// A channel at a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ChannelSample {
     /// The channel.
     pub key: ChannelKey,
@@ -237,6 +237,8 @@ pub struct ChannelSample {
     pub global_prefetch_count: u16,
     /// It confirms.
     pub confirm: bool,
+    /// Messages published since `confirm.select`. Each is confirmed or refused sooner or later.
+    pub to_be_confirmed: u64,
     /// It has transactions.
     pub transactional: bool,
     /// Consumers.
@@ -252,7 +254,7 @@ pub struct ChannelSample {
 }
 
 /// A consumer at a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConsumerSample {
     /// Its number, unique in its virtual host.
     pub number: u32,

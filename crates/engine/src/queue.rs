@@ -17,7 +17,7 @@ use crate::round::Round;
 use crate::settings::{Overflow, QueueSettings, QueueType};
 use crate::single_active::SingleActive;
 use crate::stream::Stream;
-use crate::{Effects, Message, Milliseconds, Place, QueueId, SessionId, Taken};
+use crate::{Effects, Message, Milliseconds, Place, QueueId, SessionId};
 use counts::Counted;
 
 /// Turns of consumers that are gone which a round may hold beside those of its consumers.
@@ -50,8 +50,6 @@ pub(crate) struct WaitingTake {
     pub(crate) incarnation: u64,
     /// What is still to come.
     pub(crate) wanted: BTreeSet<Place>,
-    /// What has come.
-    pub(crate) taken: Vec<Taken>,
 }
 
 /// How much memory a queue may take, in bytes.
@@ -254,7 +252,7 @@ impl Queue {
             _ if !entry.is_durable() => {}
             0 => self.delivered.note(entry.sequence),
             // What was delivered before is known to have been, though its lane may be a new one.
-            _ if entry.redelivered => {}
+            _ if entry.redelivered && !entry.is_untold => {}
             lane => self.backlog.note_delivered(lane, entry.sequence),
         }
     }
@@ -282,12 +280,21 @@ impl Queue {
         shares: Shares,
         effects: &mut Effects,
     ) -> Entry {
-        let entry = self.keep_for_return(entry, message, shares, effects);
+        let mut entry = self.keep_for_return(entry, message, shares, effects);
+        entry.is_untold = true;
         self.unacknowledged += 1;
         self.unacknowledged_bytes += entry.resident_bytes();
         self.unacknowledged_body_bytes += u64::from(entry.body_bytes);
         self.counted.got(false, entry.redelivered);
         entry
+    }
+
+    /// Puts messages back to their places that were picked and that nobody got.
+    pub(crate) fn put_picked_back(&mut self, entries: Vec<Entry>, resident_max: usize) {
+        for entry in entries.iter().filter(|entry| entry.from_range) {
+            self.backlog.away_ended(entry.lane, entry.sequence);
+        }
+        self.backlog.put_back(entries, resident_max);
     }
 
     /// A content that is delivered is kept for when it comes back, as far as there is room.

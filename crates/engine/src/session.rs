@@ -35,6 +35,9 @@ pub(crate) struct Session {
     pub(crate) exclusive_queues: FxHashSet<QueueId>,
     /// What the transactions of all its channels hold, in bytes.
     pub(crate) transaction_bytes: usize,
+    /// The channel that had the last delivery: when the outbox has room again, its turn comes after
+    /// the others.
+    pub(crate) last_served: u16,
 }
 
 impl Session {
@@ -47,6 +50,7 @@ impl Session {
             is_getting: false,
             exclusive_queues: FxHashSet::default(),
             transaction_bytes: 0,
+            last_served: 0,
         }
     }
 
@@ -61,6 +65,8 @@ pub(crate) struct Channel {
     pub(crate) consumers: BTreeMap<u32, Consumer>,
     consumer_tags: FxHashMap<String, u32>,
     last_delivery_tag: u64,
+    /// The consumer that had the last delivery: what its consumers share goes to the others first.
+    pub(crate) last_served: u32,
     pub(crate) unacknowledged: Unacknowledged,
     /// Deliveries to consumers that are unacknowledged; what `basic.get` took is not among them.
     pub(crate) in_flight: u32,

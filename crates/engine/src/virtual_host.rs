@@ -512,11 +512,7 @@ impl VirtualHost {
         session.outbox_bytes = session.outbox_bytes.saturating_sub(bytes);
         if was_full && !session.outbox_is_full() {
             self.getters.push(id);
-            let mut channels: Vec<u16> = session.channels.keys().copied().collect();
-            channels.sort_unstable();
-            for channel in channels {
-                self.unpark_channel((id, channel));
-            }
+            self.unpark_session(id);
         }
     }
 
@@ -555,10 +551,10 @@ impl VirtualHost {
         }
         self.give_up_expired(id, &missing.expired, effects);
         self.shed(id, effects);
-        self.serve_waiting_gets(id, effects);
         if let Some(through) = missing.picked_through {
             self.picked_loaded(id, &load, through, missing.picked, effects);
         }
+        self.serve_waiting_gets(id, effects);
         self.serve_takes(id, effects);
         self.mark_dirty(id);
     }

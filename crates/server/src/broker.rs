@@ -176,8 +176,7 @@ impl Broker {
     /// Everything that keeps the broker from starting, in words for the person who starts it.
     pub async fn start(config: Config) -> Result<Self, Error> {
         let (socket, amqp_address) = listen(config.amqp_listen)?;
-        let opened = starting::store(&config).await?;
-        let Opened { log, checkpointer, reader, recovered, .. } = opened;
+        let Opened { log, checkpointer, reader, recovered, .. } = starting::open(&config).await?;
 
         let health = Arc::new(Health::default());
         let news = News { stage: Stage::Running, alarm: Alarm::default() };
@@ -279,7 +278,7 @@ impl Broker {
     #[must_use]
     pub fn management(&self) -> Management {
         let catalog = self.shared.catalog.clone();
-        Management::new(self.status(), catalog, self.amqp_address())
+        Management::new(self.status(), catalog, self.view(), self.amqp_address())
     }
 
     fn tell(&self, stage: Stage) {

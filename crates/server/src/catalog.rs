@@ -126,6 +126,17 @@ impl Catalog {
         snapshot.permission(virtual_host, user)?;
         Some(self.inner.live.accesses.of(&snapshot, user, virtual_host))
     }
+
+    /// What would become of these changes, one after the other. Nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// For each change, why it would be refused.
+    #[must_use]
+    pub fn rehearse(&self, changes: &[Change]) -> Vec<Result<Done, CatalogError>> {
+        let mut edit = Edit::of(&self.snapshot());
+        changes.iter().map(|change| edit.apply(change)).collect()
+    }
 }
 
 impl Inner {

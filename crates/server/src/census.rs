@@ -52,6 +52,16 @@ pub struct Traffic {
     unsent_bytes: AtomicU64,
     channels: AtomicU32,
     state: AtomicU8,
+    /// By the numbers of channels that are open.
+    answered: Mutex<FxHashMap<u16, Answered>>,
+}
+
+/// How many messages of a channel were confirmed or refused. The channel alone writes it.
+pub(crate) type Answered = Arc<AtomicU64>;
+
+/// Adds messages that were confirmed or refused.
+pub(crate) fn answer(answered: &Answered, messages: u64) {
+    add(answered, messages);
 }
 
 impl Traffic {
@@ -103,6 +113,26 @@ impl Traffic {
         add(&self.sent_bytes, bytes as u64);
         add(&self.sent_packets, 1);
         self.unsent_bytes.store(unsent as u64, Ordering::Relaxed);
+    }
+
+    fn answered_by_channel(&self) -> std::sync::MutexGuard<'_, FxHashMap<u16, Answered>> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A channel is open now.
+    pub(crate) fn channel_opened(&self, channel: u16) -> Answered {
+        let answered = Answered::default();
+        self.answered_by_channel().insert(channel, Arc::clone(&answered));
+        answered
+    }
+
+    pub(crate) fn channel_closed(&self, channel: u16) {
+        self.answered_by_channel().remove(&channel);
+    }
+
+    /// How many messages of a channel are answered.
+    pub(crate) fn answered(&self, channel: u16) -> Answered {
+        self.answered_by_channel().get(&channel).map(Arc::clone).unwrap_or_default()
     }
 
     /// It has so many channels now, and is at this.

@@ -297,9 +297,13 @@ impl Client {
         self.open_channel(REQUESTS).await?;
         let request = Request::Take { queue: queue.to_owned(), places };
         self.send_request(REQUESTS, request).await?;
+        let mut all = vec![];
         loop {
-            if let Event::Taken { taken, .. } = self.next(REQUESTS).await? {
-                return Ok(taken);
+            if let Event::Taken { taken, done, .. } = self.next(REQUESTS).await? {
+                all.extend(taken);
+                if done {
+                    return Ok(all);
+                }
             }
         }
     }

@@ -33,7 +33,7 @@ use warren_engine::{Command, Event, SessionId};
 
 use crate::alarm::Alarm;
 use crate::broker::{News, Shared, Stage};
-use crate::census::{self, ChannelPlace, ConnectionState, Traffic};
+use crate::census::{self, Answered, ChannelPlace, ConnectionState, Traffic};
 use crate::confirms::Confirms;
 use crate::half_open::Place;
 use crate::limits;
@@ -103,6 +103,8 @@ struct Close {
 #[derive(Debug, Default)]
 struct ChannelState {
     confirms: Confirms,
+    /// How many messages were confirmed or refused, for those who look.
+    answered: Answered,
     /// Consumer tags by the engine's numbers.
     consumers: FxHashMap<u32, Arc<str>>,
     /// The consumer of direct replies: its tag, and the name that replies are published to.

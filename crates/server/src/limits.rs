@@ -192,6 +192,10 @@ pub const JOB_PLACES: usize = 10_000;
 /// when it is cancelled.
 pub(crate) const JOB_STEP: usize = 200;
 
+/// Messages in a row that nothing takes, after which a job that moves them gives up: there is nobody
+/// where they are to go, and each that comes back to a range on disk has to be remembered.
+pub const JOB_STAYING: u64 = 1_000;
+
 /// Leases at a time: each has a session in the engine and a task.
 pub const LEASES: usize = 10_000;
 
@@ -271,8 +275,8 @@ pub(crate) const LOOK_PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) const LOOK_PAUSE: Duration = Duration::from_millis(1);
 
 /// What the view keeps of the past takes this much memory, in bytes. A queue whose numbers change
-/// every second takes about 3 KB in an hour, so that this is good for 20,000 of them; above it, what
-/// is older than a minute is forgotten, and of objects that begin to change no past is kept.
+/// every second takes up to 6 KB, so that this is good for 10,000 of them; above it, what is older
+/// than a minute is forgotten, and of objects that begin to change no past is kept.
 pub const HISTORY_BYTES: usize = 64 * 1024 * 1024;
 
 /// How often the view looks for a past that is too old, in seconds.

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use thiserror::Error;
-
 use warren_amqp::Millis;
 use warren_engine::Access;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::mpsc;
 use warren_amqp::ReplyCode;
+use warren_engine::{Access, SessionId};
 
 use crate::attempts::{Attempts, Protocol};
 use crate::audit::Audit;
@@ -14,10 +15,11 @@ use crate::catalog::{Catalog, PasswordHash};
 use crate::census::{ConnectionInfo, Visitor};
 use crate::client::Client;
 use crate::config::{Config, Password};
-use crate::login::{self, Identity, LoginError};
+use crate::login::{self, AccessSource, Identity, LoginError};
 use crate::shard::ToShard;
 use crate::status::Status;
-use crate::{limits, memory};
+use crate::view::View;
+use crate::{clock, limits, memory};
 
 /// Why a [`Client`] cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -72,6 +74,8 @@ pub struct NodeFacts {
     pub files_used: Option<u64>,
     /// How many may be open.
     pub files_total: Option<u64>,
+    /// How many threads there may be.
+    pub threads_total: Option<u64>,
     /// Processors that the broker may use.
     pub processors: usize,
 }
@@ -81,18 +85,30 @@ pub struct NodeFacts {
 pub struct Management {
     status: Status,
     catalog: Catalog,
+    view: View,
     amqp_address: SocketAddr,
 }
 
 impl Management {
-    pub(crate) fn new(status: Status, catalog: Catalog, amqp_address: SocketAddr) -> Self {
-        Self { status, catalog, amqp_address }
+    pub(crate) fn new(
+        status: Status,
+        catalog: Catalog,
+        view: View,
+        amqp_address: SocketAddr,
+    ) -> Self {
+        Self { status, catalog, view, amqp_address }
     }
 
     /// What the broker is told to have and to allow.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// A mirror of what lives.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        &self.view
     }
 
     /// Counts and alarms.
@@ -105,6 +121,12 @@ impl Management {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.status.shared.config
+    }
+
+    /// The node's name, as RabbitMQ's nodes are called: by what runs and where.
+    #[must_use]
+    pub fn node_name(&self) -> String {
+        format!("warren@{}", memory::host_name().as_deref().unwrap_or("localhost"))
     }
 
     /// Who changed what, and whose login was refused.
@@ -147,6 +169,12 @@ impl Management {
         login::by_token(&self.status.shared, Protocol::Http, token, address).await
     }
 
+    /// The time of day, in milliseconds since 1970.
+    #[must_use]
+    pub fn clock(&self) -> u64 {
+        crate::clock::now()
+    }
+
     /// How many logins there were.
     #[must_use]
     pub fn attempts(&self) -> &Attempts {
@@ -168,23 +196,47 @@ impl Management {
     ///
     /// See [`OpenError`].
     pub async fn open(&self, identity: &Identity, virtual_host: &str) -> Result<Client, OpenError> {
+        self.open_as(Some(identity), virtual_host).await
+    }
+
+    /// Opens a session that may do everything: for definitions, which only administrators may import.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub async fn open_trusted(&self, virtual_host: &str) -> Result<Client, OpenError> {
+        self.open_as(None, virtual_host).await
+    }
+
+    /// Opens a session for somebody, or with all rights.
+    async fn open_as(
+        &self,
+        identity: Option<&Identity>,
+        virtual_host: &str,
+    ) -> Result<Client, OpenError> {
         let shared = &self.status.shared;
         let not_found = || OpenError::VirtualHostNotFound(virtual_host.to_owned());
         let (id, shard) = shared.virtual_host(virtual_host).ok_or_else(not_found)?;
         let session = shared.next_session();
         let (outbox, events) = mpsc::unbounded_channel();
-        let (user, is_stored) = (Arc::clone(&identity.user), identity.is_stored());
+        let user = identity.map_or_else(|| "".into(), |identity| Arc::clone(&identity.user));
+        let is_stored = identity.is_some_and(Identity::is_stored);
         let visitor = Visitor { host: id, user, is_stored, outbox: outbox.clone() };
         // As with a connection: what is changed from now on reaches this session.
         let place = shared.census.visit(session, visitor);
         if shared.virtual_host(virtual_host).is_none_or(|(now, _)| now != id) {
             return Err(not_found());
         }
-        let access = login::access(shared, identity, virtual_host);
-        let access = access.ok_or_else(|| OpenError::Refused {
-            virtual_host: virtual_host.to_owned(),
-            user: identity.user.to_string(),
-        })?;
+        let access = match identity {
+            None => Arc::new(Access::everything("")),
+            Some(identity) => {
+                let access = login::access(shared, identity, virtual_host);
+                access.ok_or_else(|| OpenError::Refused {
+                    virtual_host: virtual_host.to_owned(),
+                    user: identity.user.to_string(),
+                })?
+            }
+        };
         let client = Client::new(session, shard.clone(), events, place);
         let open = ToShard::Open { session, virtual_host: id, outbox, access };
         let sent = tokio::time::timeout(limits::CLIENT_PATIENCE, shard.send(open));
@@ -192,6 +244,32 @@ impl Management {
             Ok(Ok(())) => Ok(client),
             Ok(Err(_)) | Err(_) => Err(OpenError::Closed),
         }
+    }
+
+    /// What somebody may do in a virtual host; nothing if there is no such host.
+    #[must_use]
+    pub fn access(&self, identity: &Identity, virtual_host: &str) -> Option<Arc<Access>> {
+        login::access(&self.status.shared, identity, virtual_host)
+    }
+
+    /// Brings what is known of somebody up to date: false if the user is gone, or the token is over.
+    #[must_use]
+    pub fn renew(&self, identity: &mut Identity) -> bool {
+        match &identity.access {
+            AccessSource::Stored => {
+                let state = self.catalog.snapshot();
+                let Some(user) = state.user(&identity.user) else { return false };
+                identity.tags.clone_from(&user.tags);
+                true
+            }
+            AccessSource::Scopes(_) => identity.expires_at.is_none_or(|end| clock::now() < end),
+        }
+    }
+
+    /// The connection of a session, if it has one.
+    #[must_use]
+    pub fn connection_of(&self, session: SessionId) -> Option<Arc<ConnectionInfo>> {
+        self.status.shared.census.connection(session)
     }
 
     /// All open connections, in the order in which they came.
@@ -226,6 +304,7 @@ impl Management {
             disk_free_alarm: alarm.disk,
             files_used: memory::open_files(),
             files_total: memory::open_files_limit(),
+            threads_total: memory::threads_limit(),
             processors: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }

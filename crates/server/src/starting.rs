@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 use warren_engine::{Recovered, VirtualHost, VirtualHostId};
-use warren_storage::{Opened, Options, Report};
+use warren_storage::{Opened, Options as StorageOptions, Report};
 
 use crate::catalog::Start;
 use crate::committer::Group;
@@ -18,16 +18,6 @@ use crate::health::Health;
 use crate::hosts::{Budget, HostSettings};
 use crate::shard::{Shard, ToShard};
 use crate::{limits, names};
-
-/// Opens the store.
-pub(crate) async fn store(config: &Config) -> Result<Opened, Error> {
-    let directory = config.data_dir.clone();
-    let options = Options { log_key: names::random_number()?, ..config.storage.clone() };
-    let opening = tokio::task::spawn_blocking(move || warren_storage::open(&directory, options));
-    let opened = opening.await.map_err(|error| Error::Thread(error.into()))??;
-    tell(&opened.report);
-    Ok(opened)
-}
 
 /// Starts the shards, with all virtual hosts that there are.
 pub(crate) fn shards(
@@ -132,6 +122,16 @@ pub(crate) fn thread_apart(
         work();
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(Error::Thread)
+}
+
+/// Opens the data folder.
+pub(crate) async fn open(config: &Config) -> Result<Opened, Error> {
+    let directory = config.data_dir.clone();
+    let options = StorageOptions { log_key: names::random_number()?, ..config.storage.clone() };
+    let opening = tokio::task::spawn_blocking(move || warren_storage::open(&directory, options));
+    let opened = opening.await.map_err(|error| Error::Thread(error.into()))??;
+    tell(&opened.report);
+    Ok(opened)
 }
 
 fn tell(report: &Report) {

@@ -275,3 +275,6 @@ impl View {
         Listing { clock: state.clock(), items: consumers.collect() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use warren_admin::{HttpConfig, SessionRules, TrustedProxies};
 use warren_server::StorageOptions;
 use warren_server::catalog::Hashing;
 use warren_server::config::{self, Config, Identity, Limits, Password};
@@ -24,11 +25,21 @@ const DEFAULT_FILE: &str = "warren.toml";
 pub(crate) enum Error {
     #[error("cannot read {}: {reason}", path.display())]
     Read { path: PathBuf, reason: std::io::Error },
-    // toml's own text names line and column and shows the line.
-    #[error("{}: {}", path.display(), reason.to_string().trim_end())]
+    #[error("{}: {}", path.display(), told(reason))]
     Parse { path: PathBuf, reason: Box<toml::de::Error> },
     #[error("{}: {key} must be {expected}", path.display())]
     Value { path: PathBuf, key: String, expected: String },
+}
+
+/// What is wrong with the text. toml names line and column and shows the line, which is not for all
+/// eyes if there may be a secret in it.
+fn told(reason: &toml::de::Error) -> String {
+    let text = reason.to_string();
+    let has_secret = ["pass", "secret"].iter().any(|word| text.contains(word));
+    match text.lines().next() {
+        Some(place) if has_secret => format!("{place}: the line is not shown, for what is secret"),
+        _ => text.trim_end().to_owned(),
+    }
 }
 
 /// The file's keys with their defaults.
@@ -66,8 +77,23 @@ struct File {
     memory_limit: Option<u64>,
     consumer_timeout: u64,
     track_auth_attempt_source: bool,
+    http: Http,
     storage: Storage,
     oauth2: Option<OAuth2>,
+}
+
+/// The keys of the section `[http]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Http {
+    body_bytes_max: usize,
+    requests_max: usize,
+    request_timeout_seconds: u64,
+    cors_allow_origins: Vec<String>,
+    cors_max_age_seconds: u64,
+    login_session_timeout: u64,
+    login_idle_timeout: u64,
+    trusted_proxies: Vec<String>,
 }
 
 /// The keys of the section `[storage]`.
@@ -141,9 +167,49 @@ impl Default for File {
             memory_limit: None,
             consumer_timeout: CONSUMER_TIMEOUT_MS,
             track_auth_attempt_source: false,
+            http: Http::default(),
             storage: Storage::default(),
             oauth2: None,
         }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        let usual = HttpConfig::default();
+        Self {
+            body_bytes_max: usual.body_bytes_max,
+            requests_max: usual.requests_max,
+            request_timeout_seconds: usual.request_timeout.as_secs(),
+            cors_allow_origins: usual.cors_allow_origins,
+            cors_max_age_seconds: usual.cors_max_age.as_secs(),
+            login_session_timeout: usual.sessions.longest.as_secs() / 60,
+            login_idle_timeout: usual.sessions.idle.as_secs() / 60,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl Http {
+    fn known(self) -> Result<HttpConfig, Wrong> {
+        let minutes = |minutes: u64| Duration::from_secs(minutes.saturating_mul(60));
+        let trusted_proxies =
+            TrustedProxies::parse(&self.trusted_proxies).map_err(|wrong| Wrong {
+                key: "http.trusted_proxies".to_owned(),
+                expected: format!("addresses such as 10.0.0.1 or 10.0.0.0/8, not {wrong:?}"),
+            })?;
+        Ok(HttpConfig {
+            body_bytes_max: self.body_bytes_max,
+            requests_max: self.requests_max,
+            request_timeout: Duration::from_secs(self.request_timeout_seconds),
+            cors_allow_origins: self.cors_allow_origins,
+            cors_max_age: Duration::from_secs(self.cors_max_age_seconds),
+            sessions: SessionRules {
+                idle: minutes(self.login_idle_timeout),
+                longest: minutes(self.login_session_timeout),
+            },
+            trusted_proxies,
+        })
     }
 }
 
@@ -167,6 +233,7 @@ pub(crate) struct Settings {
     pub(crate) log_level: Level,
     pub(crate) log_format: Format,
     pub(crate) http_listen: SocketAddr,
+    pub(crate) http: HttpConfig,
     pub(crate) server: Config,
 }
 
@@ -201,6 +268,7 @@ impl Settings {
             log_level: file.log_level,
             log_format: file.log_format,
             http_listen: flags.http_listen.unwrap_or(file.http_listen),
+            http: file.http.known()?,
             server: Config {
                 data_dir: flags.data_dir.clone().unwrap_or(file.data_dir),
                 amqp_listen: flags.amqp_listen.unwrap_or(file.amqp_listen),
@@ -297,6 +365,21 @@ fn check(file: &File, path: &Path) -> Result<(), Error> {
     if file.auth_mechanisms.is_empty() {
         return wrong("auth_mechanisms", "at least one of PLAIN, AMQPLAIN and ANONYMOUS");
     }
+    if file.http.requests_max == 0 {
+        return wrong("http.requests_max", "at least 1");
+    }
+    if file.http.request_timeout_seconds == 0 {
+        return wrong("http.request_timeout_seconds", "at least 1");
+    }
+    if file.http.login_session_timeout == 0 {
+        return wrong("http.login_session_timeout", "at least 1");
+    }
+    if file.http.login_idle_timeout == 0 {
+        return wrong("http.login_idle_timeout", "at least 1");
+    }
+    if !file.http.cors_allow_origins.iter().all(|origin| warren_admin::is_origin(origin)) {
+        return wrong("http.cors_allow_origins", "origins such as https://example.com, or *");
+    }
     if file.storage.checkpoint_seconds == 0 {
         return wrong("storage.checkpoint_seconds", "at least 1");
     }
@@ -331,6 +414,20 @@ mod tests {
         let settings = Settings::from_file(file, &flags).unwrap();
         assert_eq!(settings.server.amqp_listen.port(), 1);
         assert_eq!(settings.server.data_dir, PathBuf::from("/b"));
+    }
+
+    #[test]
+    fn a_line_with_a_secret_is_not_shown() {
+        for text in [
+            "default_pass = 'canary",
+            "default_pass = 6502",
+            "[oauth2.signing_keys.k]\nsecrt = 'canary'",
+            "[oauth2.signing_keys.k]\nsecret = 'canary' 5",
+        ] {
+            let told = told(&parse(text).unwrap_err());
+            assert!(told.contains("line ") && !told.contains("canary"), "{told}");
+            assert!(!told.contains("6502"), "{told}");
+        }
     }
 
     #[test]

@@ -69,6 +69,7 @@ impl Model {
                 let copy = Copy { deaths, ..Copy::new(message, level, durable, expires) };
                 next.copies.insert(place, copy);
                 next.ready.insert((Reverse(level), place));
+                self.just_moved.insert((to, place));
                 if durable {
                     let places = vec![(to, level, place)];
                     let deaths = Deaths { count: deaths, last: self.now };

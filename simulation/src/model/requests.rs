@@ -256,6 +256,10 @@ impl Model {
             }
             return Ok(());
         }
+        if let Request::Take { queue, .. } = request {
+            self.take(at, queue);
+            return Ok(());
+        }
         let told = self.counts(at, request);
         let promise = self.carry_out(at, request)?;
         if wants_reply(request) {

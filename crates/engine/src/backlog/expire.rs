@@ -69,6 +69,7 @@ impl Entry {
             expires: NEVER,
             expires_alone: false,
             from_range: false,
+            is_untold: false,
         }
     }
 
@@ -117,7 +118,7 @@ impl Backlog {
         Expiry { at: expiry.at.max(now), ..expiry }
     }
 
-    fn expiry_of_old(&self, message: &Message) -> Expiry {
+    pub(super) fn expiry_of_old(&self, message: &Message) -> Expiry {
         Expiry::of(message, self.ttl, self.since)
     }
 

@@ -310,8 +310,10 @@ impl VirtualHost {
     /// Tells consumers that their queue is gone.
     fn cancel_consumers(&mut self, consumers: BTreeSet<ConsumerKey>, effects: &mut Effects) {
         for ConsumerKey { session, channel, number } in consumers {
-            if let Some(state) = self.channel_mut((session, channel)) {
+            let holder = self.sessions.get_mut(&session);
+            if let Some(state) = holder.and_then(|holder| holder.channels.get_mut(&channel)) {
                 state.remove_consumer(number);
+                self.changes.channel((session, channel), state);
             }
             self.changes.consumer_gone(number);
             let event = Event::ConsumerCancelled { channel, consumer: number };

@@ -127,12 +127,12 @@ impl VirtualHost {
             if credit == 0 {
                 continue;
             }
+            (session.last_served, channel.last_served) = (key.channel, key.number);
             // Alone among its equals, a consumer takes all it may; otherwise each takes one in turn.
             let (no_ack, priority) = (consumer.no_ack, consumer.priority);
             let mut turn = if queue.round.is_empty_at(priority) { credit } else { 1 };
             let whole_turn = turn;
-            let mut redelivered_now = 0;
-            let mut is_dry = false;
+            let (mut redelivered_now, mut is_dry) = (0, false);
             queue.round.push_back(priority, key);
             while turn > 0 && session.outbox_bytes < crate::limits::OUTBOX_BYTES {
                 let popped = match no_ack {
@@ -155,8 +155,7 @@ impl VirtualHost {
                     message = with_delivery_count(&message, entry.returns);
                 }
                 session.outbox_bytes += delivery_weight(&message);
-                let delivery_tag = channel.next_delivery_tag();
-                let redelivered = entry.redelivered;
+                let (delivery_tag, redelivered) = (channel.next_delivery_tag(), entry.redelivered);
                 redelivered_now += u64::from(redelivered);
                 if !no_ack {
                     let consumer = Some(key.number);
@@ -243,14 +242,29 @@ impl VirtualHost {
         }
     }
 
-    /// All consumers of a channel may have credit again.
+    /// All consumers of a channel may have credit again. The one served last comes last, as the
+    /// first one may take all that there is.
     pub(super) fn unpark_channel(&mut self, at: (SessionId, u16)) {
         let numbers: Vec<u32> = self.channel(at).map_or_else(Vec::new, |channel| {
-            let parked = channel.consumers.iter().filter(|(_, consumer)| consumer.is_parked);
+            let next = channel.last_served.saturating_add(1);
+            let others = channel.consumers.range(next..).chain(channel.consumers.range(..next));
+            let parked = others.filter(|(_, consumer)| consumer.is_parked);
             parked.map(|(number, _)| *number).collect()
         });
         for number in numbers {
             self.unpark(at, number);
+        }
+    }
+
+    /// All consumers of a session may have credit again, those of the channel served last as the
+    /// last ones.
+    pub(super) fn unpark_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let last = session.last_served;
+        let mut channels: Vec<u16> = session.channels.keys().copied().collect();
+        channels.sort_unstable_by_key(|channel| (*channel <= last, *channel));
+        for channel in channels {
+            self.unpark_channel((id, channel));
         }
     }
 }

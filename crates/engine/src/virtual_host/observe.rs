@@ -176,8 +176,8 @@ impl VirtualHost {
         self.changes.since.len() + self.topology.unseen()
     }
 
-    /// Puts everything on the lists.
-    fn observe_anew(&mut self) {
+    /// The next look begins anew, for somebody who has not seen what came before.
+    pub fn observe_anew(&mut self) {
         let mut all = Lists { queues: self.queues.keys().copied().collect(), ..Lists::default() };
         for queue in self.queues.values_mut() {
             (queue.is_noted, queue.is_shown) = (true, false);
@@ -222,7 +222,10 @@ impl VirtualHost {
     fn show_channels(&mut self, left: &mut usize, out: &mut Observation) {
         for (session, channel) in taken(&mut self.changes.shown.channels, left) {
             let Some(state) = self.channel_mut((session, channel)) else { continue };
-            state.is_noted = false;
+            // One that had the same number may be on the list, too.
+            if !take(&mut state.is_noted) {
+                continue;
+            }
             out.channels.push(state.sample(session, channel));
         }
     }
@@ -266,6 +269,7 @@ impl Channel {
             prefetch_count: self.prefetch_consumer,
             global_prefetch_count: self.prefetch_channel,
             confirm: self.confirms.is_some(),
+            to_be_confirmed: self.confirms.unwrap_or_default(),
             transactional: transaction.is_some(),
             consumers: self.consumers.len() as u32,
             messages_unacknowledged: self.unsettled() as u64,

@@ -93,7 +93,7 @@ impl VirtualHost {
             let (turn, changes) = ((key, self.now), &mut self.changes);
             serve(queue, &mut self.sessions, turn, &mut looks, changes, effects);
         }
-        let is_unfinished = !paused && queue.round.len() > 0;
+        let is_unfinished = !paused && !queue.round.is_empty();
         let Some(stream) = &mut queue.stream else { return };
         let has_grown = stream.has_grown;
         effects.loads.extend(stream.tidy(id, share));
@@ -239,6 +239,7 @@ fn serve(
         stream.park(key);
         return;
     }
+    (session.last_served, channel.last_served) = (key.channel, key.number);
     let outbox_bytes = &mut session.outbox_bytes;
     let turn = credit.min(limits::STREAM_TURN);
     let (mut given, mut body_bytes) = (0, 0);

@@ -23,7 +23,7 @@ pub struct Summary {
     pub messages_ready: usize,
     /// What their bodies take, in bytes.
     pub message_bytes_ready: u64,
-    /// Messages that are delivered and not yet settled.
+    /// Messages that channels hold unsettled, those of queues that are gone included.
     pub messages_unacknowledged: usize,
 }
 

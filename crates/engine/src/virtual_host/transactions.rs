@@ -41,7 +41,7 @@ impl VirtualHost {
         }
         let mut is_whole = true;
         for HeldPublish { message, route, mandatory } in publishes {
-            let outcome = self.deliver_held(at, message, route, mandatory, effects);
+            let outcome = self.deliver_held(at, message, &route, mandatory, effects);
             is_whole &= outcome != Outcome::Refused;
         }
         for (settlement, deliveries) in settlements {
@@ -153,7 +153,7 @@ impl VirtualHost {
         &mut self,
         at: At,
         message: Message,
-        route: Route,
+        route: &Route,
         mandatory: bool,
         effects: &mut Effects,
     ) -> Outcome {
@@ -161,8 +161,8 @@ impl VirtualHost {
             let counters = ExchangeCounters { publish_in: 1, publish_out: route.len() as u64 };
             self.topology.note_published(key, counters);
         }
-        let outcome = self.enqueue(&message, &route, Sender::Client, effects);
-        self.shed_after_publish(&route, effects);
+        let outcome = self.enqueue(&message, route, Sender::Client, effects);
+        self.shed_after_publish(route, effects);
         let is_there = route.iter().any(|id| self.queues.contains_key(id));
         let is_answer =
             (!is_there || message.has_more_keys()) && self.deliver_replies(&message, effects);

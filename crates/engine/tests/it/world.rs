@@ -10,6 +10,7 @@ use warren_engine::{
 };
 
 use crate::durable::{Durable, returns_of};
+use crate::mirror::{Known, Mirror};
 use crate::render;
 use crate::script::{self, At};
 
@@ -33,6 +34,8 @@ pub(crate) struct World {
     memory: Option<usize>,
     /// As `clock` last said.
     now: Milliseconds,
+    /// What the virtual host has shown of itself.
+    pub(crate) mirror: Mirror,
 }
 
 fn memory_limits(bytes: usize) -> MemoryLimits {
@@ -67,6 +70,7 @@ impl World {
             checks: true,
             memory: None,
             now: 0,
+            mirror: Mirror::default(),
         }
     }
 
@@ -85,6 +89,9 @@ impl World {
         }
         if let Some(look) = self.look(line) {
             return look;
+        }
+        if line == "show" {
+            return self.mirror.show(&mut self.host);
         }
         let mut lines = vec![];
         for command in self.commands(line) {
@@ -115,6 +122,20 @@ impl World {
             }
             _ => None,
         }
+    }
+
+    /// Somebody looks at so many things that have changed.
+    pub(crate) fn peek(&mut self, items: usize) {
+        self.mirror.peek(&mut self.host, items);
+    }
+
+    /// What was shown up to now, bit by bit, and what is shown to somebody who comes now.
+    pub(crate) fn shown(&mut self) -> (Known, Known) {
+        self.mirror.catch_up(&mut self.host);
+        let mut newcomer = Mirror::default();
+        self.host.observe_anew();
+        newcomer.catch_up(&mut self.host);
+        (std::mem::take(&mut self.mirror.known), newcomer.known)
     }
 
     /// The virtual host, to ask it something.

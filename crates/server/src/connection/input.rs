@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
-use warren_amqp::{Event, FieldTable, Method, ReplyCode, basic, exchange, queue, tx};
+use warren_amqp::{Event, FieldTable, Method, ReplyCode, ShortString, basic, exchange, queue, tx};
 use warren_engine::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request, SessionId,
 };
@@ -173,7 +173,9 @@ impl Connection {
         let cap = is_stored.then(|| self.shared.channel_cap(&self.user)).flatten();
         match session.place.enter_channel(cap) {
             Ok(place) => {
-                let state = ChannelState { _place: Some(place), ..ChannelState::default() };
+                let answered = self.traffic.channel_opened(channel);
+                let state =
+                    ChannelState { _place: Some(place), answered, ..ChannelState::default() };
                 self.channels.insert(channel, state);
                 self.amqp.channel_open_ok(channel);
                 self.request(channel, Request::ChannelOpen);
@@ -220,20 +222,20 @@ impl Connection {
         let request = match method {
             exchange::AMQPMethod::Declare(declare) => declare_exchange(declare),
             exchange::AMQPMethod::Delete(delete) => Request::ExchangeDelete {
-                name: delete.exchange.into(),
+                name: stripped(&delete.exchange),
                 if_unused: delete.if_unused,
                 no_wait: delete.nowait,
             },
             exchange::AMQPMethod::Bind(bind) => Request::Bind {
-                source: bind.source.into(),
-                destination: Destination::Exchange(bind.destination.into()),
+                source: stripped(&bind.source),
+                destination: Destination::Exchange(stripped(&bind.destination)),
                 routing_key: bind.routing_key.into(),
                 arguments: bind.arguments,
                 no_wait: bind.nowait,
             },
             exchange::AMQPMethod::Unbind(unbind) => Request::Unbind {
-                source: unbind.source.into(),
-                destination: Destination::Exchange(unbind.destination.into()),
+                source: stripped(&unbind.source),
+                destination: Destination::Exchange(stripped(&unbind.destination)),
                 routing_key: unbind.routing_key.into(),
                 arguments: unbind.arguments,
                 no_wait: unbind.nowait,
@@ -253,15 +255,15 @@ impl Connection {
                 request
             }
             queue::AMQPMethod::Bind(bind) => Request::Bind {
-                source: bind.exchange.into(),
-                destination: Destination::Queue(bind.queue.into()),
+                source: stripped(&bind.exchange),
+                destination: Destination::Queue(stripped(&bind.queue)),
                 routing_key: bind.routing_key.into(),
                 arguments: bind.arguments,
                 no_wait: bind.nowait,
             },
             queue::AMQPMethod::Unbind(unbind) => Request::Unbind {
-                source: unbind.exchange.into(),
-                destination: Destination::Queue(unbind.queue.into()),
+                source: stripped(&unbind.exchange),
+                destination: Destination::Queue(stripped(&unbind.queue)),
                 routing_key: unbind.routing_key.into(),
                 arguments: unbind.arguments,
                 no_wait: false,
@@ -270,7 +272,7 @@ impl Connection {
                 Request::QueuePurge { name: purge.queue.into(), no_wait: purge.nowait }
             }
             queue::AMQPMethod::Delete(delete) => Request::QueueDelete {
-                name: delete.queue.into(),
+                name: stripped(&delete.queue),
                 if_unused: delete.if_unused,
                 if_empty: delete.if_empty,
                 no_wait: delete.nowait,
@@ -285,7 +287,7 @@ impl Connection {
     }
 
     fn declare_queue(&mut self, declare: queue::Declare) -> Option<Request> {
-        let mut name: String = declare.queue.into();
+        let mut name = stripped(&declare.queue);
         let generated = name.is_empty() && !declare.passive;
         if generated {
             name = self.generated("amq.gen-")?;
@@ -371,12 +373,18 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
+/// The name of what is declared, bound or deleted.
+fn stripped(name: &ShortString) -> String {
+    names::without_line_ends(name.as_str())
+}
+
 fn declare_exchange(declare: exchange::Declare) -> Request {
+    let name = stripped(&declare.exchange);
     if !declare.passive {
-        warn_of_kept(declare.exchange.as_str(), &declare.arguments);
+        warn_of_kept(&name, &declare.arguments);
     }
     Request::ExchangeDeclare {
-        name: declare.exchange.into(),
+        name,
         kind: declare.kind.into(),
         declaration: Declaration {
             passive: declare.passive,

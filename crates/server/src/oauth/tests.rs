@@ -248,6 +248,7 @@ async fn many_tokens_at_once_lead_to_one_question() {
 }
 
 #[tokio::test]
+#[expect(clippy::await_holding_lock, reason = "the server answers from a thread of its own")]
 async fn whoever_hangs_up_does_not_end_the_question_for_others() {
     let (server, signer) = (Server::start(), Signer::new("k", Algorithm::ES256));
     server.put("/keys", 200, jwks(&[signer.jwk()]));

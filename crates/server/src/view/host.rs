@@ -258,9 +258,10 @@ impl Host {
             self.channels.remove(at, budget);
             // A session inside the broker has no connection and is not shown.
             let Some(connection) = connections(sample.key.session) else { return };
+            let answered = connection.traffic.answered(sample.key.channel);
+            let (sample, changed_at) = (sample.clone(), look.now);
             let meter = Meter::new(look.second(), None);
-            let sample = sample.clone();
-            let channel = ChannelView { connection, sample, changed_at: look.now, meter };
+            let channel = ChannelView { connection, sample, changed_at, answered, meter };
             self.channels.insert(at, channel);
         }
         self.channels.change(at, look, budget, |channel| {

@@ -1,5 +1,6 @@
 //! Queues, exchanges, bindings, channels, consumers and connections, as the HTTP API tells of them.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
 use warren_amqp::FieldTable;
@@ -11,7 +12,7 @@ use warren_engine::{
 use super::meter::Meter;
 use super::reading::{Clock, Measured};
 use super::series::Series;
-use crate::census::ConnectionInfo;
+use crate::census::{Answered, ConnectionInfo};
 use crate::limits;
 
 /// A queue that has had nothing yet.
@@ -179,10 +180,18 @@ pub struct ChannelView {
     pub sample: ChannelSample,
     /// When something last changed, in milliseconds since 1970.
     pub changed_at: Milliseconds,
+    /// How many of its messages are confirmed or refused.
+    pub(super) answered: Answered,
     pub(super) meter: Meter,
 }
 
 impl ChannelView {
+    /// Messages that were published and wait for their confirm.
+    #[must_use]
+    pub fn unconfirmed(&self) -> u64 {
+        self.sample.to_be_confirmed.saturating_sub(self.answered.load(Ordering::Relaxed))
+    }
+
     /// Its name: that of the connection and its number.
     #[must_use]
     pub fn name(&self) -> String {

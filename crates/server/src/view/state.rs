@@ -240,3 +240,6 @@ impl State {
 fn add(sum: &mut [u64; 2], more: [u64; 2]) {
     sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
 }
+
+#[cfg(test)]
+mod tests;

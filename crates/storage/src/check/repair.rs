@@ -312,7 +312,7 @@ impl Repair<'_> {
         }
         let mut messages = Messages::new(self.overlay);
         old.walk(&mut |walked| {
-            if let Walked::Row { queue, entries: Some(entries), .. } = walked
+            if let Walked::Row { queue, row: Some(entries), .. } = walked
                 && !self.found.changes.get(&queue).is_some_and(|delta| delta.deleted)
             {
                 if !self.state.queues.contains_key(&queue.declared()) {
@@ -327,7 +327,26 @@ impl Repair<'_> {
             Ok(())
         })?;
         flush(new, &mut self.state, meta)?;
+        self.take_returns(new, meta, old)?;
         Ok(topology)
+    }
+
+    /// Takes over how often messages came back, as far as they are in places that are known. What
+    /// cannot be read is counted from nothing again.
+    fn take_returns(&mut self, new: &Index, meta: Meta, old: &Index) -> Result<(), Error> {
+        old.walk_returns(&mut |walked| {
+            if let Walked::Row { queue, row: Some((first, last, count)), .. } = walked
+                && let Some(places) = self.state.queues.get(&queue)
+            {
+                let last = last.min(places.next_sequence.saturating_sub(1));
+                self.state.come_back(queue, first, last, count);
+            }
+            if self.state.live.held > LAYER_ENTRIES_MAX {
+                flush(new, &mut self.state, meta)?;
+            }
+            Ok(())
+        })?;
+        flush(new, &mut self.state, meta)
     }
 
     /// Takes the messages of a row that are whole, and writes the others beside the copies.

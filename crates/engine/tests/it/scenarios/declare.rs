@@ -517,17 +517,17 @@ fn a_virtual_host_gives_queues_a_type() {
         given declare queue before durable
         default_queue_type quorum
         declare queue q durable
-          > s1.1 declare-ok q, 0 ready, 0 consumers
+          > once written: s1.1 declare-ok q, 0 ready, 0 consumers
           > write queue q
         declare queue q durable x-queue-type=quorum
-          > s1.1 declare-ok q, 0 ready, 0 consumers
+          > once written: s1.1 declare-ok q, 0 ready, 0 consumers
         declare queue q durable
-          > s1.1 declare-ok q, 0 ready, 0 consumers
+          > once written: s1.1 declare-ok q, 0 ready, 0 consumers
         # What is there has the type that it has.
         declare queue before durable
-          > s1.1 declare-ok before, 0 ready, 0 consumers
+          > once written: s1.1 declare-ok before, 0 ready, 0 consumers
         declare queue before durable x-queue-type=classic
-          > s1.1 declare-ok before, 0 ready, 0 consumers
+          > once written: s1.1 declare-ok before, 0 ready, 0 consumers
         # What a queue of that type cannot be is classic.
         declare queue t
           > s1.1 declare-ok t, 0 ready, 0 consumers
