@@ -61,6 +61,18 @@ struct Entry {
     until: Millis,
     /// Whether the last attempt was a success.
     good: bool,
+    /// Attempts that are being looked at.
+    under_way: u32,
+}
+
+/// An attempt that is being looked at. While it is, others of the same user from the same address
+/// may have to wait for it: many guesses at the same time must not count as one.
+#[must_use]
+#[derive(Debug)]
+pub struct UnderWay<'a> {
+    all: &'a Attempts,
+    key: (u64, IpAddr),
+    attempt: Attempt<'a>,
 }
 
 /// Entries by key, a bounded number of them.
@@ -87,41 +99,40 @@ impl Attempts {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether somebody may try to log in.
+    /// Somebody tries to log in. It is over when [`end`](UnderWay::end) is called, or when the value
+    /// is dropped without that, as if it had never begun.
     ///
     /// # Errors
     ///
     /// How long to wait, in milliseconds, if it is too soon.
-    pub fn may_try(&self, user: &str, address: IpAddr, now: Millis) -> Result<(), Millis> {
+    pub fn begin<'a>(
+        &'a self,
+        protocol: Protocol,
+        user: &'a str,
+        address: IpAddr,
+        now: Millis,
+    ) -> Result<UnderWay<'a>, Millis> {
         let network = network(address);
         let key = (self.hasher.hash_one(user), network);
+        let attempt = Attempt { protocol, user, address, succeeded: false };
         let mut state = self.state();
-        let user = state.users.look(key, now);
+        let entry = state.users.look(key, now);
         // Whoever was let in a while ago is not held up by what others do from the same address.
-        let address = if user.good { 0 } else { state.addresses.look(network, now).wait(now) };
-        match user.wait(now).max(address) {
-            0 => Ok(()),
-            wait => Err(wait),
-        }
+        let address = if entry.good { 0 } else { state.addresses.look(network, now).wait(now) };
+        let wait = match entry.wait(now).max(address) {
+            0 if entry.under_way < entry.at_once() => {
+                let under_way = entry.under_way.saturating_add(1);
+                state.users.put(key, Entry { under_way, ..entry }, now);
+                return Ok(UnderWay { all: self, key, attempt });
+            }
+            0 => FIRST_WAIT,
+            wait => wait,
+        };
+        state.counts.count(&attempt);
+        Err(wait)
     }
 
-    /// Somebody who might try has tried.
-    pub fn note(&self, attempt: &Attempt<'_>, now: Millis) {
-        let network = network(attempt.address);
-        let key = (self.hasher.hash_one(attempt.user), network);
-        let mut state = self.state();
-        state.counts.count(attempt);
-        if attempt.succeeded {
-            // The failures of the address stay: one good account must not make guessing free.
-            state.users.succeed(key, now);
-        } else {
-            state.users.fail(key, now);
-            state.addresses.fail(network, now);
-        }
-    }
-
-    /// Counts an attempt that changes no wait: one that was refused because of a wait, or one with
-    /// something that nobody can guess.
+    /// Counts an attempt with something that nobody can guess. It changes no wait.
     pub fn count(&self, attempt: &Attempt<'_>) {
         self.state().counts.count(attempt);
     }
@@ -141,6 +152,30 @@ impl Attempts {
     /// Begins to count anew. Nobody has to wait less for that.
     pub fn reset_counts(&self) {
         self.state().counts.reset();
+    }
+}
+
+impl UnderWay<'_> {
+    /// It is known whether the login is good.
+    pub fn end(self, succeeded: bool, now: Millis) {
+        let mut state = self.all.state();
+        state.counts.count(&Attempt { succeeded, ..self.attempt });
+        if succeeded {
+            // The failures of the address stay: one good account must not make guessing free.
+            state.users.succeed(self.key, now);
+        } else {
+            state.users.fail(self.key, now);
+            state.addresses.fail(self.key.1, now);
+        }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut state = self.all.state();
+        if let Some(entry) = state.users.entries.get_mut(&self.key) {
+            entry.under_way = entry.under_way.saturating_sub(1);
+        }
     }
 }
 
@@ -173,10 +208,20 @@ impl Entry {
         self.until.saturating_sub(now)
     }
 
+    /// How many attempts may be under way at the same time: as many as may fail, and many for a
+    /// program that begins with all its connections.
+    fn at_once(self) -> u32 {
+        match self.failures {
+            _ if self.good => u32::MAX,
+            0 => limits::LOGINS_AT_ONCE,
+            failures => USER.free.saturating_sub(failures).max(1),
+        }
+    }
+
     /// Whether it says nothing any more.
     fn is_over(self, now: Millis) -> bool {
         let memory = if self.good { limits::GOOD_LOGIN_MS } else { limits::ATTEMPT_MEMORY_MS };
-        now.saturating_sub(self.last) >= memory && self.wait(now) == 0
+        self.under_way == 0 && now.saturating_sub(self.last) >= memory && self.wait(now) == 0
     }
 }
 
@@ -204,7 +249,8 @@ impl<K: Copy + Eq + std::hash::Hash> Book<K> {
     }
 
     fn succeed(&mut self, key: K, now: Millis) {
-        self.put(key, Entry { last: now, good: true, ..Entry::default() }, now);
+        let under_way = self.look(key, now).under_way;
+        self.put(key, Entry { last: now, good: true, under_way, ..Entry::default() }, now);
     }
 
     fn put(&mut self, key: K, entry: Entry, now: Millis) {

@@ -112,6 +112,11 @@ pub(crate) const EXPIRY_LOOK_MS: u64 = 86_400_000;
 /// it those are forgotten with which least happened lately.
 pub const ATTEMPT_USERS: usize = 16 * 1024;
 
+/// Logins of one user from one address that are looked at at the same time, before the first good
+/// one. A hash that takes long to make gives room for guesses; a program has some dozens of
+/// connections.
+pub const LOGINS_AT_ONCE: u32 = 64;
+
 /// Addresses of which failed logins are remembered.
 pub const ATTEMPT_ADDRESSES: usize = 8 * 1024;
 

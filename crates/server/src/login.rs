@@ -80,16 +80,14 @@ pub(crate) async fn by_password(
     if shared.tokens.is_some() && Tokens::is_like_one(password) {
         return by_token(shared, protocol, password, peer).await;
     }
-    let now = shared.now();
     let failure = Attempt { protocol, user, address: peer, succeeded: false };
-    if let Err(wait_ms) = shared.attempts.may_try(user, peer, now) {
-        shared.attempts.count(&failure);
-        return told(shared, &failure, Err(LoginError::TooMany { wait_ms }));
-    }
+    let under_way = match shared.attempts.begin(protocol, user, peer, shared.now()) {
+        Ok(under_way) => under_way,
+        Err(wait_ms) => return told(shared, &failure, Err(LoginError::TooMany { wait_ms })),
+    };
     let found = by_stored_password(shared, user, password, peer).await;
-    let attempt = Attempt { succeeded: found.is_ok(), ..failure };
-    shared.attempts.note(&attempt, now);
-    told(shared, &attempt, found)
+    under_way.end(found.is_ok(), shared.now());
+    told(shared, &failure, found)
 }
 
 /// Notes a login that was refused in the audit log.

@@ -20,13 +20,18 @@ fn attempt_at(
     now: Millis,
     succeeded: bool,
 ) -> Millis {
-    match attempts.may_try(user, from, now) {
-        Ok(()) => {
-            attempts.note(&attempt(user, from, succeeded), now);
+    match attempts.begin(Protocol::Amqp091, user, from, now) {
+        Ok(under_way) => {
+            under_way.end(succeeded, now);
             0
         }
         Err(wait) => wait,
     }
+}
+
+/// Whether somebody may try, without trying.
+fn may_try(attempts: &Attempts, user: &str, from: IpAddr, now: Millis) -> Result<(), Millis> {
+    attempts.begin(Protocol::Amqp091, user, from, now).map(drop)
 }
 
 fn fail(attempts: &Attempts, user: &str, from: IpAddr, now: Millis) -> Millis {
@@ -43,11 +48,11 @@ fn after_some_failures_each_further_one_doubles_the_wait() {
     for expected in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
         assert_eq!(fail(&attempts, "anna", address(1), now), 0);
         let wait = expected * 1_000;
-        assert_eq!(attempts.may_try("anna", address(1), now), Err(wait));
-        assert_eq!(attempts.may_try("anna", address(1), now + wait - 1), Err(1));
+        assert_eq!(may_try(&attempts, "anna", address(1), now), Err(wait));
+        assert_eq!(may_try(&attempts, "anna", address(1), now + wait - 1), Err(1));
         now += wait;
     }
-    assert_eq!(attempts.may_try("anna", address(1), now), Ok(()));
+    assert_eq!(may_try(&attempts, "anna", address(1), now), Ok(()));
 }
 
 #[test]
@@ -56,9 +61,9 @@ fn a_wait_is_for_one_name_from_one_address() {
     for _ in 0..=USER.free {
         fail(&attempts, "anna", address(1), 0);
     }
-    assert!(attempts.may_try("anna", address(1), 0).is_err());
-    assert!(attempts.may_try("anna", address(2), 0).is_ok());
-    assert!(attempts.may_try("otto", address(1), 0).is_ok());
+    assert!(may_try(&attempts, "anna", address(1), 0).is_err());
+    assert!(may_try(&attempts, "anna", address(2), 0).is_ok());
+    assert!(may_try(&attempts, "otto", address(1), 0).is_ok());
 }
 
 #[test]
@@ -80,7 +85,7 @@ fn failures_are_forgotten_after_a_while() {
     }
     let later = limits::ATTEMPT_MEMORY_MS;
     fail(&attempts, "anna", address(1), later);
-    assert!(attempts.may_try("anna", address(1), later).is_ok());
+    assert!(may_try(&attempts, "anna", address(1), later).is_ok());
 }
 
 #[test]
@@ -89,15 +94,15 @@ fn an_address_that_fails_with_many_names_has_to_wait() {
     for number in 0..=ADDRESS.free {
         assert_eq!(fail(&attempts, &format!("user {number}"), address(1), 0), 0);
     }
-    assert_eq!(attempts.may_try("somebody else", address(1), 0), Err(1_000));
-    assert!(attempts.may_try("somebody else", address(2), 0).is_ok());
+    assert_eq!(may_try(&attempts, "somebody else", address(1), 0), Err(1_000));
+    assert!(may_try(&attempts, "somebody else", address(2), 0).is_ok());
     // It does not grow beyond its limit.
     let mut now = 0;
     for number in 0..20 {
         now += 60_000;
         assert_eq!(fail(&attempts, &format!("later {number}"), address(1), now), 0);
     }
-    assert_eq!(attempts.may_try("somebody else", address(1), now), Err(60_000));
+    assert_eq!(may_try(&attempts, "somebody else", address(1), now), Err(60_000));
 }
 
 #[test]
@@ -107,11 +112,11 @@ fn whoever_was_let_in_is_not_held_up_by_others_at_the_same_address() {
     for number in 0..=ADDRESS.free {
         fail(&attempts, &format!("user {number}"), address(1), 0);
     }
-    assert!(attempts.may_try("otto", address(1), 0).is_err());
-    assert!(attempts.may_try("anna", address(1), 0).is_ok());
+    assert!(may_try(&attempts, "otto", address(1), 0).is_err());
+    assert!(may_try(&attempts, "anna", address(1), 0).is_ok());
     // Until that one fails too.
     fail(&attempts, "anna", address(1), 0);
-    assert!(attempts.may_try("anna", address(1), 0).is_err());
+    assert!(may_try(&attempts, "anna", address(1), 0).is_err());
 }
 
 #[test]
@@ -119,7 +124,7 @@ fn a_program_with_an_old_password_does_not_hold_up_its_neighbours() {
     let attempts = Attempts::new(false);
     for second in 0..3_600 {
         fail(&attempts, "old", address(1), second * 1_000);
-        assert!(attempts.may_try("neighbour", address(1), second * 1_000).is_ok(), "{second}");
+        assert!(may_try(&attempts, "neighbour", address(1), second * 1_000).is_ok(), "{second}");
     }
 }
 
@@ -130,7 +135,7 @@ fn an_ipv6_network_is_one_address() {
         let from = format!("2001:db8::{last}").parse().unwrap();
         assert_eq!(fail(&attempts, "anna", from, 0), 0);
     }
-    let may_try = |from: &str| attempts.may_try("anna", from.parse().unwrap(), 0).is_ok();
+    let may_try = |from: &str| may_try(&attempts, "anna", from.parse().unwrap(), 0).is_ok();
     assert!(!may_try("2001:db8::ffff:ffff"));
     assert!(may_try("2001:db8:0:1::"));
     // An IPv4 address that came in by IPv6 is what it is.
@@ -144,14 +149,15 @@ fn an_ipv6_network_is_one_address() {
 #[test]
 fn memory_is_bounded_and_what_happened_last_is_kept() {
     let attempts = Attempts::new(true);
-    for number in 0..limits::ATTEMPT_USERS as u32 * 3 {
-        let from = IpAddr::from(number.to_be_bytes());
-        let now = Millis::from(number);
-        for _ in 0..=USER.free {
-            attempts.note(&attempt("anna", from, false), now);
-        }
-        assert!(attempts.may_try("anna", from, now).is_err());
+    let all = limits::ATTEMPT_USERS as u32 * 3 / 2;
+    for number in 0..all {
+        fail(&attempts, "anna", IpAddr::from(number.to_be_bytes()), Millis::from(number));
     }
+    let (last, now) = (IpAddr::from((all - 1).to_be_bytes()), Millis::from(all));
+    for _ in 0..USER.free {
+        fail(&attempts, "anna", last, now);
+    }
+    assert!(may_try(&attempts, "anna", last, now).is_err(), "the first failure is forgotten");
     let state = attempts.state();
     assert!(state.users.entries.len() <= limits::ATTEMPT_USERS);
     assert!(state.addresses.entries.len() <= limits::ATTEMPT_ADDRESSES);
@@ -159,14 +165,41 @@ fn memory_is_bounded_and_what_happened_last_is_kept() {
 }
 
 #[test]
+fn many_guesses_at_the_same_time_do_not_count_as_one() {
+    let attempts = Attempts::new(false);
+    let begin = |user| attempts.begin(Protocol::Amqp091, user, address(1), 0);
+    let first: Vec<_> = (0..limits::LOGINS_AT_ONCE).map(|_| begin("anna").unwrap()).collect();
+    assert_eq!(begin("anna").unwrap_err(), FIRST_WAIT);
+    assert!(begin("otto").is_ok());
+    // One that is given up makes room, and nothing else.
+    drop(first);
+    assert!(begin("anna").is_ok());
+    // After failures only so many as may fail without a wait, and then one.
+    fail(&attempts, "anna", address(1), 0);
+    let few: Vec<_> = (1..USER.free).map(|_| begin("anna").unwrap()).collect();
+    assert!(begin("anna").is_err());
+    few.into_iter().for_each(|under_way| under_way.end(false, 0));
+    let one = begin("anna").unwrap();
+    assert!(begin("anna").is_err());
+    one.end(true, 0);
+    // Whoever was let in may come with as many connections as there can be.
+    let many: Vec<_> = (0..1_000).map(|_| begin("anna").unwrap()).collect();
+    many.into_iter().for_each(|under_way| under_way.end(true, 0));
+    assert_eq!(
+        attempts.state().users.look((attempts.hasher.hash_one("anna"), address(1)), 0).under_way,
+        0
+    );
+}
+
+#[test]
 fn attempts_are_counted_by_protocol() {
     let attempts = Attempts::new(false);
     assert!(attempts.counts().is_empty());
-    attempts.note(&attempt("anna", address(1), true), 0);
-    attempts.note(&attempt("anna", address(1), false), 0);
+    attempt_at(&attempts, "anna", address(1), 0, true);
+    fail(&attempts, "anna", address(1), 0);
     attempts.count(&attempt("anna", address(1), false));
-    let by_http = Attempt { protocol: Protocol::Http, ..attempt("anna", address(1), true) };
-    attempts.note(&by_http, 0);
+    let by_http = attempts.begin(Protocol::Http, "anna", address(1), 0).unwrap();
+    by_http.end(true, 0);
     let counts = attempts.counts();
     assert_eq!(
         counts,
@@ -185,9 +218,9 @@ fn attempts_are_counted_by_protocol() {
 fn attempts_are_counted_by_source_if_that_is_asked_for() {
     let attempts = Attempts::new(true);
     let long = "\u{e4}".repeat(200);
-    attempts.note(&attempt("anna", "::ffff:192.0.2.1".parse().unwrap(), true), 0);
-    attempts.note(&attempt("anna", address(1), false), 0);
-    attempts.note(&attempt(&long, address(2), false), 0);
+    attempt_at(&attempts, "anna", "::ffff:192.0.2.1".parse().unwrap(), 0, true);
+    fail(&attempts, "anna", address(1), 0);
+    fail(&attempts, &long, address(2), 0);
     let sources = attempts.counts_by_source();
     assert_eq!(sources.len(), 2);
     assert_eq!((sources[0].address, sources[0].user.as_str()), (address(1), "anna"));
@@ -241,9 +274,9 @@ proptest! {
             now += gap;
             fail(&attempts, "anna", address(1), now);
         }
-        if let Err(wait) = attempts.may_try("anna", address(1), now) {
-            prop_assert!(attempts.may_try("anna", address(1), now + wait - 1).is_err());
-            prop_assert!(attempts.may_try("anna", address(1), now + wait).is_ok());
+        if let Err(wait) = may_try(&attempts, "anna", address(1), now) {
+            prop_assert!(may_try(&attempts, "anna", address(1), now + wait - 1).is_err());
+            prop_assert!(may_try(&attempts, "anna", address(1), now + wait).is_ok());
         }
     }
 }
