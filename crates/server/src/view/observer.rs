@@ -233,7 +233,8 @@ impl Observer {
     fn ask(&self, asked: &mut Asked, seen: Seen, left: Duration) -> bool {
         let is_new = asked.look == 0;
         let look = Look { number: self.looks, is_new, seen, reply: asked.reply.clone() };
-        let turn = tokio::time::timeout(left, asked.shard.reserve());
+        // Made inside, as a timer belongs to the runtime.
+        let turn = async { tokio::time::timeout(left, asked.shard.reserve()).await };
         let Ok(Ok(place)) = self.runtime.block_on(turn) else { return false };
         place.send(ToShard::Observe(look));
         (asked.look, asked.is_waiting) = (self.looks, true);
