@@ -276,9 +276,6 @@ pub(crate) const LOOK_SOON: usize = 20_000;
 /// How long a look waits for a shard, which may itself wait for the disk.
 pub(crate) const LOOK_PATIENCE: Duration = Duration::from_millis(500);
 
-/// How long the observer waits before it asks a shard again whose inbox is full.
-pub(crate) const LOOK_PAUSE: Duration = Duration::from_millis(1);
-
 /// What the view keeps of the past takes this much memory, in bytes. A queue whose numbers change
 /// every second takes up to 6 KB, so that this is good for 10,000 of them; above it, what is older
 /// than a minute is forgotten, and of objects that begin to change no past is kept.

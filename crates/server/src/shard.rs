@@ -281,12 +281,15 @@ impl Shard {
 
     /// Shows a part of what has changed in the virtual hosts.
     fn observe(&mut self, look: Look) {
-        let Look { number, mut seen, reply } = look;
+        let Look { number, is_new, mut seen, reply } = look;
         let mut spare = std::mem::take(&mut seen.changed).into_iter();
         let mut left = limits::LOOK_ITEMS;
         seen.has_more = false;
         for (id, name, host) in self.hosts.iter_mut() {
             seen.hosts.push((id, Arc::clone(name)));
+            if is_new {
+                host.observe_anew();
+            }
             let mut shown = spare.next().map(|(_, shown)| shown).unwrap_or_default();
             seen.has_more |= host.observe(number, left, &mut shown);
             left -= shown.len().min(left);

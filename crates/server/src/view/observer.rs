@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc as tasks, oneshot};
 use warren_engine::{Milliseconds, Observation, VirtualHostId};
 use warren_storage::Room;
@@ -33,6 +33,8 @@ pub(crate) enum Order {
 pub(crate) struct Look {
     /// The look's number: what changes after the first question with it is not for it.
     pub(crate) number: u64,
+    /// Whoever asks has seen nothing of the shard yet.
+    pub(crate) is_new: bool,
     /// To be filled.
     pub(crate) seen: Seen,
     pub(crate) reply: mpsc::Sender<Seen>,
@@ -68,6 +70,8 @@ struct Asked {
 
 pub(crate) struct Observer {
     shared: Arc<Shared>,
+    /// By which it waits for its turn at a shard.
+    runtime: Handle,
     orders: mpsc::Receiver<Order>,
     shards: Shards,
     census: Arc<Census>,
@@ -84,6 +88,7 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
+    /// An observer, to be run in a thread of its own, and the view that it fills. Inside a runtime.
     pub(crate) fn new(census: Arc<Census>, room: Room, shards: Shards) -> (Self, View) {
         let shared = Arc::new(Shared::default());
         let (sender, orders) = mpsc::channel();
@@ -91,6 +96,7 @@ impl Observer {
         let started = (clock::now(), Instant::now());
         let observer = Self {
             shared,
+            runtime: Handle::current(),
             orders,
             shards,
             census,
@@ -156,6 +162,8 @@ impl Observer {
         let until = Instant::now() + limits::LOOK_PATIENCE;
         let mut asked = std::mem::take(&mut self.asked);
         for shard in &mut asked {
+            // One that has not answered the last look keeps only samples waiting.
+            let until = if shard.is_waiting && !is_sample { Instant::now() } else { until };
             while self.step(shard, until) {}
         }
         let hosts: Vec<_> = asked.iter().flat_map(|shard| shard.hosts.iter().cloned()).collect();
@@ -220,23 +228,16 @@ impl Observer {
         (is_late || seen.has_more) && self.ask(asked, seen, left)
     }
 
-    /// Asks a shard. False if it takes no questions for now.
+    /// Asks a shard, when it is our turn among those who have something for it. False if it takes no
+    /// questions for now.
     fn ask(&self, asked: &mut Asked, seen: Seen, left: Duration) -> bool {
-        let until = Instant::now() + left;
-        let look = Look { number: self.looks, seen, reply: asked.reply.clone() };
-        let mut message = ToShard::Observe(look);
-        loop {
-            match asked.shard.try_send(message) {
-                Ok(()) => {
-                    (asked.look, asked.is_waiting) = (self.looks, true);
-                    return true;
-                }
-                Err(TrySendError::Full(back)) if Instant::now() < until => {
-                    message = back;
-                    std::thread::sleep(limits::LOOK_PAUSE);
-                }
-                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => return false,
-            }
-        }
+        let is_new = asked.look == 0;
+        let look = Look { number: self.looks, is_new, seen, reply: asked.reply.clone() };
+        // Made inside, as a timer belongs to the runtime.
+        let turn = async { tokio::time::timeout(left, asked.shard.reserve()).await };
+        let Ok(Ok(place)) = self.runtime.block_on(turn) else { return false };
+        place.send(ToShard::Observe(look));
+        (asked.look, asked.is_waiting) = (self.looks, true);
+        true
     }
 }
