@@ -4,7 +4,7 @@ them itself. A command that this table does not know fails the program."""
 import json
 
 import pika
-from admin_base import NOT_APPLICABLE, command, covered, listed, optional, run
+from admin_base import FAILS, NOT_APPLICABLE, command, covered, listed, optional, run
 from api_base import HOST, HTTP, Named, checks, done, equal, eventually, get, has, step
 from check import BROKER, PORT, Skip
 
@@ -25,9 +25,7 @@ command("vhosts declare", "--name w --tracing", then=("/vhosts/w", has(name="w")
 command("list vhosts", prints=["v", "w", "mine"])
 command("vhosts list", prints=["v", "w"])
 command("vhosts enable_deletion_protection", "--name w")
-command(
-    "vhosts delete", "--name w --idempotently", accepted=(0, 69, 70) if BROKER == "warren" else (0,)
-)
+command("vhosts delete", "--name w --idempotently", accepted=FAILS if BROKER == "warren" else (0,))
 command("vhosts disable_deletion_protection", "--name w", accepted=(0,))
 command("delete vhost", "--name w --idempotently", then=("/vhosts/w", GONE))
 for name in ("many-1", "many-2", "other"):
@@ -39,7 +37,7 @@ command(
 )
 command("vhosts delete_multiple", "--name-pattern ^many- --approve", then=("/vhosts/many-2", GONE))
 command("vhosts delete", "--name other", then=("/vhosts/other", GONE))
-command("vhosts delete", "--name other", accepted=(69, 70, 1, 65), prints="404")
+command("vhosts delete", "--name other", accepted=FAILS, prints="404")
 
 # Users and permissions.
 command(
@@ -54,7 +52,7 @@ command(
 )
 command("list users", prints=["ann", "bob", "monitoring"])
 command("users list", prints=["ann", "bob"])
-command("passwords salt_and_hash", "--password secret", prints="hash")
+command("passwords salt_and_hash", "secret", prints="hash")
 command(
     "declare permissions",
     "--username ann --configure ^c --write ^w --read .*",
@@ -125,8 +123,8 @@ command(
 command(
     "queues declare",
     "--name q --type classic --durable false",
-    accepted=(69, 70, 1, 65),
-    prints="400",
+    accepted=FAILS,
+    prints="inequivalent arg 'durable'",
 )
 command(
     "declare stream",
@@ -189,15 +187,15 @@ command(
 )
 
 # Messages.
-command("publish message", "--routing-key q --payload hello", prints=["routed", "true"])
+command("publish message", "--routing-key q --payload hello", prints="published and routed")
 command(
     "publish message",
     """--exchange x --routing-key none --payload lost --properties '{"priority": 3}'""",
-    prints=["routed", "false"],
+    prints="NOT routed",
 )
 command("get messages", "--queue q --count 5 --ack-mode ack_requeue_true", prints="hello")
 command("get messages", "--queue q", prints="hello")
-command("get messages", "--queue none", accepted=(69, 70, 1, 65), prints="404")
+command("get messages", "--queue none", accepted=FAILS, prints="404")
 command("delete queue", "--name q", then=("/queues/v/q", GONE))
 command("queues delete", "--name q --idempotently")
 command("delete exchange", "--name x", then=("/exchanges/v/x", GONE))
@@ -305,17 +303,17 @@ for group in ("show", "nodes"):
     for unit in ("bytes", "percent"):
         # A server may have no such numbers, and say so.
         command(f"{group} memory_breakdown_in_{unit}", f"--node {NODE}")
-command("show overview", prints=[NODE])
+command("show overview", prints="Product name")
 command("show churn", prints="onnection")
 command("show endpoint", prints=f"http://{HOST}:{HTTP}/api")
 command("health_check local_alarms")
 command("health_check cluster_wide_alarms")
 command("health_check node_is_quorum_critical")
 command("health_check port_listener", f"--port {PORT}")
-command("health_check port_listener", "--port 1", accepted=(69, 70, 1, 65))
+command("health_check port_listener", "--port 1", accepted=FAILS)
 command("health_check protocol_listener", "--protocol amqp")
-command("health_check protocol_listener", "--protocol stomp", accepted=(69, 70, 1, 65))
-command("health_check deprecated_features_in_use", accepted=(0, 1, 69, 70))
+command("health_check protocol_listener", "--protocol stomp", accepted=FAILS)
+command("health_check deprecated_features_in_use", accepted=(0, *FAILS))
 command("list feature_flags", prints="enabled")
 command("feature_flags list", prints="enabled")
 command("feature_flags enable_all")
@@ -342,8 +340,6 @@ command(
 command("definitions export_from_vhost", "--file part.json")
 command("queues delete", "--name q", then=("/queues/v/q", GONE))
 command("definitions import", "--file whole.json", then=("/queues/v/q", has(durable=True)))
-command("queues delete", "--name q", then=("/queues/v/q", GONE))
-command("import definitions", "--file whole2.json", then=("/queues/v/q", has(durable=True)))
 command("queues delete", "--name q", then=("/queues/v/q", GONE))
 command(
     "definitions import_into_vhost", "--file part.json", then=("/queues/v/q", has(durable=True))
@@ -451,7 +447,7 @@ optional("federation delete_upstream", "--name a", component=FEDERATION)
 
 @step("a wrong password is told, with a code that is not 0")
 def refused():
-    text = run("--password wrong list queues", accepted=(69, 70, 77, 1, 65))
+    text = run("list queues", accepted=FAILS, password="wrong")
     assert "401" in text or "nauthorized" in text, text
 
 
@@ -460,7 +456,7 @@ def complete():
     groups = [it for it in listed() if it not in NOT_APPLICABLE]
     assert len(groups) > 30, groups
     found = {f"{group} {it}" for group in groups for it in listed(group) if it != "help"}
-    equal(sorted(found - covered), [])
+    equal(sorted(found - covered - set(NOT_APPLICABLE)), [])
     equal(sorted(covered - found), [])
 
 

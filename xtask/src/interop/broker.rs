@@ -224,8 +224,7 @@ impl Broker {
         let (name, http) = (self.kind().name(), self.programs.management.then_some(self.http));
         let child = self.child.insert(child);
         let deadline = Instant::now() + START;
-        let listens = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
-        while !answers(self.amqp) || !http.is_none_or(listens) {
+        while !answers(self.amqp) || !http.is_none_or(manages) {
             let ended = child.try_wait().map_err(|error| failed(&program, &error))?;
             if ended.is_some() || Instant::now() > deadline {
                 let log = path.display();
@@ -353,6 +352,21 @@ fn answers(port: u16) -> bool {
     stream.set_read_timeout(Some(Duration::from_secs(5))).is_ok()
         && stream.write_all(b"AMQP\x00\x00\x09\x01").is_ok()
         && stream.read_exact(&mut frame).is_ok()
+}
+
+/// Whether the management API there tells of its node, which it does some seconds after it starts.
+fn manages(port: u16) -> bool {
+    let ask = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        // The user guest, with the password guest.
+        let login = "Authorization: Basic Z3Vlc3Q6Z3Vlc3Q=";
+        write!(stream, "GET /api/nodes HTTP/1.0\r\nHost: localhost\r\n{login}\r\n\r\n")?;
+        let mut answer = vec![];
+        stream.read_to_end(&mut answer)?;
+        std::io::Result::Ok(String::from_utf8_lossy(&answer).contains("\"mem_used\""))
+    };
+    ask().unwrap_or(false)
 }
 
 /// Whether the command succeeds; what it says is nobody's concern.

@@ -214,7 +214,7 @@ async fn names(world: &World) -> Outcome {
     let name = world.vhost().await?;
     let api = &world.api;
     for odd in ["a/b", "a b", "a+b", "100%", "?x=1&y", "#", "\u{fc}\u{1f98a}", "a\"b'c"] {
-        let params = QueueParams::new(odd, QueueType::Classic, true, false, false, None);
+        let params = QueueParams::new(odd, QueueType::Classic, true, false, None);
         api.declare_queue(&name, &params).await?;
         equal(api.get_queue_info(&name, odd).await?.name.as_str(), odd)?;
         api.declare_exchange(&name, &ExchangeParams::durable_topic(odd, None)).await?;
