@@ -1,8 +1,10 @@
 //! What a route is: a path with a method, the right that it needs, what it takes and who answers.
 //!
-//! The table in `routes/table.rs` is the only place that names paths. The router, who may do what,
+//! The table in `routes/table.rs`, with the files beside it, is the only place that names paths. The router, who may do what,
 //! the answers to other methods and the OpenAPI document are made from it.
 
+mod access;
+mod objects;
 mod table;
 #[cfg(test)]
 mod tests;

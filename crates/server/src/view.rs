@@ -73,6 +73,12 @@ impl View {
         }
     }
 
+    /// Forgets the past: samples begin anew. What is counted stays.
+    pub fn forget_past(&self) {
+        // It may have ended.
+        let _ = self.orders.send(Order::Forget);
+    }
+
     /// Ends the observer. What is there stays as it is.
     pub(crate) fn stop(&self) {
         // It may have ended.

@@ -274,15 +274,6 @@ impl Import {
             let changes = self.named(globals, "global_parameters", global, report);
             self.change("global_parameters", changes, report).await;
         }
-        let policy = |virtual_host: &str, object: Map<String, Value>| {
-            let name = text(&object, "name");
-            if name.is_empty() {
-                return Err("name: is missing".to_owned());
-            }
-            let body: PutPolicy = read(&object)?;
-            let policy = body.policy(virtual_host, &name, false);
-            policy.map(Change::PutPolicy).map_err(|error| error.to_string())
-        };
         let changes = self.named(policies, "policies", policy, report);
         self.change("policies", changes, report).await;
         let parameter = |virtual_host: &str, object| {
@@ -301,7 +292,7 @@ impl Import {
         &self,
         objects: Vec<Map<String, Value>>,
         category: &'static str,
-        change: impl Fn(&str, Map<String, Value>) -> Result<Change, String>,
+        change: impl Fn(&str, Map<String, Value>) -> Result<Change, Outcome>,
         report: &mut Report,
     ) -> Vec<Named> {
         let mut changes = vec![];
@@ -313,9 +304,7 @@ impl Import {
                     let shown = Some(virtual_host.as_str()).filter(|it| !it.is_empty());
                     changes.push(Named::new(shown, &name, change));
                 }
-                Err(reason) => {
-                    report.add(category, Some(&virtual_host), name, Outcome::Failed(reason));
-                }
+                Err(outcome) => report.add(category, Some(&virtual_host), name, outcome),
             }
         }
         changes
@@ -388,6 +377,25 @@ impl Import {
             _ => view.bindings(one).items.iter().map(|it| Told::binding(it)).collect(),
         }
     }
+}
+
+/// The change that a policy asks for. What it says about mirrors of queues is passed over: there were
+/// some in RabbitMQ 3.
+fn policy(virtual_host: &str, mut object: Map<String, Value>) -> Result<Change, Outcome> {
+    let name = text(&object, "name");
+    if name.is_empty() {
+        return Err(Outcome::Failed("name: is missing".to_owned()));
+    }
+    if let Some(Value::Object(definition)) = object.get_mut("definition") {
+        let keys = definition.len();
+        definition.retain(|key, _| !key.starts_with("ha-"));
+        if definition.is_empty() && keys > 0 {
+            return Err(Outcome::Skipped("it is about mirrors of queues alone".to_owned()));
+        }
+    }
+    let body: PutPolicy = read(&object)?;
+    let policy = body.policy(virtual_host, &name, false);
+    policy.map(Change::PutPolicy).map_err(|error| Outcome::Failed(error.to_string()))
 }
 
 /// What tells an object from others.

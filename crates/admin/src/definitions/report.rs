@@ -32,6 +32,12 @@ impl From<Done> for Outcome {
     }
 }
 
+impl From<String> for Outcome {
+    fn from(reason: String) -> Self {
+        Self::Failed(reason)
+    }
+}
+
 /// An object and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Entry {

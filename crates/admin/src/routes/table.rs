@@ -1,24 +1,22 @@
-//! The table of all routes.
+//! The table of all routes: those of the broker itself here, those of what is in it and of what users
+//! may do beside.
 
 use axum::http::Method;
 
 use super::Parameters::{Columns, List, One, Pages, Samples, Totals};
+use super::access::{of_policies_and_parameters, of_users};
+use super::objects::{of_connections, of_exchanges_and_bindings, of_queues, of_virtual_hosts};
 use super::{Parameters, Route};
 use crate::answer::Answer;
-use crate::authorize::Right::{
-    self, Administrator, Management, Monitoring, Owner, Policymaker, VirtualHost, Visible,
-};
+use crate::authorize::Right::{self, Administrator, Management, Monitoring, VirtualHost};
 use crate::call::Call;
 use crate::definitions::{export, import};
-use crate::{
-    bindings, channels, connections, consumers, exchanges, health, login, messages, misc, nodes,
-    object_limits, overview, parameters, permissions, policies, queues, reference, users, vhosts,
-};
+use crate::{health, login, misc, nodes, overview, parameters, reference};
 
 const ATTEMPTS: &str = "/api/auth/attempts/{node}";
 
 /// Order, columns and pages.
-const LISTED: [Parameters; 2] = [List, Pages];
+pub(super) const LISTED: [Parameters; 2] = [List, Pages];
 
 pub(super) fn get<F, A>(
     path: &'static str,
@@ -149,11 +147,37 @@ fn of_the_broker() -> Vec<Route> {
             misc::nothing,
         ),
         get(
+            "/api/auth/attempts/{node}",
+            Monitoring,
+            "How many logins there were, by protocol",
+            misc::auth_attempts,
+        ),
+        get(
+            "/api/auth/attempts/{node}/source",
+            Monitoring,
+            "How many logins there were, by address and user",
+            misc::auth_attempts_by_source,
+        ),
+        delete(
+            "/api/auth/attempts/{node}",
+            Administrator,
+            "Begins to count logins anew",
+            misc::reset_auth_attempts,
+        ),
+        delete(
+            "/api/auth/attempts/{node}/source",
+            Administrator,
+            "Begins to count logins anew",
+            misc::reset_auth_attempts,
+        ),
+        get(
             "/api/auth/hash_password/{password}",
             Administrator,
             "What is kept of a password",
             misc::hash_password,
         ),
+        delete("/api/reset", Administrator, "Forgets the past of statistics", misc::reset),
+        delete("/api/reset/{node}", Administrator, "Forgets the past of statistics", misc::reset),
         post(
             "/api/rebalance/queues",
             Administrator,
@@ -172,398 +196,6 @@ fn of_the_broker() -> Vec<Route> {
         get("/api/stream/connections", Management, "Stream connections: none", misc::nothing),
         get("/api/stream/publishers", Management, "Stream publishers: none", misc::nothing),
         get("/api/stream/consumers", Management, "Stream consumers: none", misc::nothing),
-    ]
-}
-
-fn of_connections() -> Vec<Route> {
-    vec![
-        get("/api/connections", Management, "Connections", connections::all)
-            .with(&LISTED)
-            .with(&[Samples, Totals])
-            .gives::<Vec<connections::ConnectionObject>>(),
-        get("/api/vhosts/{vhost}/connections", Visible, "Connections there", connections::all)
-            .with(&LISTED)
-            .with(&[Samples, Totals])
-            .gives::<Vec<connections::ConnectionObject>>(),
-        get("/api/connections/{connection}", Owner, "A connection", connections::get)
-            .with(&[Columns, Samples])
-            .gives::<connections::ConnectionObject>(),
-        delete(
-            "/api/connections/{connection}",
-            Owner,
-            "Closes a connection, with the header X-Reason as reason",
-            connections::delete,
-        ),
-        get(
-            "/api/connections/username/{username}",
-            Owner,
-            "Connections of a user",
-            connections::of_user,
-        )
-        .with(&LISTED),
-        delete(
-            "/api/connections/username/{username}",
-            Owner,
-            "Closes all connections of a user",
-            connections::delete_of_user,
-        ),
-        get(
-            "/api/connections/{connection}/channels",
-            Owner,
-            "Its channels",
-            channels::of_connection,
-        )
-        .with(&LISTED)
-        .gives::<Vec<channels::ChannelObject>>(),
-        get(
-            "/api/connections/{connection}/sessions",
-            Owner,
-            "Its AMQP 1.0 sessions: none",
-            connections::sessions,
-        ),
-        get("/api/channels", Management, "Channels", channels::all)
-            .with(&LISTED)
-            .with(&[Samples, Totals])
-            .gives::<Vec<channels::ChannelObject>>(),
-        get("/api/vhosts/{vhost}/channels", Visible, "Channels there", channels::all)
-            .with(&LISTED)
-            .with(&[Samples, Totals])
-            .gives::<Vec<channels::ChannelObject>>(),
-        get("/api/channels/{channel}", Owner, "A channel", channels::get)
-            .with(&[Columns, Samples])
-            .gives::<channels::ChannelObject>(),
-        get("/api/consumers", Management, "Consumers", consumers::all)
-            .with(&LISTED)
-            .gives::<Vec<consumers::ConsumerObject>>(),
-        get("/api/consumers/{vhost}", Visible, "Consumers there", consumers::all)
-            .with(&LISTED)
-            .gives::<Vec<consumers::ConsumerObject>>(),
-    ]
-}
-
-fn of_queues() -> Vec<Route> {
-    vec![
-        get("/api/queues", Management, "Queues", queues::all)
-            .with(&LISTED)
-            .with(&[Samples, Totals])
-            .gives::<Vec<queues::QueueObject>>(),
-        get("/api/queues/detailed", Management, "Queues, with all there is", queues::all)
-            .with(&LISTED)
-            .with(&[Samples])
-            .gives::<Vec<queues::QueueObject>>(),
-        get("/api/queues/{vhost}", Visible, "Queues there", queues::all)
-            .with(&LISTED)
-            .with(&[Samples, Totals])
-            .gives::<Vec<queues::QueueObject>>(),
-        get("/api/queues/{vhost}/{queue}", Visible, "A queue", queues::get)
-            .with(&[Columns, Samples, Totals])
-            .gives::<queues::QueueObject>(),
-        put("/api/queues/{vhost}/{queue}", VirtualHost, "Declares a queue", queues::put)
-            .takes::<queues::PutQueue>(),
-        delete("/api/queues/{vhost}/{queue}", VirtualHost, "Deletes a queue", queues::delete).with(
-            &[
-                One("if-empty", "true: only if there is no message in it"),
-                One("if-unused", "true: only if it has no consumer"),
-            ],
-        ),
-        get("/api/queues/{vhost}/{queue}/bindings", Visible, "Its bindings", bindings::of_queue)
-            .with(&LISTED)
-            .gives::<Vec<bindings::BindingObject>>(),
-        delete(
-            "/api/queues/{vhost}/{queue}/contents",
-            VirtualHost,
-            "Deletes all messages that wait",
-            queues::purge,
-        ),
-        post("/api/queues/{vhost}/{queue}/get", VirtualHost, "Fetches messages", messages::get)
-            .takes::<messages::Get>()
-            .gives::<Vec<messages::Message>>(),
-        post(
-            "/api/queues/{vhost}/{queue}/actions",
-            Administrator,
-            "Mirrors of queues, of which there are none",
-            queues::act,
-        )
-        .takes::<queues::Act>(),
-    ]
-}
-
-fn of_exchanges_and_bindings() -> Vec<Route> {
-    const BETWEEN: &str = "/api/bindings/{vhost}/e/{source}/{kind}/{destination}";
-    const BINDING: &str = "/api/bindings/{vhost}/e/{source}/{kind}/{destination}/{properties}";
-    vec![
-        get("/api/exchanges", Management, "Exchanges", exchanges::all)
-            .with(&LISTED)
-            .with(&[Samples, Totals])
-            .gives::<Vec<exchanges::ExchangeObject>>(),
-        get("/api/exchanges/{vhost}", Visible, "Exchanges there", exchanges::all)
-            .with(&LISTED)
-            .with(&[Samples, Totals])
-            .gives::<Vec<exchanges::ExchangeObject>>(),
-        get("/api/exchanges/{vhost}/{exchange}", Visible, "An exchange", exchanges::get)
-            .with(&[Columns, Samples, Totals])
-            .gives::<exchanges::ExchangeObject>(),
-        put(
-            "/api/exchanges/{vhost}/{exchange}",
-            VirtualHost,
-            "Declares an exchange",
-            exchanges::put,
-        )
-        .takes::<exchanges::PutExchange>(),
-        delete(
-            "/api/exchanges/{vhost}/{exchange}",
-            VirtualHost,
-            "Deletes an exchange",
-            exchanges::delete,
-        )
-        .with(&[One("if-unused", "true: only if nothing is bound to it")]),
-        post(
-            "/api/exchanges/{vhost}/{exchange}/publish",
-            VirtualHost,
-            "Publishes a message",
-            messages::publish,
-        )
-        .takes::<messages::Publish>()
-        .gives::<messages::Published>(),
-        get(
-            "/api/exchanges/{vhost}/{exchange}/bindings/source",
-            Visible,
-            "Bindings from it",
-            bindings::from_exchange,
-        )
-        .with(&LISTED)
-        .gives::<Vec<bindings::BindingObject>>(),
-        get(
-            "/api/exchanges/{vhost}/{exchange}/bindings/destination",
-            Visible,
-            "Bindings to it",
-            bindings::to_exchange,
-        )
-        .with(&LISTED)
-        .gives::<Vec<bindings::BindingObject>>(),
-        get("/api/bindings", Management, "Bindings", bindings::all)
-            .with(&LISTED)
-            .gives::<Vec<bindings::BindingObject>>(),
-        get("/api/bindings/{vhost}", Visible, "Bindings there", bindings::all)
-            .with(&LISTED)
-            .gives::<Vec<bindings::BindingObject>>(),
-        get(BETWEEN, Visible, "Bindings between two; kind is e or q", bindings::between)
-            .with(&LISTED)
-            .gives::<Vec<bindings::BindingObject>>(),
-        post(BETWEEN, VirtualHost, "Binds; the header Location names it", bindings::post)
-            .takes::<bindings::PostBinding>(),
-        get(BINDING, Visible, "A binding", bindings::get)
-            .with(&[Columns])
-            .gives::<bindings::BindingObject>(),
-        delete(BINDING, VirtualHost, "Unbinds", bindings::delete),
-    ]
-}
-
-fn of_virtual_hosts() -> Vec<Route> {
-    vec![
-        get("/api/vhosts", Management, "Virtual hosts", vhosts::all)
-            .with(&LISTED)
-            .with(&[Samples, Totals])
-            .gives::<Vec<vhosts::VirtualHostObject>>(),
-        get("/api/vhosts/{vhost}", Visible, "A virtual host", vhosts::get)
-            .with(&[Columns, Samples, Totals])
-            .gives::<vhosts::VirtualHostObject>(),
-        put("/api/vhosts/{vhost}", Administrator, "Makes or changes a virtual host", vhosts::put)
-            .takes::<vhosts::PutVirtualHost>(),
-        delete(
-            "/api/vhosts/{vhost}",
-            Administrator,
-            "Deletes a virtual host and all in it",
-            vhosts::delete,
-        ),
-        post(
-            "/api/vhosts/{vhost}/deletion/protection",
-            Administrator,
-            "Protects it from deletion",
-            vhosts::protect,
-        ),
-        delete(
-            "/api/vhosts/{vhost}/deletion/protection",
-            Administrator,
-            "Allows its deletion",
-            vhosts::unprotect,
-        ),
-        post(
-            "/api/vhosts/{vhost}/start/{node}",
-            Administrator,
-            "Starts it on a node; it runs",
-            vhosts::start,
-        ),
-        get(
-            "/api/vhosts/{vhost}/permissions",
-            Administrator,
-            "Who may do what there",
-            permissions::of_virtual_host,
-        )
-        .with(&LISTED)
-        .gives::<Vec<permissions::PermissionObject>>(),
-        get(
-            "/api/vhosts/{vhost}/topic-permissions",
-            Administrator,
-            "Routing keys of users there",
-            permissions::topics_of_virtual_host,
-        )
-        .with(&LISTED)
-        .gives::<Vec<permissions::TopicPermissionObject>>(),
-        get("/api/vhost-limits", Management, "Limits of virtual hosts", object_limits::of_hosts)
-            .with(&LISTED)
-            .gives::<Vec<object_limits::VirtualHostLimitsObject>>(),
-        get("/api/vhost-limits/{vhost}", Visible, "Its limits", object_limits::of_hosts)
-            .with(&LISTED)
-            .gives::<Vec<object_limits::VirtualHostLimitsObject>>(),
-        put("/api/vhost-limits/{vhost}/{name}", Administrator, "Sets a limit", object_limits::put)
-            .takes::<object_limits::PutLimit>(),
-        delete(
-            "/api/vhost-limits/{vhost}/{name}",
-            Administrator,
-            "Lifts a limit",
-            object_limits::delete,
-        ),
-    ]
-}
-
-fn of_users() -> Vec<Route> {
-    const TOPICS: &str = "/api/topic-permissions/{vhost}/{user}";
-    const TOPIC: &str = "/api/topic-permissions/{vhost}/{user}/{exchange}";
-    vec![
-        get("/api/users", Administrator, "Users", users::all)
-            .with(&LISTED)
-            .gives::<Vec<users::UserObject>>(),
-        get(
-            "/api/users/without-permissions",
-            Administrator,
-            "Users that may use no virtual host",
-            users::without_permissions,
-        )
-        .with(&LISTED)
-        .gives::<Vec<users::UserObject>>(),
-        post("/api/users/bulk-delete", Administrator, "Deletes users", users::bulk_delete)
-            .takes::<users::BulkDelete>(),
-        get("/api/users/{user}", Administrator, "A user", users::get)
-            .with(&[Columns])
-            .gives::<users::UserObject>(),
-        put("/api/users/{user}", Administrator, "Makes or changes a user", users::put)
-            .takes::<users::PutUser>(),
-        delete("/api/users/{user}", Administrator, "Deletes a user", users::delete),
-        get(
-            "/api/users/{user}/permissions",
-            Administrator,
-            "What the user may",
-            permissions::of_user,
-        )
-        .with(&LISTED)
-        .gives::<Vec<permissions::PermissionObject>>(),
-        get(
-            "/api/users/{user}/topic-permissions",
-            Administrator,
-            "Routing keys of the user",
-            permissions::topics_of_user,
-        )
-        .with(&LISTED)
-        .gives::<Vec<permissions::TopicPermissionObject>>(),
-        get("/api/user-limits", Administrator, "Limits of users", object_limits::of_users)
-            .with(&LISTED)
-            .gives::<Vec<object_limits::UserLimitsObject>>(),
-        get("/api/user-limits/{user}", Owner, "Limits of a user", object_limits::of_user)
-            .with(&LISTED)
-            .gives::<Vec<object_limits::UserLimitsObject>>(),
-        put(
-            "/api/user-limits/{user}/{name}",
-            Administrator,
-            "Sets a limit",
-            object_limits::put_of_user,
-        )
-        .takes::<object_limits::PutLimit>(),
-        delete(
-            "/api/user-limits/{user}/{name}",
-            Administrator,
-            "Lifts a limit",
-            object_limits::delete_of_user,
-        ),
-        get("/api/permissions", Administrator, "Who may do what", permissions::all)
-            .with(&LISTED)
-            .gives::<Vec<permissions::PermissionObject>>(),
-        get("/api/permissions/{vhost}/{user}", Administrator, "What a user may", permissions::get)
-            .with(&[Columns])
-            .gives::<permissions::PermissionObject>(),
-        put("/api/permissions/{vhost}/{user}", Administrator, "Grants", permissions::put)
-            .takes::<permissions::PutPermission>(),
-        delete("/api/permissions/{vhost}/{user}", Administrator, "Takes away", permissions::delete),
-        get("/api/topic-permissions", Administrator, "Routing keys", permissions::all_topics)
-            .with(&LISTED)
-            .gives::<Vec<permissions::TopicPermissionObject>>(),
-        get(TOPICS, Administrator, "Routing keys of a user", permissions::get_topics)
-            .with(&LISTED)
-            .gives::<Vec<permissions::TopicPermissionObject>>(),
-        get(TOPIC, Administrator, "The same, with an exchange", permissions::get_topics)
-            .with(&LISTED)
-            .gives::<Vec<permissions::TopicPermissionObject>>(),
-        put(TOPICS, Administrator, "Grants routing keys", permissions::put_topic)
-            .takes::<permissions::PutTopicPermission>(),
-        delete(TOPICS, Administrator, "Takes them all away", permissions::delete_topics),
-        delete(TOPIC, Administrator, "Takes them away", permissions::delete_topics),
-    ]
-}
-
-fn of_policies_and_parameters() -> Vec<Route> {
-    const POLICY: &str = "/api/policies/{vhost}/{name}";
-    const OF_OPERATOR: &str = "/api/operator-policies/{vhost}/{name}";
-    const PARAMETER: &str = "/api/parameters/{component}/{vhost}/{name}";
-    const GLOBAL: &str = "/api/global-parameters/{name}";
-    vec![
-        get("/api/policies", Management, "Policies", policies::all)
-            .with(&LISTED)
-            .gives::<Vec<policies::PolicyObject>>(),
-        get("/api/policies/{vhost}", Visible, "Policies there", policies::all)
-            .with(&LISTED)
-            .gives::<Vec<policies::PolicyObject>>(),
-        get(POLICY, Visible, "A policy", policies::get)
-            .with(&[Columns])
-            .gives::<policies::PolicyObject>(),
-        put(POLICY, Policymaker, "Makes or changes a policy", policies::put)
-            .takes::<policies::PutPolicy>(),
-        delete(POLICY, Policymaker, "Deletes a policy", policies::delete),
-        get("/api/operator-policies", Management, "Operator policies", policies::all_of_operator)
-            .with(&LISTED)
-            .gives::<Vec<policies::PolicyObject>>(),
-        get("/api/operator-policies/{vhost}", Visible, "Those there", policies::all_of_operator)
-            .with(&LISTED)
-            .gives::<Vec<policies::PolicyObject>>(),
-        get(OF_OPERATOR, Visible, "An operator policy", policies::get_of_operator)
-            .with(&[Columns])
-            .gives::<policies::PolicyObject>(),
-        put(OF_OPERATOR, Administrator, "Makes or changes one", policies::put_of_operator)
-            .takes::<policies::PutPolicy>(),
-        delete(OF_OPERATOR, Administrator, "Deletes one", policies::delete_of_operator),
-        get("/api/parameters", Policymaker, "Parameters of components", parameters::all)
-            .with(&LISTED)
-            .gives::<Vec<parameters::ParameterObject>>(),
-        get("/api/parameters/{component}", Policymaker, "Those of one", parameters::all)
-            .with(&LISTED)
-            .gives::<Vec<parameters::ParameterObject>>(),
-        get("/api/parameters/{component}/{vhost}", Policymaker, "Those there", parameters::all)
-            .with(&LISTED)
-            .gives::<Vec<parameters::ParameterObject>>(),
-        get(PARAMETER, Policymaker, "A parameter", parameters::get)
-            .with(&[Columns])
-            .gives::<parameters::ParameterObject>(),
-        put(PARAMETER, Policymaker, "Makes or changes a parameter", parameters::put)
-            .takes::<parameters::PutParameter>(),
-        delete(PARAMETER, Policymaker, "Deletes a parameter", parameters::delete),
-        get("/api/global-parameters", Policymaker, "Global parameters", parameters::all_global)
-            .with(&LISTED)
-            .gives::<Vec<parameters::GlobalParameterObject>>(),
-        get(GLOBAL, Policymaker, "A global parameter", parameters::get_global)
-            .with(&[Columns])
-            .gives::<parameters::GlobalParameterObject>(),
-        put(GLOBAL, Policymaker, "Makes or changes one", parameters::put_global)
-            .takes::<parameters::PutParameter>(),
-        delete(GLOBAL, Policymaker, "Deletes one", parameters::delete_global),
     ]
 }
 

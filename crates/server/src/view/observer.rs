@@ -24,6 +24,8 @@ use crate::{clock, limits, memory};
 pub(crate) enum Order {
     /// Have a look and tell when that is done.
     Look(oneshot::Sender<()>),
+    /// Forget the past.
+    Forget,
     /// End.
     Stop,
 }
@@ -125,12 +127,14 @@ impl Observer {
             let mut asking = vec![];
             match self.orders.recv_timeout(wait) {
                 Ok(Order::Look(done)) => asking.push(done),
+                Ok(Order::Forget) => self.state().forget_past(),
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
             while let Ok(order) = self.orders.try_recv() {
                 match order {
                     Order::Look(done) => asking.push(done),
+                    Order::Forget => self.state().forget_past(),
                     Order::Stop => return,
                 }
             }

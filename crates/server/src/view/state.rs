@@ -171,23 +171,39 @@ impl State {
         let is_aging = second >= self.aged + limits::HISTORY_LOOK_SECONDS;
         for host in self.hosts.values_mut() {
             host.finish(&self.look, &mut self.budget);
-            if is_aging {
-                host.age(second, &mut self.budget);
-            }
         }
         if is_aging {
             self.aged = second;
-            for connection in self.connections.values_mut() {
-                if connection.meter().has_history() {
-                    Arc::make_mut(connection).meter_mut().age(second, &mut self.budget);
-                }
-            }
+            self.age(second);
         }
         self.clock.now = self.look.now;
         if self.look.is_sample {
             self.clock.sampled = self.look.now;
         }
         self.sum_up(node);
+    }
+
+    /// Forgets of objects what is too old at this time.
+    fn age(&mut self, second: u64) {
+        for host in self.hosts.values_mut() {
+            host.age(second, &mut self.budget);
+        }
+        for connection in self.connections.values_mut() {
+            if connection.meter().has_history() {
+                Arc::make_mut(connection).meter_mut().age(second, &mut self.budget);
+            }
+        }
+    }
+
+    /// Forgets the past, of all objects and of the broker as a whole.
+    pub(super) fn forget_past(&mut self) {
+        // A time at which all of it will be too old.
+        let end = u64::MAX / 2;
+        self.age(end);
+        let Overview { totals, churn, node, .. } = &mut self.overview;
+        for meter in [&mut totals.meter, &mut churn.meter, &mut node.meter] {
+            meter.age(end, &mut self.budget);
+        }
     }
 
     fn sum_up(&mut self, node: NodeNumbers) {
