@@ -2,8 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
-use warren_server::attempts::Counts;
+use serde_json::json;
 use warren_server::config::Password;
 use warren_server::{AccessSource, Identity};
 
@@ -120,45 +119,5 @@ pub(crate) async fn rebalance(_call: Call) -> Answer {
 pub(crate) async fn reset(call: Call) -> Answer {
     call.api.check_node(call.path("node"))?;
     call.api.management.view().forget_past();
-    answer::done()
-}
-
-/// How many logins there were, as an object of these names.
-fn counted(counts: Counts) -> Map<String, Value> {
-    let numbers = [
-        ("auth_attempts", counts.all()),
-        ("auth_attempts_failed", counts.failed),
-        ("auth_attempts_succeeded", counts.succeeded),
-    ];
-    numbers.into_iter().map(|(name, number)| (name.to_owned(), number.into())).collect()
-}
-
-pub(crate) async fn auth_attempts(call: Call) -> Answer {
-    call.api.check_node(call.path("node"))?;
-    let counts = call.api.management.attempts().counts();
-    let objects = counts.into_iter().map(|(protocol, counts)| {
-        let mut object = counted(counts);
-        object.insert("protocol".to_owned(), protocol.name().into());
-        Value::Object(object)
-    });
-    list(&call, objects.collect(), &["protocol"]).await
-}
-
-pub(crate) async fn auth_attempts_by_source(call: Call) -> Answer {
-    call.api.check_node(call.path("node"))?;
-    let counts = call.api.management.attempts().counts_by_source();
-    let objects = counts.into_iter().map(|source| {
-        let mut object = counted(source.counts);
-        object.insert("protocol".to_owned(), source.protocol.name().into());
-        object.insert("remote_address".to_owned(), source.address.to_string().into());
-        object.insert("username".to_owned(), source.user.into());
-        Value::Object(object)
-    });
-    list(&call, objects.collect(), &["remote_address", "username", "protocol"]).await
-}
-
-pub(crate) async fn reset_auth_attempts(call: Call) -> Answer {
-    call.api.check_node(call.path("node"))?;
-    call.api.management.attempts().reset_counts();
     answer::done()
 }

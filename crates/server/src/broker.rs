@@ -175,6 +175,18 @@ impl Broker {
     ///
     /// Everything that keeps the broker from starting, in words for the person who starts it.
     pub async fn start(config: Config) -> Result<Self, Error> {
+        Self::start_with(config, async |_| Ok(())).await
+    }
+
+    /// Starts and lets the caller change what there is before a client may connect.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Broker::start`], and [`Error::NotPrepared`] with the caller's reason.
+    pub async fn start_with(
+        config: Config,
+        prepare: impl AsyncFnOnce(Management) -> Result<(), String>,
+    ) -> Result<Self, Error> {
         let (socket, amqp_address) = listen(config.amqp_listen)?;
         let Opened { log, checkpointer, reader, recovered, .. } = starting::open(&config).await?;
 
@@ -226,6 +238,10 @@ impl Broker {
         let live = Live::new(&config, &census, &shards, &groups);
         live.keep(start.writes).await?;
         let shared = Arc::new(Shared::new(config, start.state, live, audit)?);
+        let status = status(&shared, &health, &news, &room, &shards);
+        let catalog = shared.catalog.clone();
+        let management = Management::new(status, catalog, view.clone(), amqp_address);
+        prepare(management).await.map_err(Error::NotPrepared)?;
         let listener = Listener::start(socket, amqp_address, Arc::clone(&shared), heard)?;
         info!(address = %amqp_address, "listening for AMQP");
         let watch = AbortOnDrop(tokio::spawn(alarms.watch()));
@@ -265,13 +281,7 @@ impl Broker {
     /// A handle for those who look at the broker.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status {
-            shared: Arc::clone(&self.shared),
-            health: Arc::clone(&self.health),
-            news: self.news.subscribe(),
-            room: self.room.clone(),
-            shards: self.shards.clone(),
-        }
+        status(&self.shared, &self.health, &self.news, &self.room, &self.shards)
     }
 
     /// A handle for those who ask and change.
@@ -325,6 +335,22 @@ impl Broker {
         });
         let _ = joined.await;
         info!("stopped");
+    }
+}
+
+fn status(
+    shared: &Arc<Shared>,
+    health: &Arc<Health>,
+    news: &watch::Sender<News>,
+    room: &Room,
+    shards: &[mpsc::Sender<ToShard>],
+) -> Status {
+    Status {
+        shared: Arc::clone(shared),
+        health: Arc::clone(health),
+        news: news.subscribe(),
+        room: room.clone(),
+        shards: shards.to_vec(),
     }
 }
 

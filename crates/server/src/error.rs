@@ -15,6 +15,9 @@ pub enum Error {
         /// What the system said, in words that help.
         reason: String,
     },
+    /// What whoever started the broker wanted before it serves has failed.
+    #[error("{0}")]
+    NotPrepared(String),
     /// The store cannot be opened or failed.
     #[error("{0}")]
     Storage(#[from] warren_storage::Error),

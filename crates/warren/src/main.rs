@@ -75,7 +75,13 @@ async fn serve(settings: Settings) -> Result<(), Error> {
     let (http, http_address) = warren_server::listen(settings.http_listen)?;
 
     let data_dir = settings.server.data_dir.clone();
-    let broker = Broker::start(settings.server).await?;
+    let definitions = settings.load_definitions;
+    let broker = Broker::start_with(settings.server, async move |management| {
+        let Some(path) = definitions else { return Ok(()) };
+        let loaded = warren_admin::definitions::load(&management, &path).await;
+        loaded.map_err(|error| error.to_string())
+    })
+    .await?;
     let amqp_address = broker.amqp_address();
     let (stop_http, http_stopped) = oneshot::channel::<()>();
     let stopped = async {

@@ -7,8 +7,6 @@ use crate::authorize::Right::{Administrator, Management, Owner, Policymaker, Vis
 use crate::{object_limits, parameters, permissions, policies, users};
 
 pub(super) fn of_users() -> Vec<Route> {
-    const TOPICS: &str = "/api/topic-permissions/{vhost}/{user}";
-    const TOPIC: &str = "/api/topic-permissions/{vhost}/{user}/{exchange}";
     vec![
         get("/api/users", Administrator, "Users", users::all)
             .with(&LISTED)
@@ -64,6 +62,14 @@ pub(super) fn of_users() -> Vec<Route> {
             "Lifts a limit",
             object_limits::delete_of_user,
         ),
+    ]
+}
+
+/// Who may do what.
+pub(super) fn of_permissions() -> Vec<Route> {
+    const TOPICS: &str = "/api/topic-permissions/{vhost}/{user}";
+    const TOPIC: &str = "/api/topic-permissions/{vhost}/{user}/{exchange}";
+    vec![
         get("/api/permissions", Administrator, "Who may do what", permissions::all)
             .with(&LISTED)
             .gives::<Vec<permissions::PermissionObject>>(),

@@ -4,7 +4,7 @@
 use axum::http::Method;
 
 use super::Parameters::{Columns, List, One, Pages, Samples, Totals};
-use super::access::{of_policies_and_parameters, of_users};
+use super::access::{of_permissions, of_policies_and_parameters, of_users};
 use super::objects::{of_connections, of_exchanges_and_bindings, of_queues, of_virtual_hosts};
 use super::{Parameters, Route};
 use crate::answer::Answer;
@@ -74,14 +74,17 @@ where
 pub(crate) fn routes() -> Vec<Route> {
     let groups = [
         of_the_broker(),
+        of_the_node(),
         of_connections(),
         of_queues(),
         of_exchanges_and_bindings(),
         of_virtual_hosts(),
         of_users(),
+        of_permissions(),
         of_policies_and_parameters(),
         of_definitions(),
         of_health(),
+        of_health_of_all(),
         super::waiting::routes(),
     ];
     groups.into_iter().flatten().collect()
@@ -122,6 +125,12 @@ fn of_the_broker() -> Vec<Route> {
         put("/api/cluster-name", Administrator, "Names the cluster", parameters::put_cluster_name)
             .takes::<parameters::ClusterName>(),
         get("/api/extensions", Management, "Parts of the console", misc::extensions),
+    ]
+}
+
+/// The node, and what there is none of here.
+fn of_the_node() -> Vec<Route> {
+    vec![
         get("/api/nodes", Monitoring, "The nodes: one", nodes::all).with(&[List, Samples]),
         get("/api/nodes/{node}", Monitoring, "A node", nodes::get).with(&[Columns, Samples]),
         get("/api/nodes/{node}/memory", Monitoring, "Where memory is", nodes::memory),
@@ -145,30 +154,6 @@ fn of_the_broker() -> Vec<Route> {
             Administrator,
             "Deprecated features in use: none",
             misc::nothing,
-        ),
-        get(
-            "/api/auth/attempts/{node}",
-            Monitoring,
-            "How many logins there were, by protocol",
-            misc::auth_attempts,
-        ),
-        get(
-            "/api/auth/attempts/{node}/source",
-            Monitoring,
-            "How many logins there were, by address and user",
-            misc::auth_attempts_by_source,
-        ),
-        delete(
-            "/api/auth/attempts/{node}",
-            Administrator,
-            "Begins to count logins anew",
-            misc::reset_auth_attempts,
-        ),
-        delete(
-            "/api/auth/attempts/{node}/source",
-            Administrator,
-            "Begins to count logins anew",
-            misc::reset_auth_attempts,
         ),
         get(
             "/api/auth/hash_password/{password}",
@@ -254,6 +239,12 @@ fn of_health() -> Vec<Route> {
             "All virtual hosts run",
             health::virtual_hosts,
         ),
+    ]
+}
+
+/// Of the health of a cluster and its definitions.
+fn of_health_of_all() -> Vec<Route> {
+    vec![
         get(
             "/api/health/checks/node-is-quorum-critical",
             Management,
