@@ -265,6 +265,7 @@ impl Settings {
     fn from_file(file: File, flags: &Server) -> Result<Self, Wrong> {
         let limits = limits(&file);
         let oauth = file.oauth2.map(OAuth2::settings).transpose()?;
+        let has_defaults = file.load_definitions.is_none();
         let Permissions { configure, write, read } = file.default_permissions;
         let Storage { segment_bytes, spare_segments, checkpoint_seconds } = file.storage;
         Ok(Self {
@@ -281,7 +282,7 @@ impl Settings {
                 default_user_tags: file.default_user_tags,
                 default_vhost: file.default_vhost,
                 default_permissions: [configure, write, read],
-                has_defaults: file.load_definitions.is_none(),
+                has_defaults,
                 password_hashing: file.password_hashing.known(),
                 loopback_users: file.loopback_users,
                 handshake_timeout: Duration::from_secs(file.handshake_timeout_seconds),
