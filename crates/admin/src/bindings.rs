@@ -14,10 +14,11 @@ use warren_server::view::{BindingView, QueueView, View};
 use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::error::Error;
+use crate::field_table::{self, short};
 use crate::json::{self, lenient};
+use crate::limits;
 use crate::list::{Entry, Key, Wishes, one};
 use crate::session::request;
-use crate::{field_table, limits};
 
 /// A binding.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -179,10 +180,8 @@ pub(crate) async fn post(mut call: Call) -> Answer {
     let (source, destination) = between_ends(&call)?;
     let bytes = call.bytes_up_to(limits::BINDING_BYTES).await?;
     let PostBinding { routing_key, arguments } = json::typed(&json::object(&bytes)?)?;
-    let routing_key = routing_key.unwrap_or_default();
-    if routing_key.len() > usize::from(u8::MAX) {
-        return Err(Error::bad_request("routing_key: is longer than 255 bytes"));
-    }
+    let routing_key = short("routing_key", &routing_key.unwrap_or_default());
+    let routing_key = routing_key.map_err(Error::BadRequest)?;
     let arguments = field_table::from_json(&arguments)?;
     let key = key::of(&routing_key, &arguments);
     let bind = Request::Bind { source, destination, routing_key, arguments, no_wait: false };

@@ -11,7 +11,7 @@ use warren_server::view::{Clock, ExchangeView, Measured, Ranges};
 use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::error::Error;
-use crate::field_table;
+use crate::field_table::{self, short};
 use crate::json::lenient;
 use crate::list::{Entry, Key, Wishes, one};
 use crate::samples::{self, Kind, numbers, ranges, ranges_of_one};
@@ -144,7 +144,7 @@ pub(crate) async fn get(call: Call) -> Answer {
 
 pub(crate) async fn put(mut call: Call) -> Answer {
     let virtual_host = call.virtual_host_to_change()?.to_owned();
-    let name = call.exchange("exchange").to_owned();
+    let name = short("the name", call.exchange("exchange")).map_err(Error::BadRequest)?;
     let body: PutExchange = call.json().await?;
     let kind = body.kind.unwrap_or_else(|| ExchangeType::Direct.name().to_owned());
     let was_there = found(&call).await.is_ok();

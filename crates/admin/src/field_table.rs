@@ -10,6 +10,14 @@ use crate::error::Error;
 use crate::limits;
 use crate::list::Key;
 
+/// A name or key as AMQP can carry it: a short string. The error says which one cannot be.
+pub(crate) fn short(label: &str, text: &str) -> Result<String, String> {
+    if text.len() > usize::from(u8::MAX) {
+        return Err(format!("{label} is longer than {} bytes", u8::MAX));
+    }
+    Ok(text.to_owned())
+}
+
 /// A table with the values of an object.
 pub(crate) fn from_json(object: &Map<String, Value>) -> Result<FieldTable, Error> {
     table(object, 0)

@@ -14,7 +14,7 @@ use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::consumers::ConsumerObject;
 use crate::error::Error;
-use crate::field_table;
+use crate::field_table::{self, short};
 use crate::json::lenient;
 use crate::list::{Wishes, one};
 use crate::samples::{ranges, ranges_of_one};
@@ -76,7 +76,7 @@ pub(crate) async fn get(call: Call) -> Answer {
 
 pub(crate) async fn put(mut call: Call) -> Answer {
     let virtual_host = call.virtual_host_to_change()?.to_owned();
-    let name = call.path("queue").to_owned();
+    let name = short("the name", call.path("queue")).map_err(Error::BadRequest)?;
     let PutQueue { durable, auto_delete, arguments, node } = call.json().await?;
     if let Some(node) = node.filter(|node| call.api.check_node(node).is_err()) {
         return Err(Error::BadRequest(format!("Node {node} could not be contacted")));

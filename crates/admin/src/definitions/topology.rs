@@ -11,7 +11,8 @@ use warren_server::{Client, ClientError, Management, reply_code};
 
 use super::file::{Binding, Exchange, Queue};
 use super::report::{Outcome, Report};
-use crate::{field_table, limits};
+use crate::field_table::{self, short};
+use crate::limits;
 
 /// Something to declare.
 #[derive(Debug, Clone)]
@@ -30,6 +31,7 @@ pub(crate) fn exchange(virtual_host: &str, exchange: Exchange) -> Result<Item, O
     if name.is_empty() || name.starts_with("amq.") {
         return Err(Outcome::Skipped("the broker makes it itself".to_owned()));
     }
+    let name = short("name", &name).map_err(Outcome::Failed)?;
     let declaration = Declaration { durable, auto_delete, internal, ..Declaration::default() };
     let arguments = table(&arguments)?;
     let request = Request::ExchangeDeclare { name: name.clone(), kind, declaration, arguments };
@@ -45,6 +47,7 @@ pub(crate) fn queue(virtual_host: &str, queue: Queue) -> Result<Item, Outcome> {
     if name.starts_with("amq.") {
         return Err(Outcome::Skipped("a name that begins with amq. is reserved".to_owned()));
     }
+    let name = short("name", &name).map_err(Outcome::Failed)?;
     let declaration = Declaration { durable, auto_delete, ..Declaration::default() };
     let mut arguments = table(&arguments)?;
     if let Some(kind) = kind.filter(|kind| kind != "classic")
@@ -72,6 +75,7 @@ pub(crate) fn binding(virtual_host: &str, binding: Binding) -> Result<Item, Outc
             return Err(Outcome::Failed(reason));
         }
     };
+    let routing_key = short("routing_key", &routing_key).map_err(Outcome::Failed)?;
     let (arguments, no_wait) = (table(&arguments)?, false);
     let request = Request::Bind { source, destination, routing_key, arguments, no_wait };
     Ok(Item { virtual_host: virtual_host.to_owned(), name, request })
