@@ -1,11 +1,6 @@
-//! Definitions exported, imported and loaded at a start.
-
-use std::fs;
+//! Definitions exported and imported.
 
 use serde_json::{Value, json};
-use warren_tests::Broker;
-use warren_tests::broker::Settings;
-use warren_tests::http::Api;
 
 use super::{names, start};
 
@@ -158,64 +153,4 @@ fn many_queues_are_imported_quickly() {
     api.done("POST", "/definitions", Some(&file));
     assert!(started.elapsed() < warren_tests::PATIENCE, "{:?}", started.elapsed());
     assert_eq!(api.get("/overview")["object_totals"]["queues"], 2000);
-}
-
-#[test]
-fn definitions_are_loaded_before_anybody_may_connect() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("definitions.json");
-    let mut definitions = one_of_each();
-    definitions["users"][0]["tags"] = json!(["administrator"]);
-    fs::write(&file, definitions.to_string()).unwrap();
-    let config = format!("load_definitions = '{}'\n", file.display());
-    let mut broker = Broker::with(Settings { config, ..Settings::default() });
-    // The file says who there is: no user of ours beside.
-    let guest = Api::of(&broker);
-    assert_eq!(guest.status("GET", "/whoami", None), 401);
-    let api = guest.as_user("ann", "pass");
-    assert_eq!(names(&api.get("/vhosts")), ["defs"]);
-    assert_eq!(names(&api.get("/users")), ["ann"]);
-    // With every start it is carried out again.
-    api.done("DELETE", "/queues/defs/q", None);
-    broker.terminate();
-    broker.restart();
-    let api = Api::of(&broker).as_user("ann", "pass");
-    assert_eq!(names(&api.get("/queues/defs")), ["q"]);
-}
-
-#[test]
-fn a_file_that_cannot_be_loaded_keeps_the_broker_from_starting() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("definitions.json");
-    let config = folder.path().join("warren.toml");
-    let data_dir = folder.path().join("data");
-    fs::write(&config, format!("load_definitions = '{}'\n", file.display())).unwrap();
-    let arguments = [
-        "server",
-        "--config",
-        config.to_str().unwrap(),
-        "--data-dir",
-        data_dir.to_str().unwrap(),
-        "--amqp-listen",
-        "127.0.0.1:0",
-        "--http-listen",
-        "127.0.0.1:0",
-    ];
-    for (content, words) in [
-        (None, vec!["definitions.json"]),
-        (Some("{\"queues\": ["), vec!["definitions.json", "failed_to_parse_json"]),
-        (
-            Some(r#"{"queues": [{"vhost": "nowhere", "name": "q"}]}"#),
-            vec!["definitions.json", "queues q", "nowhere"],
-        ),
-    ] {
-        if let Some(content) = content {
-            fs::write(&file, content).unwrap();
-        }
-        let ended = Broker::run_to_its_end(&arguments);
-        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-        for word in words {
-            assert!(ended.log.contains(word), "{word} is not in: {}", ended.log);
-        }
-    }
 }

@@ -11,8 +11,6 @@ fn pages_of_queues_are_whole_and_quick() {
         .map(|number| json!({"vhost": "/", "name": format!("q{number:04}"), "durable": false}))
         .collect();
     api.done("POST", "/definitions", Some(&json!({"queues": queues})));
-    let page = api.get("/queues/%2F?page=7&page_size=500&sort=name");
-    assert_eq!((&page["page_count"], &page["item_count"]), (&json!(6), &json!(0)));
     let page = api.get("/queues?page=6&page_size=500&sort=name&columns=name");
     assert_eq!(page["items"][499], json!({"name": "q2999"}));
     let page = api.get("/queues?page=1&name=%5Eq1.*7%24&use_regex=true&page_size=500");
