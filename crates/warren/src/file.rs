@@ -35,7 +35,9 @@ pub(crate) enum Error {
 /// eyes if there may be a secret in it.
 fn told(reason: &toml::de::Error) -> String {
     let text = reason.to_string();
-    let has_secret = ["pass", "secret"].iter().any(|word| text.contains(word));
+    // The names of all keys, which an unknown one is answered with, are no secret.
+    let shown = text.split(", expected one of").next().unwrap_or_default();
+    let has_secret = ["pass", "secret"].iter().any(|word| shown.contains(word));
     match text.lines().next() {
         Some(place) if has_secret => format!("{place}: the line is not shown, for what is secret"),
         _ => text.trim_end().to_owned(),

@@ -203,6 +203,7 @@ fn the_example_configuration_starts_the_broker() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("example.toml");
     fs::write(&config, first_block("docs/configuration.md", "toml")).unwrap();
+    fs::write(folder.path().join("definitions.json"), r#"{"vhosts": [{"name": "/"}]}"#).unwrap();
     let mut command = Command::new(places::built_program("warren"));
     command.current_dir(folder.path()).arg("--config").arg(config);
     // Other tests and other brokers run beside this one.

@@ -224,7 +224,7 @@ fn scopes_say_what_may_be_done() {
         assert_eq!(code, 403);
         assert_eq!(
             text,
-            "ACCESS_REFUSED - configure access to queue 'another' in vhost '/' refused for user \
+            "ACCESS_REFUSED - access to queue 'another' in vhost '/' refused for user \
              'anna'"
         );
     });

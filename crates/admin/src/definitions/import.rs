@@ -141,7 +141,10 @@ impl Import {
             changes.into_iter().map(|it| ((it.virtual_host, it.name), it.change)).unzip();
         let catalog = self.management.catalog();
         let done = if self.dry_run {
-            catalog.rehearse(&changes)
+            // Each with what came before it in the file.
+            let before = report.rehearsed.len();
+            report.rehearsed.extend(changes);
+            catalog.rehearse(&report.rehearsed).split_off(before)
         } else {
             catalog.change_all(&self.actor, changes).await
         };

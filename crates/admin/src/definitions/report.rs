@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use warren_server::catalog::Done;
+use warren_server::catalog::{Change, Done};
 
 /// What became of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,6 +58,8 @@ pub(crate) struct Entry {
 pub(crate) struct Report {
     /// In the order in which they were looked at.
     pub(crate) entries: Vec<Entry>,
+    /// What would have been changed up to now, if nothing is to be.
+    pub(crate) rehearsed: Vec<Change>,
 }
 
 impl Report {

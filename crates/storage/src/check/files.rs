@@ -13,6 +13,7 @@ use crate::{Disk, Error};
 
 /// Written by the program, not by the store.
 const LISTENERS_FILE: &str = "listeners.json";
+const AUDIT_FILE: &str = "audit.log";
 
 /// Room that is kept for times when the disk is full; its bytes mean nothing.
 const RESERVE_FILE: &str = "reserve";
@@ -42,6 +43,8 @@ impl Files {
             match name.as_str() {
                 index::FILE => files.index_bytes = Some(size(&name)?),
                 LOCK_FILE | LISTENERS_FILE | RESERVE_FILE => {}
+                // The broker keeps who did what beside the store.
+                name if name.starts_with(AUDIT_FILE) => {}
                 index::NEW_FILE => notes.push((
                     disk.path(&name),
                     "a database whose making was interrupted; the next start or repair makes \

@@ -167,6 +167,7 @@ fn definitions_are_loaded_before_anybody_may_connect() {
     let file = folder.path().join("definitions.json");
     let mut definitions = one_of_each();
     definitions["users"][0]["tags"] = json!(["administrator"]);
+    definitions["permissions"][0]["configure"] = json!(".*");
     fs::write(&file, definitions.to_string()).unwrap();
     let config = format!("load_definitions = '{}'\n", file.display());
     let mut broker = Broker::with(Settings { config, ..Settings::default() });

@@ -1,3 +1,5 @@
+//! What the history of a number shows, at every step.
+
 use super::*;
 
 /// A history of one number that rises by one every second, up to this second.
