@@ -264,7 +264,7 @@ fn the_example_of_tokens_works_as_it_stands() {
     let config = config.into_iter().find(|block| block.text.contains("signing_keys")).unwrap();
     let settings = Settings { config: config.text, ..Settings::default() };
     let printed = printed_with(&Broker::with(settings), "docs/authentication.md");
-    let expected = "received one coffee\n403 ACCESS_REFUSED - configure access to queue \
+    let expected = "received one coffee\n403 ACCESS_REFUSED - access to queue \
                     'invoices' in vhost '/' refused for user 'shop'";
     assert_eq!(printed, expected);
 }
