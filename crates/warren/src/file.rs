@@ -35,10 +35,13 @@ pub(crate) enum Error {
 /// eyes if there may be a secret in it.
 fn told(reason: &toml::de::Error) -> String {
     let text = reason.to_string();
-    // The names of all keys, which an unknown one is answered with, are no secret.
-    let shown = text.split(", expected one of").next().unwrap_or_default();
-    let has_secret = ["pass", "secret"].iter().any(|word| shown.contains(word));
+    let has_secret = ["pass", "secret"].iter().any(|word| text.contains(word));
+    let last = text.lines().next_back().unwrap_or_default();
     match text.lines().next() {
+        // It names keys alone.
+        Some(place) if has_secret && last.starts_with("unknown field") => {
+            format!("{place}: {last}")
+        }
         Some(place) if has_secret => format!("{place}: the line is not shown, for what is secret"),
         _ => text.trim_end().to_owned(),
     }
