@@ -11,6 +11,7 @@ use crate::client::{Client, ClientChannel};
 use crate::limits;
 use crate::messages::{Publication, batch, hash_when_delivered};
 use crate::model::{Model, Times, header_arguments};
+use crate::names::is_stream;
 use crate::random::Random;
 use crate::world::Profile;
 
@@ -139,11 +140,6 @@ const MORE_KEYS: [&[&str]; 5] = [&["d1"], &["k0", "d0"], &["a.b"], &["VirtualTop
 const KEYS: [&str; 5] = ["k0", "k1", "a.b", "a.b.c", "c"];
 const PATTERNS: [&str; 5] = ["#", "a.*", "a.#", "*", "*.b.#"];
 const VALUES: [&str; 3] = ["one", "two", "three"];
-
-/// True for the names of streams.
-pub(crate) fn is_stream(name: &str) -> bool {
-    name.starts_with('s')
-}
 
 /// A client that is about to ask something.
 pub(crate) struct Asking<'a> {

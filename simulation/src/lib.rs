@@ -25,6 +25,7 @@ mod generate;
 mod limits;
 mod messages;
 mod model;
+mod names;
 mod node;
 mod random;
 mod trace;

@@ -6,7 +6,7 @@ use warren_engine::{ConsumeRequest, Message};
 
 use super::{At, Change, Model, Place, Queue, QueueNumber};
 use crate::Violation;
-use crate::generate::is_stream;
+use crate::names::is_stream;
 
 /// A consumer's place in a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]

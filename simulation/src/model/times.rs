@@ -6,8 +6,8 @@ use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{Expired, Milliseconds};
 
 use super::Model;
-use crate::generate::is_stream;
 use crate::messages::{MessageId, Publication};
+use crate::names::is_stream;
 use crate::{Violation, limits};
 
 /// Until when a message may stay.
