@@ -11,6 +11,7 @@ use crate::target_dir;
 use control::Control;
 use programs::Program;
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -188,18 +189,23 @@ fn drive(program: &Program, mut broker: Broker, log: &Path) -> Result<bool, Fail
     let io = |error| Failure(format!("{}: {error}", log.display()));
     let output = File::create(log).map_err(io)?;
     let errors = output.try_clone().map_err(io)?;
+    let stdout = output.try_clone().map_err(io)?;
     let mut command = Command::new(&program.command[0]);
     command.args(&program.command[1..]).envs(program.variables.iter().cloned());
     command.args(["127.0.0.1", &broker.port().to_string(), &control.port().to_string()]);
     command.args([broker.kind().word(), &broker.http().to_string()]);
     command.current_dir(broker.folder());
     // A group of its own: with the program ends what it started.
-    command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
+    command.stdin(Stdio::null()).stdout(stdout).stderr(errors).process_group(0);
     let cannot = |error| Failure(format!("cannot run {}: {error}", program.name));
     let mut child = command.spawn().map_err(cannot)?;
     let deadline = Instant::now() + LIMIT;
     let ended = loop {
         if let Some(status) = child.try_wait().map_err(cannot)? {
+            if !status.success() {
+                // A program that ends before its first check says nothing itself.
+                let _ = writeln!(&output, "ended with {status}");
+            }
             break Ok(status.success());
         }
         if Instant::now() > deadline {

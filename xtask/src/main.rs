@@ -184,6 +184,10 @@ fn target_dir() -> PathBuf {
 }
 
 /// The root of the workspace.
+///
+/// Cargo names it when it runs this program. What was compiled in may be another clone's folder:
+/// clones that share a build cache share this program too.
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    let here = env::var_os("CARGO_MANIFEST_DIR");
+    here.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from).join("..")
 }

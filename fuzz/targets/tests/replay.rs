@@ -14,7 +14,8 @@ const CORPUS_BYTES_MAX: usize = 1_000_000;
 
 /// The inputs of a target in a folder beside the targets, by path.
 fn inputs(folder: &str, target: &Target) -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder).join(target.name);
+    let targets = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    let folder = Path::new(&targets).join("..").join(folder).join(target.name);
     let Ok(entries) = fs::read_dir(&folder) else { return vec![] };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();

@@ -1,4 +1,4 @@
-/* Checks a broker with rabbitmq-c: PROGRAM HOST PORT CONTROL_PORT warren|rabbitmq
+/* Checks a broker with rabbitmq-c: PROGRAM HOST PORT CONTROL_PORT warren|rabbitmq HTTP_PORT
  *
  * Each check prints a line, and the last line sums up. The command-line tools that come with the
  * library are checked too. */
@@ -479,7 +479,10 @@ static void run(const char *name, void (*check)(void)) {
 }
 
 int main(int count, char **words) {
-  if (count != 5) return 2;
+  if (count != 6) {
+    fprintf(stderr, "usage: %s HOST PORT CONTROL_PORT warren|rabbitmq HTTP_PORT\n", words[0]);
+    return 2;
+  }
   host = words[1];
   port = atoi(words[2]);
   control_port = atoi(words[3]);

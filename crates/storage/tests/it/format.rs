@@ -108,7 +108,8 @@ fn topology() -> Vec<Write> {
 }
 
 fn fixture_folder(version: u32) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/format-{version}"))
+    let crate_folder = std::env::var("CARGO_MANIFEST_DIR").expect("cargo names it");
+    Path::new(&crate_folder).join(format!("fixtures/format-{version}"))
 }
 
 fn copy(from: &Path, to: &Path) {
