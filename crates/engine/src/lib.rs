@@ -33,6 +33,7 @@ pub mod planted;
 #[cfg(not(feature = "planted"))]
 #[expect(unreachable_pub, reason = "tests reach it by the feature")]
 mod planted;
+mod policy;
 mod queue;
 mod record;
 mod round;
@@ -59,6 +60,10 @@ pub use expiry::{BadExpiration, expiration};
 pub use explain::{Explanation, Judged, Step};
 pub use message::{Message, MessageBatch, encoded_body_bytes, encoded_may_expire};
 pub use pattern::{BadPattern, check_pattern};
+pub use policy::{
+    ApplyTo, Definition, EffectivePolicies, EffectiveValue, Policies, PolicyProblem, PolicyRecord,
+    PolicySource, PolicyValue, validate_policy,
+};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
     RecoveredLane, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,

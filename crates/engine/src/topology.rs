@@ -4,6 +4,7 @@
 
 mod explain;
 mod history;
+mod policies;
 mod route;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use warren_amqp::{FieldTable, table};
 
 use crate::QueueId;
 use crate::exchange::{ExchangeSettings, GroupNames};
+use crate::policy::Applied;
 use crate::record::{BindingRecord, Destination, ExchangeRecord, ExchangeType};
 use crate::router::{ExchangeKey, Router, Target};
 use history::History;
@@ -43,6 +45,8 @@ pub(crate) type Route = Arc<[QueueId]>;
 pub(crate) struct Exchange {
     pub(crate) record: ExchangeRecord,
     settings: ExchangeSettings,
+    /// The policies that apply.
+    pub(crate) policies: Applied,
     /// See [`ExchangeSettings::varies`].
     varies: bool,
     router: Router,
@@ -206,6 +210,7 @@ impl Topology {
             varies: settings.varies(),
             history: settings.history.map(History::new),
             settings,
+            policies: Applied::default(),
             record,
             bindings: BTreeSet::new(),
             routes: FxHashMap::default(),

@@ -19,6 +19,7 @@ mod order;
 mod overflow;
 mod pause;
 mod places;
+mod policies;
 mod publish;
 mod replies;
 mod rights;
@@ -37,6 +38,7 @@ use crate::planted::{self, Bug};
 pub use bounds::Bounds;
 use memory::Memory;
 pub use memory::MemoryLimits;
+use policies::PolicyState;
 use rights::Resource;
 use streams::Streams;
 use time::Timers;
@@ -107,6 +109,7 @@ pub struct VirtualHost {
     consumers_made: u32,
     channels_opened: u64,
     compatibility: Compatibility,
+    policies: PolicyState,
     unroutable: UnroutableMessages,
 }
 
@@ -162,6 +165,7 @@ impl VirtualHost {
             consumers_made: 0,
             channels_opened: 0,
             compatibility: Compatibility::default(),
+            policies: PolicyState::default(),
             unroutable: UnroutableMessages::default(),
         }
     }
@@ -226,7 +230,7 @@ impl VirtualHost {
     }
 
     /// Arguments that were accepted and have no effect, each with how often it was sent since the
-    /// start.
+    /// start; and settings of policies, each with how many policies have it.
     pub fn arguments_without_effect(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.compatibility.counts()
     }
@@ -275,6 +279,7 @@ impl VirtualHost {
                 self.watch_deliveries();
             }
             Command::SetAccess { session, access } => self.set_access(session, access, effects),
+            Command::SetPolicies(policies) => self.change_policies(policies, effects),
             Command::CloseSession { session, reply } => self.close_session(session, reply, effects),
             Command::Publish(batch) => self.publish(batch, effects),
             Command::Acknowledge { session, acknowledgements } => {

@@ -69,6 +69,7 @@ impl VirtualHost {
             }
             ExchangeSettings::declared(&record, &self.name)?;
             self.topology.add_exchange(record.clone());
+            self.apply_policies_to_exchange(&record.name);
             if record.durable {
                 effects.writes.push(Write::ExchangeDeclared(self.id, record));
             }
@@ -166,6 +167,7 @@ impl VirtualHost {
         }
         let name = record.name.clone();
         self.queues.insert(id, Queue::new(record, settings, owner));
+        self.apply_policies(id);
         self.subscribe_by_name(&name, effects);
         let waits = durable && !planted::is(Bug::DeclareBeforeSync);
         self.declared(at, id, waits, declaration.no_wait, effects)

@@ -15,6 +15,7 @@ mod limits;
 mod order;
 mod overflow;
 mod places;
+mod policies;
 mod priorities;
 mod publish;
 mod replies;

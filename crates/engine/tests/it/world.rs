@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use warren_engine::{
-    Access, Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, Reply, Request,
-    SessionId, Summary, VirtualHost, VirtualHostId,
+    Access, Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, Policies,
+    PolicyRecord, PolicySource, Reply, Request, SessionId, Summary, VirtualHost, VirtualHostId,
 };
 
 use crate::durable::{Durable, returns_of};
@@ -31,6 +31,8 @@ pub(crate) struct World {
     /// with tens of thousands of commands do without until the last ones.
     pub(crate) checks: bool,
     memory: Option<usize>,
+    /// Policies of users and of operators.
+    policies: [Vec<PolicyRecord>; 2],
     /// As `clock` last said.
     now: Milliseconds,
 }
@@ -66,6 +68,7 @@ impl World {
             stale: None,
             checks: true,
             memory: None,
+            policies: Default::default(),
             now: 0,
         }
     }
@@ -85,6 +88,9 @@ impl World {
         }
         if let Some(look) = self.look(line) {
             return look;
+        }
+        if let Some(what) = line.strip_prefix("holds ") {
+            return vec![self.holds(what)];
         }
         let mut lines = vec![];
         for command in self.commands(line) {
@@ -129,6 +135,7 @@ impl World {
             ["restart"] => {
                 self.host = VirtualHost::recover(ID, "/", &self.durable.recovered(ID));
                 self.host.set_consumer_timeout(None);
+                self.host.set_policies(Arc::new(self.compiled()));
                 if let Some(bytes) = self.memory {
                     self.host.set_memory_limits(memory_limits(bytes));
                 }
@@ -183,6 +190,17 @@ impl World {
             }
             ["loaded", "stale"] => self.stale.take().into_iter().collect(),
             ["loaded", rest @ ..] => vec![self.answer(rest)],
+            // Adds a policy of a user or of an operator, in the place of one of the same name.
+            ["policy", name, rest @ ..] => {
+                let record = script::policy(name, rest);
+                self.change_policies(0, name, Some(record))
+            }
+            ["operator", "policy", name, rest @ ..] => {
+                let record = script::policy(name, rest);
+                self.change_policies(1, name, Some(record))
+            }
+            ["no", "policy", name] => self.change_policies(0, name, None),
+            ["no", "operator", "policy", name] => self.change_policies(1, name, None),
             // So many bytes of contents may a queue have in memory, and all queues twice as many.
             ["memory", bytes] => {
                 let bytes = bytes.parse().unwrap();
@@ -192,6 +210,42 @@ impl World {
             }
             _ => vec![script::parse(line, self.now)],
         }
+    }
+
+    fn compiled(&self) -> Policies {
+        let [user, operator] = &self.policies;
+        Policies::compile(user, operator).unwrap()
+    }
+
+    fn change_policies(
+        &mut self,
+        whose: usize,
+        name: &str,
+        record: Option<PolicyRecord>,
+    ) -> Vec<Command> {
+        self.policies[whose].retain(|other| other.name != name);
+        self.policies[whose].extend(record);
+        vec![Command::SetPolicies(Arc::new(self.compiled()))]
+    }
+
+    /// What holds for `queue q` or `exchange x`, and why.
+    fn holds(&self, what: &str) -> String {
+        let (kind, name) = what.split_once(' ').unwrap();
+        let found = match kind {
+            "queue" => self.host.queue_policies(name),
+            _ => self.host.exchange_policies(name),
+        };
+        let Some(found) = found else { return "nothing is there".to_owned() };
+        let names = [found.policy, found.operator_policy].map(Option::unwrap_or_default);
+        let values = found.values.iter().map(|value| {
+            let source = match value.source {
+                PolicySource::Argument => "argument",
+                PolicySource::Policy => "policy",
+                PolicySource::OperatorPolicy => "operator",
+            };
+            format!(" {}={} ({source})", value.key, value.value)
+        });
+        format!("'{}' '{}':{}", names[0], names[1], values.collect::<String>())
     }
 
     /// The answer to the oldest load: all that it asked for, `through N`, `without N`.
