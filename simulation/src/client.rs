@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use warren_engine::{Event, Reply, SessionId};
+use warren_engine::{Event, Reply, SessionId, Taken};
 
 use crate::Violation;
 use crate::messages::MessageId;
@@ -36,6 +36,8 @@ pub(crate) struct ClientChannel {
     pub(crate) has_streams: bool,
     /// Gets that are not answered: whether they want no acknowledgement.
     pub(crate) gets: VecDeque<bool>,
+    /// A request for messages by their places is not answered to the end.
+    pub(crate) takes: bool,
     /// Messages published since `confirm.select`, in order.
     pub(crate) published: Option<Vec<MessageId>>,
     /// What was done since the last commit or rollback, after `tx.select`.
@@ -93,7 +95,7 @@ impl Client {
                 let no_ack = channel.gets.pop_front().unwrap_or_default();
                 channel.take_tag(*delivery_tag, no_ack)?;
             }
-            Event::Taken { .. } => return Err(wrong("messages taken by nobody".to_owned())),
+            Event::Taken { taken, done, .. } => channel.taken(taken, *done)?,
             Event::Return { message, .. } => {
                 channel.returned.extend(crate::messages::id_of(message));
             }
@@ -160,6 +162,14 @@ impl ClientChannel {
             self.tags.push(tag);
         }
         Ok(())
+    }
+
+    fn taken(&mut self, taken: &[Taken], done: bool) -> Result<(), Violation> {
+        if !self.takes {
+            return Err(wrong("messages for somebody who took none".to_owned()));
+        }
+        self.takes = !done;
+        taken.iter().try_for_each(|taken| self.take_tag(taken.delivery_tag, false))
     }
 
     fn answered(&mut self, name: &'static str) -> Result<(), Violation> {

@@ -3,14 +3,15 @@
 
 use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
-    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Milliseconds, PublishBatch,
-    Request, SessionId,
+    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Milliseconds, Place,
+    PublishBatch, Request, SessionId,
 };
 
 use crate::client::{Client, ClientChannel};
 use crate::limits;
 use crate::messages::{Publication, batch, hash_when_delivered};
 use crate::model::{Model, Times, header_arguments};
+use crate::policies::{Rules, access};
 use crate::random::Random;
 use crate::world::Profile;
 
@@ -31,6 +32,7 @@ pub(crate) enum Wish {
     Consume,
     Cancel,
     Get,
+    Take,
     ConfirmSelect,
     TxSelect,
     TxCommit,
@@ -39,6 +41,10 @@ pub(crate) enum Wish {
     Acknowledge,
     Nack,
     Recover,
+    /// An operator changes the policies.
+    SetPolicies,
+    /// An operator changes what the client may do.
+    SetAccess,
     /// An acknowledgement of what was never delivered.
     WrongTag,
 }
@@ -198,6 +204,15 @@ impl Asking<'_> {
                 };
                 Some(Command::Acknowledge { session, acknowledgements: vec![wrong] })
             }
+            Wish::SetPolicies => {
+                let rules = Rules::draw(self.random);
+                self.model.next_rules.push_back(rules);
+                Some(Command::SetPolicies(rules.compile()))
+            }
+            Wish::SetAccess => {
+                let access = access(self.random.percent(70));
+                Some(Command::SetAccess { session, access })
+            }
             _ => {
                 let request = self.request(wish, channel)?;
                 Some(Command::Request { session, channel: number, request })
@@ -342,14 +357,7 @@ impl Asking<'_> {
                 other => ("bind", other),
             },
             Wish::Purge => ("purge", Request::QueuePurge { name: self.no_stream()?, no_wait }),
-            Wish::Qos => {
-                let prefetch_count = self.random.pick(&[0, 1, 2, 5, 20, 100])?;
-                let global = self.random.percent(40);
-                if !global {
-                    channel.prefetch = prefetch_count;
-                }
-                ("qos", Request::Qos { prefetch_count, global })
-            }
+            Wish::Qos => ("qos", self.qos(channel)?),
             Wish::Consume => self.consume(channel)?,
             Wish::Cancel => {
                 let tags: Vec<String> = channel.consumers.values().cloned().collect();
@@ -362,6 +370,8 @@ impl Asking<'_> {
                 channel.gets.push_back(no_ack);
                 ("get", Request::Get { queue, no_ack })
             }
+            Wish::Take if channel.takes => return None,
+            Wish::Take => ("take", self.take(channel)?),
             Wish::ConfirmSelect if channel.transaction.is_none() => {
                 channel.published.get_or_insert_default();
                 ("confirm.select", Request::ConfirmSelect { no_wait })
@@ -378,6 +388,8 @@ impl Asking<'_> {
             | Wish::Publish
             | Wish::Acknowledge
             | Wish::ConfirmSelect
+            | Wish::SetPolicies
+            | Wish::SetAccess
             | Wish::WrongTag => return None,
         };
         if wants_reply(&request) {
@@ -467,6 +479,35 @@ impl Asking<'_> {
         }
         let (source, routing_key) = (source.to_owned(), routing_key.to_owned());
         Some(Request::Bind { source, destination, routing_key, arguments, no_wait: false })
+    }
+
+    fn qos(&mut self, channel: &mut ClientChannel) -> Option<Request> {
+        let prefetch_count = self.random.pick(&[0, 1, 2, 5, 20, 100])?;
+        let global = self.random.percent(40);
+        if !global {
+            channel.prefetch = prefetch_count;
+        }
+        Some(Request::Qos { prefetch_count, global })
+    }
+
+    fn take(&mut self, channel: &mut ClientChannel) -> Option<Request> {
+        let queue = self.no_stream()?;
+        let places = self.places(&queue);
+        channel.takes = true;
+        Some(Request::Take { queue, places })
+    }
+
+    /// Places of messages that wait, and some that may be empty.
+    fn places(&mut self, queue: &str) -> Vec<Place> {
+        let ready = self.model.ready_places(queue);
+        let mut places = vec![];
+        for _ in 0..=self.random.below(4) {
+            places.extend(self.random.pick(&ready));
+        }
+        if self.random.percent(20) {
+            places.push(Place { lane: 0, sequence: self.random.below(50) as u64 });
+        }
+        places
     }
 
     fn consume(&mut self, channel: &mut ClientChannel) -> Option<(&'static str, Request)> {

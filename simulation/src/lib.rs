@@ -26,6 +26,7 @@ mod limits;
 mod messages;
 mod model;
 mod node;
+mod policies;
 mod random;
 mod trace;
 mod world;

@@ -15,6 +15,7 @@ mod requests;
 mod restart;
 mod routing;
 mod streams;
+mod takes;
 mod times;
 mod topology;
 mod transactions;
@@ -22,10 +23,11 @@ mod transactions;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use warren_engine::{Command, Expired, Milliseconds, Outgoing, SessionId, Summary};
+use warren_engine::{Command, Expired, Milliseconds, Outgoing, Right, SessionId, Summary};
 
 use crate::generate::is_single_active;
 use crate::messages::{MessageId, Publication};
+use crate::policies::{BARRED, Rules};
 use crate::{Violation, limits};
 use requests::End;
 use streams::{LastBatch, Reading};
@@ -68,6 +70,8 @@ struct Copy {
     returns: u32,
     /// How often it died.
     deaths: u32,
+    /// When it died last.
+    died: Milliseconds,
     expires: Expiry,
 }
 
@@ -124,6 +128,8 @@ struct Channel {
     consumers: BTreeMap<u32, Consumer>,
     /// Gets that are not answered.
     gets: VecDeque<Get>,
+    /// The queue that messages are taken from by their places.
+    takes: Option<QueueNumber>,
     confirms: Option<u64>,
     /// What waits for a commit.
     transaction: Option<Transaction>,
@@ -190,6 +196,12 @@ pub(crate) struct Model {
     names: BTreeMap<String, QueueNumber>,
     last_queue: QueueNumber,
     sessions: BTreeSet<SessionId>,
+    /// Sessions that may not publish to one of the exchanges.
+    barred: BTreeSet<SessionId>,
+    /// What the policies say.
+    pub(crate) rules: Rules,
+    /// What they are going to say, by commands that are on their way.
+    pub(crate) next_rules: VecDeque<Rules>,
     channels: BTreeMap<At, Channel>,
     /// Commands so far; a command's number is the count after it.
     pub(crate) op: u64,
@@ -213,6 +225,9 @@ pub(crate) struct Model {
     /// What the engine says of the command at hand: so many copies left these queues.
     dead_lettered: VecDeque<(String, usize)>,
     now: Milliseconds,
+    /// Where dead letters of the command at hand are now: it may have delivered others before they
+    /// came.
+    just_moved: BTreeSet<(QueueNumber, Place)>,
     /// How many messages the command at hand let expire.
     just_expired: usize,
 }
@@ -226,6 +241,9 @@ impl Model {
             names: BTreeMap::new(),
             last_queue: 0,
             sessions: BTreeSet::new(),
+            barred: BTreeSet::new(),
+            rules: Rules::default(),
+            next_rules: VecDeque::new(),
             channels: BTreeMap::new(),
             op: 0,
             synced_op: 0,
@@ -240,6 +258,7 @@ impl Model {
             errors: vec![],
             dead_lettered: VecDeque::new(),
             now: limits::FIRST_TIME,
+            just_moved: BTreeSet::new(),
             just_expired: 0,
         }
     }
@@ -260,6 +279,7 @@ impl Model {
     ) -> Result<(), Violation> {
         self.op += 1;
         self.errors.clear();
+        self.just_moved.clear();
         self.dead_lettered = dead_lettered.iter().cloned().collect();
         match command {
             Command::OpenSession { session, .. } => {
@@ -283,7 +303,14 @@ impl Model {
                 self.request(at, request, events)?;
             }
             Command::Clock(now) => self.time_passes(*now),
-            Command::Flushed { .. } | Command::Loaded { .. } | Command::SetAccess { .. } => {}
+            Command::SetAccess { session, access } => {
+                self.barred.remove(session);
+                if !access.may(Right::Write, BARRED) {
+                    self.barred.insert(*session);
+                }
+            }
+            Command::SetPolicies(_) => self.change_rules(),
+            Command::Flushed { .. } | Command::Loaded { .. } => {}
         }
         self.expired(expired)?;
         let moved = !dead_lettered.is_empty();

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use warren_engine::{
-    Access, Command, Effects, Event, Expired, Load, MemoryLimits, Milliseconds, Outgoing, QueueId,
+    Command, Effects, Event, Expired, Load, MemoryLimits, Milliseconds, Outgoing, QueueId,
     RecoveredQueue, SessionId, VirtualHost, VirtualHostId,
 };
 use warren_storage::fault::SimulatedDisk;
@@ -16,6 +16,7 @@ use warren_storage::{Checkpointer, Log, Moves, Opened, Options, Reader, open_on}
 use crate::committer::{Checkpoint, Group, Unsynced};
 use crate::messages::{deaths_of, id_of};
 use crate::model::{Found, FoundMessage, Model};
+use crate::policies::{Rules, access};
 use crate::trace::Trace;
 use crate::{Counts, Violation, limits};
 
@@ -140,10 +141,15 @@ impl Node {
         Ok((node, found))
     }
 
+    /// The broker tells the policies before any client comes.
+    pub(crate) fn set_policies(&mut self, rules: Rules) {
+        self.host.set_policies(rules.compile());
+    }
+
     /// A client's connection has opened the virtual host.
     pub(crate) fn connect(&mut self, session: SessionId) {
         self.outboxes.insert(session, VecDeque::new());
-        let access = Arc::new(Access::everything("guest"));
+        let access = access(true);
         self.inbox.push_back(Command::OpenSession { session, access });
     }
 
@@ -218,7 +224,7 @@ impl Node {
                     return Ok(());
                 }
             }
-            Command::Clock(_) | Command::Loaded { .. } => {}
+            Command::Clock(_) | Command::Loaded { .. } | Command::SetPolicies(_) => {}
         }
         let events = self.effects.events.len();
         self.host.apply(command.clone(), &mut self.effects);

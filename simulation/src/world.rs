@@ -69,6 +69,7 @@ impl Profile {
             (7, Wish::Consume),
             (2, Wish::Cancel),
             (5, Wish::Get),
+            (3, Wish::Take),
             (4, Wish::ConfirmSelect),
             (2, Wish::TxSelect),
             (8, Wish::TxCommit),
@@ -77,6 +78,8 @@ impl Profile {
             (40, Wish::Acknowledge),
             (8, Wish::Nack),
             (1, Wish::Recover),
+            (1, Wish::SetPolicies),
+            (1, Wish::SetAccess),
         ];
         for (weight, _) in &mut wishes {
             // Some wishes are rare in this run, some frequent.

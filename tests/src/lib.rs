@@ -18,6 +18,7 @@ pub mod client;
 pub mod http;
 pub mod places;
 pub mod program;
+pub mod tokens;
 pub mod wire;
 
 pub use broker::Broker;

@@ -3,6 +3,7 @@
 
 mod broker;
 mod control;
+mod management;
 mod programs;
 
 use crate::run::Failure;
@@ -46,12 +47,37 @@ struct Outcome {
     in_order: bool,
 }
 
-/// Installs clients, builds what has to be built, runs the programs and sums up.
+/// Programs of one purpose.
+#[derive(Debug)]
+struct Set {
+    title: &'static str,
+    /// Those whose names begin so, ready to run.
+    prepare: fn(&[String]) -> Result<Vec<Program>, Failure>,
+    /// RabbitMQ has its management API.
+    management: bool,
+}
+
+/// Messaging clients.
 pub(crate) fn interop(words: &[&str]) -> Result<(), Failure> {
+    run_set(&Set { title: "clients", prepare: programs::prepare, management: false }, words)
+}
+
+/// Clients of the management API.
+pub(crate) fn management(words: &[&str]) -> Result<(), Failure> {
+    let (title, prepare) = ("management clients", management::prepare);
+    run_set(&Set { title, prepare, management: true }, words)
+}
+
+/// Installs clients, builds what has to be built, runs the programs and sums up.
+fn run_set(set: &Set, words: &[&str]) -> Result<(), Failure> {
     let begun = Instant::now();
+    let title = set.title;
     let options = parse(words)?;
-    let chosen = programs::prepare(&options.names)?;
-    let brokers = Programs::prepare(options.kind)?;
+    let chosen = (set.prepare)(&options.names)?;
+    let mut brokers = Programs::prepare(options.kind)?;
+    if set.management {
+        brokers = brokers.with_management();
+    }
     let folder = target_dir().join(format!("interop-{}", std::process::id()));
     let queue = Mutex::new(chosen.into_iter());
     let results = Mutex::new(Vec::new());
@@ -72,7 +98,7 @@ pub(crate) fn interop(words: &[&str]) -> Result<(), Failure> {
     let results = results.into_inner().map_err(|error| Failure(error.to_string()))?;
     let mut bad = vec![];
     let mut sum = Outcome::default();
-    println!("\n== clients against {}", options.kind.name());
+    println!("\n== {title} against {}", options.kind.name());
     for (name, outcome, seconds) in &results {
         let Outcome { passed, failed, skipped, in_order } = &outcome.0;
         let end = if *in_order { "" } else { "  FAILED" };
@@ -88,13 +114,13 @@ pub(crate) fn interop(words: &[&str]) -> Result<(), Failure> {
     }
     println!("{} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped);
     if bad.is_empty() {
-        println!("clients passed in {} s", begun.elapsed().as_secs());
+        println!("{title} passed in {} s", begun.elapsed().as_secs());
         // What a failed run left behind is for whoever looks for the reason.
         let _ = fs::remove_dir_all(&folder);
         return Ok(());
     }
     let place = folder.display();
-    Err(Failure(format!("clients FAILED: {}; what they left is in {place}", bad.join(", "))))
+    Err(Failure(format!("{title} FAILED: {}; what they left is in {place}", bad.join(", "))))
 }
 
 fn parse(words: &[&str]) -> Result<Options, Failure> {
@@ -158,14 +184,15 @@ fn run(program: &Program, brokers: &Programs, folder: &Path) -> Told {
 
 /// Whether the program ended with success; it may restart its broker meanwhile.
 fn drive(program: &Program, mut broker: Broker, log: &Path) -> Result<bool, Failure> {
-    let control = Control::listen()?;
+    let mut control = Control::listen()?;
     let io = |error| Failure(format!("{}: {error}", log.display()));
     let output = File::create(log).map_err(io)?;
     let errors = output.try_clone().map_err(io)?;
     let mut command = Command::new(&program.command[0]);
     command.args(&program.command[1..]).envs(program.variables.iter().cloned());
     command.args(["127.0.0.1", &broker.port().to_string(), &control.port().to_string()]);
-    command.arg(broker.kind().word()).current_dir(broker.folder());
+    command.args([broker.kind().word(), &broker.http().to_string()]);
+    command.current_dir(broker.folder());
     // A group of its own: with the program ends what it started.
     command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
     let cannot = |error| Failure(format!("cannot run {}: {error}", program.name));
@@ -214,7 +241,7 @@ fn outcome(text: &str, succeeded: bool) -> Outcome {
 
 /// Where a program's source is.
 fn source(path: &str) -> PathBuf {
-    crate::workspace().join("tests/interop").join(path)
+    crate::workspace().join("tests").join(path)
 }
 
 #[cfg(test)]

@@ -1,39 +1,81 @@
-//! The HTTP side of the broker. Until the management API exists: `/healthz` for probes and load
-//! balancers, and a page that says what runs.
+//! The HTTP side of the broker: RabbitMQ's management API, `/healthz` for probes and load balancers,
+//! and a page that says what runs.
+//!
+//! ```text
+//! socket -> layers (paths, origins, compression) -> dispatch (who, may they?) -> a handler
+//!                                                      |                          |
+//!                                                   routes: the one table       the broker's handle
+//! ```
+//! A handler stands in the file of its resource. It reads definitions, asks the view for what lives,
+//! or sends requests to the engine as a client with the user's rights would.
+
+mod answer;
+mod api;
+mod authenticate;
+mod authorize;
+mod bindings;
+mod call;
+mod change;
+mod channels;
+mod config;
+mod connections;
+mod consumers;
+mod cookie;
+pub mod definitions;
+mod dispatch;
+mod error;
+mod exchanges;
+mod explain;
+mod field_table;
+mod forgery;
+mod form;
+mod health;
+mod jobs;
+mod json;
+mod layers;
+mod leases;
+pub mod limits;
+mod list;
+mod live;
+mod login;
+mod messages;
+mod misc;
+mod nodes;
+mod object_limits;
+mod openapi;
+mod origin;
+mod overview;
+mod parameters;
+mod permissions;
+mod policies;
+mod properties;
+mod query;
+mod queues;
+mod reference;
+mod routes;
+mod samples;
+mod session;
+mod sessions;
+mod status_page;
+#[cfg(test)]
+mod testing;
+mod time;
+mod totals;
+mod users;
+mod vhosts;
+mod waiting;
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
-use askama::Template;
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use tracing::error;
-use warren_server::{HostCounts, Status};
+use axum::ServiceExt;
+use axum::extract::Request;
+use warren_server::Management;
 
-/// What the page shows.
-#[derive(Template)]
-#[template(path = "status.html")]
-struct StatusPage {
-    version: &'static str,
-    uptime: String,
-    failure: Option<String>,
-    alarm: Option<&'static str>,
-    virtual_hosts: Vec<HostCounts>,
-    amqp_address: SocketAddr,
-}
-
-/// What the handlers need.
-#[derive(Debug, Clone)]
-struct Console {
-    status: Status,
-    amqp_address: SocketAddr,
-}
-
-/// Only what the page itself brings may be loaded.
-const CONTENT_SECURITY_POLICY: &str =
-    "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+use crate::api::Api;
+pub use crate::config::{HttpConfig, is_origin};
+pub use crate::origin::TrustedProxies;
+pub use crate::sessions::SessionRules;
 
 /// Serves HTTP on a listener that does not block, until `stop` is done.
 ///
@@ -42,95 +84,14 @@ const CONTENT_SECURITY_POLICY: &str =
 /// What the system says if the listener cannot be used.
 pub async fn serve(
     listener: TcpListener,
-    status: Status,
-    amqp_address: SocketAddr,
+    management: Management,
+    config: HttpConfig,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let routes = router(Console { status, amqp_address });
-    axum::serve(listener, routes).with_graceful_shutdown(stop).await
-}
-
-fn router(console: Console) -> Router {
-    Router::new()
-        .route("/", get(status_page))
-        .route("/healthz", get(healthz))
-        .route("/style.css", get(style))
-        .with_state(console)
-}
-
-/// 200 while the store works, 503 with the reason after it has failed. An alarm is named, but is no
-/// failure: to start the broker anew, or to send consumers elsewhere, would not end it.
-async fn healthz(State(console): State<Console>) -> Response {
-    match (console.status.failure(), console.status.alarm().reason()) {
-        (None, None) => (StatusCode::OK, "ok\n").into_response(),
-        (None, Some(alarm)) => {
-            (StatusCode::OK, format!("ok, but publishers are blocked: {alarm}\n")).into_response()
-        }
-        (Some(reason), _) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response()
-        }
-    }
-}
-
-/// How long the status page waits for counts.
-const COUNTS_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
-
-async fn status_page(State(console): State<Console>) -> Response {
-    let page = StatusPage {
-        version: env!("CARGO_PKG_VERSION"),
-        uptime: duration_text(console.status.uptime_seconds()),
-        failure: console.status.failure(),
-        alarm: console.status.alarm().reason(),
-        // A shard that waits for the disk has no counts to give; all else can be told.
-        virtual_hosts: tokio::time::timeout(COUNTS_WAIT, console.status.summary())
-            .await
-            .unwrap_or_default(),
-        amqp_address: console.amqp_address,
-    };
-    match page.render() {
-        Ok(html) => {
-            let policy = [
-                (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-                (header::CACHE_CONTROL, "no-store"),
-            ];
-            (policy, Html(html)).into_response()
-        }
-        Err(reason) => {
-            error!(%reason, "cannot render the status page");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
-}
-
-async fn style() -> impl IntoResponse {
-    (
-        [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
-        include_str!("../../../templates/style.css"),
-    )
-}
-
-/// A duration in the two largest units that matter.
-fn duration_text(seconds: u64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
-        (0, ..) => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration_text;
-
-    #[test]
-    fn durations_show_the_two_units_that_matter() {
-        let cases = [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3_600, "1 h 0 min")];
-        for (seconds, text) in cases.into_iter().chain([(90_061, "1 d 1 h")]) {
-            assert_eq!(duration_text(seconds), text);
-        }
-    }
+    let http_address = listener.local_addr()?;
+    let api = Arc::new(Api::new(management, http_address, config));
+    let service = layers::service(&api);
+    let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
 }

@@ -69,7 +69,7 @@ pub enum Event<'a> {
         /// The text without the name of the code.
         text: String,
     },
-    /// The client renews its credentials; `update-secret-ok` is queued.
+    /// The client renews its credentials. Answer with `update_secret_ok`, or close the connection.
     UpdateSecret {
         /// The new password or token.
         secret: String,

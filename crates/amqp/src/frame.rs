@@ -35,14 +35,14 @@ impl<'a> Frame<'a> {
     /// The frame at the start of the input, or None while it is not whole.
     ///
     /// # Errors
-    /// A payload above the maximum, decided by the frame's head, and a wrong end octet.
+    /// A payload above the maximum by more than clients are let, decided by the frame's head, and a wrong end octet.
     pub(crate) fn parse(input: &'a [u8], payload_max: usize) -> Result<Option<Self>, Failure> {
         let Some((head, rest)) = input.split_first_chunk::<HEAD_BYTES>() else {
             return Ok(None);
         };
         let [kind, c1, c0, s3, s2, s1, s0] = *head;
         let size = u32::from_be_bytes([s3, s2, s1, s0]) as usize;
-        if size > payload_max {
+        if size > payload_max.saturating_add(limits::FRAME_EXCESS_BYTES) {
             let problem = format!("{{frame_too_large,{size},{payload_max}}}");
             return Err(broken(kind, &[], &problem));
         }

@@ -18,6 +18,12 @@ pub const HANDSHAKE_WAITING_BYTES: usize = 65_536;
 /// AMQP 0-9-1 section 4.2.3 names it `frame-min-size`.
 pub const FRAME_MAX_LOWEST: u32 = 4096;
 
+/// Bytes by which a frame may exceed the agreed `frame_max`.
+///
+/// Some clients (rabbitpy, AMQPStorm) cut bodies into pieces of `frame_max` and forget head and end
+/// of the frame. RabbitMQ lets them, and so must whoever takes its place.
+pub const FRAME_EXCESS_BYTES: usize = 8;
+
 /// Depth of nested tables and arrays, the outermost table included.
 ///
 /// Deeper tables have no use, and `amq-protocol` walks tables by recursion.

@@ -9,8 +9,8 @@ mod scope;
 use std::sync::Arc;
 
 pub(crate) use decisions::Decisions;
-pub use scope::ScopeGrant;
 use scope::Scopes;
+pub use scope::{ScopeGrant, Wildcard};
 
 use crate::pattern::{BadPattern, Pattern, escaped};
 
@@ -79,6 +79,12 @@ impl Access {
         Self::new(user, Rules::Everything)
     }
 
+    /// A user who may do nothing.
+    #[must_use]
+    pub fn nothing(user: &str) -> Self {
+        Self::new(user, Rules::Scopes(Scopes(vec![])))
+    }
+
     /// A user with permissions. Users without any do not come in, so that this is not asked.
     ///
     /// # Errors
@@ -114,7 +120,7 @@ impl Access {
     /// A user with a token, whose scopes for this virtual host these are.
     #[must_use]
     pub fn from_scopes(user: &str, scopes: Vec<ScopeGrant>) -> Self {
-        Self::new(user, Rules::Scopes(Scopes::new(scopes)))
+        Self::new(user, Rules::Scopes(Scopes(scopes)))
     }
 
     fn new(user: &str, rules: Rules) -> Self {

@@ -15,18 +15,20 @@
 
 mod away;
 mod browse;
+mod check;
 mod expire;
+mod outcome;
 mod pick;
 mod retime;
 
 use std::collections::VecDeque;
 
-use smallvec::SmallVec;
-
 use self::away::AwayMessages;
 use self::expire::{Expiring, Loading};
+pub(crate) use self::outcome::{Answer, Missing, Purged};
 pub(crate) use self::retime::QueueTime;
 use crate::expiry::{Expiry, NEVER};
+use crate::observation::Amount;
 use crate::planted::{self, Bug};
 use crate::record::{Sequence, Waiting};
 use crate::{Load, Message, Milliseconds, QueueId, limits};
@@ -82,6 +84,8 @@ pub(crate) struct Entry {
     pub(crate) expires_alone: bool,
     /// It was taken out of the range on disk while others around it stayed.
     pub(crate) from_range: bool,
+    /// It was taken by its place, so that the store does not know that it was delivered.
+    pub(crate) is_untold: bool,
 }
 
 impl Entry {
@@ -108,6 +112,7 @@ impl Entry {
             expires,
             expires_alone,
             from_range: false,
+            is_untold: false,
         }
     }
 
@@ -130,6 +135,7 @@ impl Entry {
             expires: NEVER,
             expires_alone: false,
             from_range: false,
+            is_untold: false,
         }
     }
 
@@ -155,6 +161,9 @@ pub(crate) struct Backlog {
     /// What the contents in the head take in memory.
     resident_bytes: usize,
     on_disk: Option<Waiting>,
+    /// What of this need not survive a restart, in a queue that does. After damage it may be too
+    /// much.
+    spilled_on_disk: Amount,
     /// What comes from disk up to this place was delivered before the last restart.
     redelivered_through: Sequence,
     /// An answer from disk is on its way.
@@ -175,50 +184,6 @@ pub(crate) struct Backlog {
     since: Milliseconds,
     /// Messages that were taken out of the range.
     away: Option<Box<AwayMessages>>,
-}
-
-/// The answer to a [`Load`].
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) load: Load,
-    /// The last place that was looked at.
-    pub(crate) through: Sequence,
-    /// What was read, in order.
-    pub(crate) messages: Vec<(Sequence, Message)>,
-    /// What cannot be read, with the lengths of the bodies.
-    pub(crate) damaged: Vec<(Sequence, u32)>,
-    /// How often messages came back, of those that did and whose queue counts it.
-    pub(crate) returns: Vec<(Sequence, u32)>,
-}
-
-/// What an answer from disk came to, beside the messages that it brought.
-#[derive(Debug, Default)]
-pub(crate) struct Missing {
-    /// Messages that could not be read: they are gone.
-    pub(crate) lost: Vec<Sequence>,
-    /// Messages of which the disk knows nothing any more, not even their places.
-    pub(crate) unknown: u64,
-    /// Messages that were read because they had expired.
-    pub(crate) expired: Vec<Entry>,
-    /// Messages that were read because somebody picked them.
-    pub(crate) picked: Vec<Entry>,
-    /// These were looked for up to this place.
-    pub(crate) picked_through: Option<Sequence>,
-}
-
-/// What was taken out by a purge.
-#[derive(Debug, Default)]
-pub(crate) struct Purged {
-    pub(crate) head: VecDeque<Entry>,
-    /// What was on disk, with its lane.
-    pub(crate) on_disk: SmallVec<[(u8, Waiting); 1]>,
-}
-
-impl Purged {
-    pub(crate) fn len(&self) -> u64 {
-        let on_disk: u64 = self.on_disk.iter().map(|(_, on_disk)| on_disk.messages).sum();
-        self.head.len() as u64 + on_disk
-    }
 }
 
 impl Backlog {
@@ -269,9 +234,14 @@ impl Backlog {
         self.resident_bytes
     }
 
-    /// True if the next message can be taken at once.
-    pub(crate) fn has_next(&self) -> bool {
-        self.head.front().is_some_and(|entry| entry.message.is_some())
+    /// The next message, if its content is in memory.
+    pub(crate) fn front(&self) -> Option<&Message> {
+        self.head.front()?.message.as_ref()
+    }
+
+    /// What is in the head.
+    pub(crate) fn in_head(&self) -> Amount {
+        Amount { messages: (self.head.len() - self.gone) as u64, bytes: self.head_bytes }
     }
 
     /// Puts a new message at the end. It stays in memory if nothing before it is on disk and
@@ -306,6 +276,9 @@ impl Backlog {
         on_disk.last = sequence;
         on_disk.messages += 1;
         on_disk.body_bytes += u64::from(message.body_bytes());
+        if !durable {
+            self.spilled_on_disk.add(message.body_bytes());
+        }
         if expiry.is_own {
             self.expires_on_disk(expiry.at, sequence, now);
         }
@@ -321,27 +294,37 @@ impl Backlog {
     /// Puts messages back to their places. Contents that the store has are dropped if those in
     /// memory take `resident_max` bytes.
     pub(crate) fn requeue(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
+        for entry in &mut entries {
+            entry.redelivered = !planted::is(Bug::RequeueForgetsFlag);
+        }
+        self.put_back(entries, resident_max);
+    }
+
+    /// Puts messages back to their places that nobody got (see [`Self::requeue`]).
+    pub(crate) fn put_back(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
         self.retime(&mut entries);
         self.back_to_range(&mut entries);
         let alone = entries.iter().filter(|entry| entry.expires_alone);
         let alone: Vec<_> = alone.map(|entry| (entry.expires, entry.sequence)).collect();
-        self.put_back(entries, resident_max);
+        self.put_into_head(entries, resident_max);
         alone.into_iter().for_each(|(at, sequence)| self.expires_in_head(at, sequence));
     }
 
-    fn put_back(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
+    fn put_into_head(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
         // The order of the tags, which is mostly that of the places already.
         entries.sort_by_key(|entry| entry.sequence);
         if planted::is(Bug::RequeueForgetsOne) {
             entries.pop();
         }
         for entry in &mut entries {
-            entry.redelivered = !planted::is(Bug::RequeueForgetsFlag);
             self.head_bytes += u64::from(entry.body_bytes);
             if entry.kept != Kept::InMemory && self.resident_bytes >= resident_max {
                 entry.message = None;
             }
             self.resident_bytes += entry.resident_bytes();
+        }
+        if self.gone > 0 {
+            self.fill_gone(&mut entries);
         }
         self.head.reserve(entries.len());
         if planted::is(Bug::RequeueAtEnd) {
@@ -465,7 +448,7 @@ impl Backlog {
             Loading::Expired | Loading::Unknown => {
                 return self.loaded_expired(answer, durable, now);
             }
-            Loading::Picked => return self.loaded_picked(answer, durable),
+            Loading::Picked => return self.loaded_picked(answer, durable, now),
             Loading::Nothing | Loading::Contents => {}
         }
         self.give_turn();
@@ -487,11 +470,17 @@ impl Backlog {
         }
         for (sequence, message) in messages {
             let kept = Kept::from_disk(&message, durable);
+            if kept == Kept::Spilled {
+                self.spilled_on_disk.subtract(message.body_bytes());
+            }
             let mut entry = Entry::new(sequence, message, kept, self.head.back());
             entry.lane = self.lane;
             while returns.next_if(|(place, _)| *place < sequence).is_some() {}
             entry.returns = returns.next_if(|(place, _)| *place == sequence).map_or(0, |of| of.1);
+            let came_back = self.came_back(sequence);
+            entry.returns = entry.returns.max(came_back.unwrap_or_default());
             entry.redelivered = self.was_delivered(sequence) || entry.returns > 0;
+            entry.is_untold = entry.redelivered && sequence > self.redelivered_through;
             self.set_expiry(&mut entry);
             let bytes = u64::from(entry.body_bytes);
             on_disk.body_bytes = on_disk.body_bytes.saturating_sub(bytes);
@@ -517,13 +506,16 @@ impl Backlog {
         }
         // What came while the answer was on its way is still there, so the range may be longer.
         self.on_disk = (!is_done).then_some(on_disk);
+        if is_done {
+            self.spilled_on_disk = Amount::default();
+        }
         self.range_changed();
         missing
     }
 
     /// What comes from disk at this place was delivered before.
     fn was_delivered(&self, sequence: Sequence) -> bool {
-        sequence <= self.redelivered_through || self.came_back(sequence)
+        sequence <= self.redelivered_through || self.came_back(sequence).is_some()
     }
 
     /// Fills contents into the head. Gives what was asked for and is not there: it is lost.
@@ -597,37 +589,8 @@ impl Backlog {
         let on_disk = self.on_disk.take();
         let parts = on_disk.into_iter().flat_map(|on_disk| self.parts(on_disk));
         let on_disk = parts.map(|part| (self.lane, part)).collect();
-        Purged { head, on_disk }
-    }
-
-    /// Checks that the counts agree with what is there.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        if self.head.iter().any(|entry| !entry.is_gone() && entry.lane != self.lane) {
-            return Err("a message waits in the lane of another".to_owned());
-        }
-        if !self.head.iter().is_sorted_by(|a, b| a.sequence < b.sequence) {
-            return Err("ready messages are out of order".to_owned());
-        }
-        let bytes: u64 = self.head.iter().map(|entry| u64::from(entry.body_bytes)).sum();
-        if bytes != self.head_bytes {
-            return Err(format!("{} ready bytes, {bytes} found", self.head_bytes));
-        }
-        let resident: usize = self.head.iter().map(Entry::resident_bytes).sum();
-        if resident != self.resident_bytes {
-            return Err(format!("{} resident bytes, {resident} found", self.resident_bytes));
-        }
-        self.check_gone()?;
-        if let (Some(on_disk), Some(last)) = (self.on_disk, self.head.back())
-            && on_disk.first <= last.sequence
-        {
-            return Err("a message of the head stands behind the first one on disk".to_owned());
-        }
-        if let Some(on_disk) = self.on_disk
-            && on_disk.first > on_disk.last
-        {
-            return Err(format!("an empty range on disk: {on_disk:?}"));
-        }
-        Ok(())
+        let spilled_on_disk = std::mem::take(&mut self.spilled_on_disk);
+        Purged { head, on_disk, spilled_on_disk }
     }
 }
 

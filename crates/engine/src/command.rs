@@ -268,7 +268,7 @@ pub enum Request {
         no_ack: bool,
     },
     /// Takes messages out of a queue by their places, wherever they stand: like so many
-    /// `basic.get`s that are answered together, with [`crate::Event::Taken`]. Not a method of AMQP.
+    /// `basic.get`s, answered with [`crate::Event::Taken`]. Not a method of AMQP.
     Take {
         /// The queue.
         queue: String,

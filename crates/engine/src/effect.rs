@@ -201,12 +201,15 @@ pub enum Event {
         /// What.
         message: Message,
     },
-    /// Messages that were taken by their places, in the order of these.
+    /// Messages that were taken by their places, in the order of these: one or more such events
+    /// answer a request.
     Taken {
         /// On which channel.
         channel: u16,
         /// What.
         taken: Vec<Taken>,
+        /// Nothing more comes: what was asked for and did not come is not ready.
+        done: bool,
     },
     /// `basic.return` with NO_ROUTE. Always before the message's confirm.
     Return {

@@ -13,6 +13,7 @@ mod time;
 use std::collections::BTreeMap;
 
 use crate::backlog::{Answer, Backlog, Entry, Missing, Purged, QueueTime};
+use crate::observation::Amount;
 use crate::planted::{self, Bug};
 use crate::record::{RecoveredQueue, Sequence};
 use crate::settings::{QueueSettings, QueueType};
@@ -220,14 +221,27 @@ impl Lanes {
 
     /// True if the next message can be taken at once.
     pub(crate) fn has_next(&self) -> bool {
+        self.front().is_some()
+    }
+
+    /// The next message, if its content is in memory.
+    pub(crate) fn front(&self) -> Option<&Message> {
+        let others = self.others.as_ref();
         match self.first() {
-            At::Base => self.base.has_next(),
-            At::Level(level) => self
-                .others
-                .as_ref()
-                .and_then(|others| others.lanes.get(&level))
-                .is_some_and(|lane| lane.backlog.has_next()),
+            At::Base => self.base.front(),
+            At::Level(level) => others?.lanes.get(&level)?.backlog.front(),
         }
+    }
+
+    /// What is in the heads of all lanes.
+    pub(crate) fn in_head(&self) -> Amount {
+        let mut all = self.base.in_head();
+        for lane in self.others.iter().flat_map(|others| others.lanes.values()) {
+            let Amount { messages, bytes } = lane.backlog.in_head();
+            all.messages += messages;
+            all.bytes += bytes;
+        }
+        all
     }
 
     /// The lane that the next message is in.
@@ -295,9 +309,23 @@ impl Lanes {
 
     /// Puts messages back to their places (see [`Backlog::requeue`]).
     pub(crate) fn requeue(&mut self, entries: Vec<Entry>, resident_max: usize) {
+        self.put_back_with(entries, resident_max, Backlog::requeue);
+    }
+
+    /// The same for messages that nobody got (see [`Backlog::put_back`]).
+    pub(crate) fn put_back(&mut self, entries: Vec<Entry>, resident_max: usize) {
+        self.put_back_with(entries, resident_max, Backlog::put_back);
+    }
+
+    fn put_back_with(
+        &mut self,
+        entries: Vec<Entry>,
+        resident_max: usize,
+        put_back: fn(&mut Backlog, Vec<Entry>, usize),
+    ) {
         if entries.iter().all(|entry| entry.lane == 0) {
             let share = self.share(At::Base, resident_max);
-            return self.base.requeue(entries, share);
+            return put_back(&mut self.base, entries, share);
         }
         let mut by_lane: BTreeMap<u8, Vec<Entry>> = BTreeMap::new();
         for entry in entries {
@@ -306,7 +334,7 @@ impl Lanes {
         for (lane, entries) in by_lane {
             let at = self.at(lane);
             let share = self.share(at, resident_max);
-            self.change(at, |lane| lane.requeue(entries, share));
+            self.change(at, |lane| put_back(lane, entries, share));
         }
     }
 
@@ -386,6 +414,8 @@ impl Lanes {
             let mut purged = self.change(At::Level(level), Backlog::purge);
             all.head.append(&mut purged.head);
             all.on_disk.append(&mut purged.on_disk);
+            all.spilled_on_disk.messages += purged.spilled_on_disk.messages;
+            all.spilled_on_disk.bytes += purged.spilled_on_disk.bytes;
         }
         all
     }

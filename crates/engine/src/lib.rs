@@ -14,6 +14,7 @@ mod command;
 mod compatibility;
 mod consumer_settings;
 mod copies;
+mod counters;
 mod death;
 mod effect;
 mod error;
@@ -27,6 +28,7 @@ mod lanes;
 mod leaving;
 pub mod limits;
 mod message;
+mod observation;
 mod pattern;
 #[cfg(feature = "planted")]
 pub mod planted;
@@ -48,21 +50,26 @@ mod unroutable;
 mod virtual_host;
 mod wheel;
 
-pub use access::{Access, Permission, Right, ScopeGrant, TopicPermission};
+pub use access::{Access, Permission, Right, ScopeGrant, TopicPermission, Wildcard};
 pub use browse::{BadPlace, BrowsePage, Browsed, Outstanding, Place, Taken};
 pub use command::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Milliseconds, PublishBatch, Request,
     SessionId,
 };
+pub use counters::{ExchangeCounters, LossCounters, MessageCounters};
 pub use effect::{Effects, Event, Expired, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};
 pub use expiry::{BadExpiration, expiration};
 pub use explain::{Explanation, Judged, Step};
 pub use message::{Message, MessageBatch, encoded_body_bytes, encoded_may_expire};
+pub use observation::{
+    Amount, ChannelKey, ChannelSample, ConsumerDescription, ConsumerSample, DeadLetterCounters,
+    ExchangeSample, HostCounters, Observation, QueueCounts, QueueDescription, QueueSample,
+};
 pub use pattern::{BadPattern, check_pattern};
 pub use policy::{
-    ApplyTo, Definition, EffectivePolicies, EffectiveValue, Policies, PolicyProblem, PolicyRecord,
-    PolicySource, PolicyValue, validate_policy,
+    AppliedPolicies, ApplyTo, Definition, EffectivePolicies, EffectiveValue, Policies,
+    PolicyProblem, PolicyRecord, PolicySource, PolicyValue, validate_policy,
 };
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
@@ -70,4 +77,4 @@ pub use record::{
 };
 pub use settings::QueueType;
 pub use unroutable::Unroutable;
-pub use virtual_host::{Bounds, MemoryLimits, Summary, VirtualHost};
+pub use virtual_host::{Bounds, EndingHost, MemoryLimits, Summary, VirtualHost};

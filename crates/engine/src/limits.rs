@@ -1,5 +1,10 @@
 //! Every limit of the engine, each with its reason.
 
+/// Changes that wait to be shown to whoever looks at the virtual host. They are shown once a second;
+/// if nobody comes for so long that there are more, everything is shown anew instead, so that the
+/// lists do not grow for ever. Each takes at most 24 bytes.
+pub const UNSEEN_CHANGES: usize = 1024 * 1024;
+
 /// Bytes of deliveries that may wait in a session's outbox. Above it the session's consumers have
 /// no credit, so that a peer that reads slowly costs this much memory and no more. Large enough
 /// that a fast consumer never runs dry while its flushed report is on the way.
@@ -264,3 +269,7 @@ pub const SHED_STEP: usize = LOAD_MESSAGES;
 /// The same while [`LEAVING_LONG`] messages wait to go to its dead letter exchange: enough that a
 /// queue into which more comes becomes no longer.
 pub const SHED_STEP_LEAVING: usize = 64;
+
+/// Sessions, queues and exchanges of a deleted virtual host that go at one time, and the writes and
+/// events after which the rest waits: about a millisecond.
+pub const ENDING_STEP: usize = 256;

@@ -1,7 +1,7 @@
 //! Policies: settings for all queues and exchanges whose names match a pattern.
 //!
 //! [`Policies`] are those of one virtual host, compiled: policies of users and of operators. At most
-//! one of each applies to an object, the one with the highest priority ([`Applied`]). What follows
+//! one of each applies to an object, the one with the highest priority ([`AppliedPolicies`]). What follows
 //! from them together with the arguments of a declaration is in `effective`.
 
 mod effective;
@@ -122,7 +122,7 @@ impl ApplyTo {
 }
 
 /// A policy as an operator or a user wrote it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PolicyRecord {
     /// Its name, unique among the policies of its kind in a virtual host.
     pub name: String,
@@ -194,25 +194,25 @@ impl Policies {
     }
 
     /// What applies to a queue, and how many policies were looked at for that.
-    pub(crate) fn for_queue(&self, name: &str, kind: QueueType) -> (Applied, usize) {
+    pub(crate) fn for_queue(&self, name: &str, kind: QueueType) -> (AppliedPolicies, usize) {
         self.find(|policy| {
             policy.apply_to.has_queues(kind) && policy.suits(kind) && policy.pattern.matches(name)
         })
     }
 
     /// What applies to an exchange, and how many policies were looked at for that.
-    pub(crate) fn for_exchange(&self, name: &str) -> (Applied, usize) {
+    pub(crate) fn for_exchange(&self, name: &str) -> (AppliedPolicies, usize) {
         self.find(|policy| policy.apply_to.has_exchanges() && policy.pattern.matches(name))
     }
 
-    fn find(&self, applies: impl Fn(&Policy) -> bool) -> (Applied, usize) {
+    fn find(&self, applies: impl Fn(&Policy) -> bool) -> (AppliedPolicies, usize) {
         let mut looked_at = 0;
         let mut first = |policies: &[Arc<Policy>]| {
             let found = policies.iter().position(|policy| applies(policy));
             looked_at += found.map_or(policies.len(), |at| at + 1);
             found.and_then(|at| policies.get(at)).map(Arc::clone)
         };
-        let applied = Applied { user: first(&self.user), operator: first(&self.operator) };
+        let applied = AppliedPolicies { user: first(&self.user), operator: first(&self.operator) };
         (applied, looked_at)
     }
 
@@ -237,18 +237,34 @@ fn ordered(records: &[PolicyRecord]) -> Result<Vec<Arc<Policy>>, BadPattern> {
 
 /// The policies that apply to a queue or an exchange.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Applied {
+pub struct AppliedPolicies {
     user: Option<Arc<Policy>>,
     operator: Option<Arc<Policy>>,
 }
 
-impl Applied {
-    pub(crate) fn is_empty(&self) -> bool {
+impl AppliedPolicies {
+    /// True if there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.user.is_none() && self.operator.is_none()
     }
 
-    /// True if it comes to the same, by the same names.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
+    /// The name of the policy that applies.
+    #[must_use]
+    pub fn policy(&self) -> Option<&str> {
+        self.user.as_ref().map(|policy| policy.name.as_str())
+    }
+
+    /// The name of the operator's policy that applies.
+    #[must_use]
+    pub fn operator_policy(&self) -> Option<&str> {
+        self.operator.as_ref().map(|policy| policy.name.as_str())
+    }
+}
+
+/// Equal if they come to the same, by the same names.
+impl PartialEq for AppliedPolicies {
+    fn eq(&self, other: &Self) -> bool {
         let same = |a: &Option<Arc<Policy>>, b: &Option<Arc<Policy>>| match (a, b) {
             (None, None) => true,
             (Some(a), Some(b)) => {

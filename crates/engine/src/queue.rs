@@ -1,21 +1,25 @@
 //! A queue: its ready messages, and the round of consumers that have credit.
 
+mod counts;
+
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::planted::{self, Bug};
 use smallvec::smallvec;
 
 use crate::backlog::{Answer, Entry, Kept, Missing, Purged, QueueTime};
 use crate::expiry::NEVER;
 use crate::lanes::{Delivered, Lanes};
 use crate::leaving::Leaving;
-use crate::policy::Applied;
+use crate::observation::Amount;
+use crate::planted::{self, Bug};
+use crate::policy::AppliedPolicies;
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
 use crate::round::Round;
 use crate::settings::{Overflow, QueueSettings, QueueType};
 use crate::single_active::SingleActive;
 use crate::stream::Stream;
-use crate::{Effects, Message, Milliseconds, Place, QueueId, SessionId, Taken};
+use crate::{Effects, Message, Milliseconds, Place, QueueId, SessionId};
+use counts::Counted;
 
 /// Turns of consumers that are gone which a round may hold beside those of its consumers.
 pub(crate) const TURNS_LEFT_BEHIND: usize = 16;
@@ -47,8 +51,6 @@ pub(crate) struct WaitingTake {
     pub(crate) incarnation: u64,
     /// What is still to come.
     pub(crate) wanted: BTreeSet<Place>,
-    /// What has come.
-    pub(crate) taken: Vec<Taken>,
 }
 
 /// How much memory a queue may take, in bytes.
@@ -74,7 +76,7 @@ pub(crate) struct Queue {
     pub(crate) record: QueueRecord,
     pub(crate) settings: QueueSettings,
     /// The policies that the settings follow from, beside the arguments.
-    pub(crate) policies: Applied,
+    pub(crate) policies: AppliedPolicies,
     /// The connection that an exclusive queue belongs to.
     pub(crate) owner: Option<SessionId>,
     pub(crate) backlog: Lanes,
@@ -88,6 +90,10 @@ pub(crate) struct Queue {
     pub(crate) unacknowledged: usize,
     /// What the contents of these take that are in memory, in bytes.
     pub(crate) unacknowledged_bytes: usize,
+    /// What the bodies of all of these take.
+    pub(crate) unacknowledged_body_bytes: u64,
+    /// Messages that survive a restart, ready or unacknowledged. After damage it may be too much.
+    pub(crate) persistent: Amount,
     next_sequence: Sequence,
     /// Of the lane that is the queue itself.
     delivered: Delivered,
@@ -115,6 +121,13 @@ pub(crate) struct Queue {
     pub(crate) due: Milliseconds,
     /// When the queue was last used; 0 if that was before the time was known.
     pub(crate) used: Milliseconds,
+    pub(crate) counted: Counted,
+    /// 0 if a restart found the queue.
+    pub(crate) declared_at: Milliseconds,
+    /// On the list of queues to be shown, or nobody looks.
+    pub(crate) is_noted: bool,
+    /// It was shown what the queue is.
+    pub(crate) is_shown: bool,
 }
 
 impl Queue {
@@ -131,7 +144,7 @@ impl Queue {
             has_limits: settings.has_limits(),
             counts_returns: settings.kind == QueueType::Quorum,
             settings,
-            policies: Applied::default(),
+            policies: AppliedPolicies::default(),
             owner,
             backlog,
             leaving: Leaving::default(),
@@ -139,6 +152,8 @@ impl Queue {
             has_spilled: false,
             unacknowledged: 0,
             unacknowledged_bytes: 0,
+            unacknowledged_body_bytes: 0,
+            persistent: Amount::default(),
             next_sequence: 1,
             delivered: Delivered::default(),
             round: Round::default(),
@@ -151,6 +166,10 @@ impl Queue {
             is_leaving: false,
             due: NEVER,
             used: 0,
+            counted: Counted::from(1, 0),
+            declared_at: 0,
+            is_noted: true,
+            is_shown: false,
         }
     }
 
@@ -167,6 +186,9 @@ impl Queue {
             }
             None => queue.backlog = Lanes::recovered(&queue.settings, recovered),
         }
+        let (messages, bytes) = (queue.backlog.len(), queue.backlog.body_bytes());
+        queue.persistent = Amount { messages, bytes };
+        queue.counted = Counted::from(recovered.next_sequence, messages);
         queue
     }
 
@@ -207,6 +229,9 @@ impl Queue {
         self.next_sequence += 1;
         let (lane, stays) = self.backlog.push(sequence, message, durable, resident_max, now);
         self.has_spilled |= !stays && !durable;
+        if durable {
+            self.persistent.add(message.body_bytes());
+        }
         (self.record.id.lane(lane), sequence, stays)
     }
 
@@ -249,11 +274,12 @@ impl Queue {
     fn note_delivered(&mut self, entry: &Entry) {
         self.unacknowledged += 1;
         self.unacknowledged_bytes += entry.resident_bytes();
+        self.unacknowledged_body_bytes += u64::from(entry.body_bytes);
         match entry.lane {
             _ if !entry.is_durable() => {}
             0 => self.delivered.note(entry.sequence),
             // What was delivered before is known to have been, though its lane may be a new one.
-            _ if entry.redelivered => {}
+            _ if entry.redelivered && !entry.is_untold => {}
             lane => self.backlog.note_delivered(lane, entry.sequence),
         }
     }
@@ -281,10 +307,21 @@ impl Queue {
         shares: Shares,
         effects: &mut Effects,
     ) -> Entry {
-        let entry = self.keep_for_return(entry, message, shares, effects);
+        let mut entry = self.keep_for_return(entry, message, shares, effects);
+        entry.is_untold = true;
         self.unacknowledged += 1;
         self.unacknowledged_bytes += entry.resident_bytes();
+        self.unacknowledged_body_bytes += u64::from(entry.body_bytes);
+        self.counted.got(false, entry.redelivered);
         entry
+    }
+
+    /// Puts messages back to their places that were picked and that nobody got.
+    pub(crate) fn put_picked_back(&mut self, entries: Vec<Entry>, resident_max: usize) {
+        for entry in entries.iter().filter(|entry| entry.from_range) {
+            self.backlog.away_ended(entry.lane, entry.sequence);
+        }
+        self.backlog.put_back(entries, resident_max);
     }
 
     /// A content that is delivered is kept for when it comes back, as far as there is room.
@@ -303,6 +340,7 @@ impl Queue {
                 effects.writes.push(Write::Enqueued { message: message.clone(), queues });
             }
             entry.message = None;
+            self.counted.rare().unacknowledged_on_disk.add(entry.body_bytes);
         }
         entry
     }
@@ -311,6 +349,10 @@ impl Queue {
     pub(crate) fn note_returned(&mut self, entry: &Entry) {
         self.unacknowledged -= 1;
         self.unacknowledged_bytes -= entry.resident_bytes();
+        self.unacknowledged_body_bytes -= u64::from(entry.body_bytes);
+        if entry.message.is_none() && self.stream.is_none() {
+            self.counted.rare().unacknowledged_on_disk.subtract(entry.body_bytes);
+        }
         if entry.from_range {
             self.backlog.away_ended(entry.lane, entry.sequence);
         }
@@ -330,7 +372,9 @@ impl Queue {
         if planted::is(Bug::PurgeForgetsHeld) {
             self.unacknowledged = 0;
         }
-        self.backlog.purge()
+        let purged = self.backlog.purge();
+        self.note_purged(&purged);
+        purged
     }
 
     /// Messages that are ready. Some that are to be dropped are on disk and have to be read first;

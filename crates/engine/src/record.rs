@@ -256,6 +256,18 @@ pub enum Write {
         /// The highest place that was delivered.
         through: Sequence,
     },
+    /// Something that whoever starts the broker wants kept is now this. The engine knows nothing of it.
+    DefinitionSet {
+        /// Its name.
+        key: String,
+        /// What it is.
+        value: Vec<u8>,
+    },
+    /// Such a thing is gone.
+    DefinitionDeleted {
+        /// Its name.
+        key: String,
+    },
     /// Writes of which after a crash all are there or none, as those of a transaction. None of them
     /// is of this kind.
     Together(Vec<Self>),
@@ -270,6 +282,8 @@ pub struct Recovered {
     pub queues: Vec<RecoveredQueue>,
     /// Bindings between durable ends.
     pub bindings: Vec<(VirtualHostId, BindingRecord)>,
+    /// What else is kept, by name, in the order of the names (see [`Write::DefinitionSet`]).
+    pub definitions: Vec<(String, Vec<u8>)>,
 }
 
 /// A durable queue after a restart.

@@ -22,6 +22,10 @@ impl Round {
         self.usual.len() + self.others.values().map(VecDeque::len).sum::<usize>()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.usual.is_empty() && self.others.is_empty()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &ConsumerKey> {
         self.usual.iter().chain(self.others.values().flatten())
     }

@@ -34,6 +34,11 @@ pub(crate) fn topic_routes(pattern: &str, key: &str) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ExchangeKey(pub(crate) u32);
 
+impl ExchangeKey {
+    /// The exchange that is not declared.
+    pub(crate) const DEFAULT: Self = Self(0);
+}
+
 /// What a binding leads to, by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Target {

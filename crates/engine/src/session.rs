@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use warren_amqp::FieldTable;
 
 use crate::access::Rights;
 use crate::backlog::Entry;
+use crate::counters::MessageCounters;
 use crate::held::Held;
 use crate::planted::{self, Bug};
 use crate::queue::WaitingGet;
@@ -33,6 +35,9 @@ pub(crate) struct Session {
     pub(crate) exclusive_queues: FxHashSet<QueueId>,
     /// What the transactions of all its channels hold, in bytes.
     pub(crate) transaction_bytes: usize,
+    /// The channel that had the last delivery: when the outbox has room again, its turn comes after
+    /// the others.
+    pub(crate) last_served: u16,
 }
 
 impl Session {
@@ -45,6 +50,7 @@ impl Session {
             is_getting: false,
             exclusive_queues: FxHashSet::default(),
             transaction_bytes: 0,
+            last_served: 0,
         }
     }
 
@@ -59,6 +65,8 @@ pub(crate) struct Channel {
     pub(crate) consumers: BTreeMap<u32, Consumer>,
     consumer_tags: FxHashMap<String, u32>,
     last_delivery_tag: u64,
+    /// The consumer that had the last delivery: what its consumers share goes to the others first.
+    pub(crate) last_served: u32,
     pub(crate) unacknowledged: Unacknowledged,
     /// Deliveries to consumers that are unacknowledged; what `basic.get` took is not among them.
     pub(crate) in_flight: u32,
@@ -82,6 +90,9 @@ pub(crate) struct Channel {
     pub(crate) marks: Option<Box<Marks>>,
     /// Tells channels apart that have the same number one after the other.
     pub(crate) incarnation: u64,
+    pub(crate) messages: MessageCounters,
+    /// On the list of channels to be shown, or nobody looks.
+    pub(crate) is_noted: bool,
 }
 
 /// A consumer of direct replies.
@@ -112,11 +123,21 @@ pub(crate) struct Consumer {
     /// The consumer had no credit when a message was there for it, and is not in its queue's
     /// round until it has; or the queue serves another one alone.
     pub(crate) is_parked: bool,
+    pub(crate) exclusive: bool,
+    pub(crate) arguments: FieldTable,
+    /// What was delivered to it, how much of that not for the first time, and what it acknowledged.
+    pub(crate) delivered: u64,
+    pub(crate) redelivered: u64,
+    pub(crate) acknowledged: u64,
+    /// On the list of consumers to be shown, or nobody looks.
+    pub(crate) is_noted: bool,
+    /// It was shown what the consumer is.
+    pub(crate) is_shown: bool,
 }
 
 impl Channel {
     pub(crate) fn new(incarnation: u64) -> Self {
-        Self { incarnation, ..Self::default() }
+        Self { incarnation, is_noted: true, ..Self::default() }
     }
 
     pub(crate) fn next_delivery_tag(&mut self) -> u64 {

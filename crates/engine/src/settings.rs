@@ -43,7 +43,9 @@ impl QueueType {
         }
     }
 
-    fn from_name(name: &[u8]) -> Option<Self> {
+    /// The type with this name.
+    #[must_use]
+    pub fn from_name(name: &[u8]) -> Option<Self> {
         let kinds = [Self::Classic, Self::Quorum, Self::Stream];
         kinds.into_iter().find(|kind| kind.name().as_bytes() == name)
     }

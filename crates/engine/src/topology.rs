@@ -4,6 +4,7 @@
 
 mod explain;
 mod history;
+mod observe;
 mod policies;
 mod route;
 
@@ -14,13 +15,16 @@ use rustc_hash::FxHashMap;
 use warren_amqp::{FieldTable, table};
 
 use crate::QueueId;
+use crate::counters::ExchangeCounters;
 use crate::exchange::{ExchangeSettings, GroupNames};
-use crate::policy::Applied;
+use crate::policy::AppliedPolicies;
 use crate::record::{BindingRecord, Destination, ExchangeRecord, ExchangeType};
 use crate::router::{ExchangeKey, Router, Target};
 use history::History;
+use observe::{Changes, Counted};
 use route::Random;
 
+pub(crate) use observe::taken;
 pub(crate) use route::{Scope, queue_of_topic};
 
 /// The virtual topic that every virtual host has.
@@ -46,7 +50,7 @@ pub(crate) struct Exchange {
     pub(crate) record: ExchangeRecord,
     settings: ExchangeSettings,
     /// The policies that apply.
-    pub(crate) policies: Applied,
+    pub(crate) policies: AppliedPolicies,
     /// See [`ExchangeSettings::varies`].
     varies: bool,
     router: Router,
@@ -57,6 +61,7 @@ pub(crate) struct Exchange {
     routes: FxHashMap<Box<str>, Route>,
     /// The state of the topology that `routes` belong to.
     routes_epoch: u64,
+    counted: Counted,
 }
 
 /// The four parts that make a binding what it is.
@@ -100,6 +105,10 @@ pub(crate) struct Topology {
     /// Counts changes, so that remembered routes know that they are old.
     epoch: u64,
     no_route: Route,
+    /// What was published to all exchanges.
+    pub(crate) published: ExchangeCounters,
+    default_exchange: Counted,
+    changes: Changes,
 }
 
 impl Exchange {
@@ -126,6 +135,9 @@ impl Topology {
             random: Random::default(),
             epoch: 1,
             no_route: Arc::from([]),
+            published: ExchangeCounters::default(),
+            default_exchange: Counted::default(),
+            changes: Changes::default(),
         };
         for (name, kind, internal) in PREDECLARED {
             topology.add_exchange(ExchangeRecord {
@@ -176,8 +188,28 @@ impl Topology {
         self.exchanges.get(self.exchange_names.get(name)?)
     }
 
+    /// An exchange with its key. The default exchange is none.
+    pub(crate) fn exchange_and_key(&self, name: &str) -> Option<(ExchangeKey, &Exchange)> {
+        let key = *self.exchange_names.get(name)?;
+        Some((key, self.exchanges.get(&key)?))
+    }
+
+    /// What a message is published to that names this exchange.
+    pub(crate) fn published_to(&self, name: &str) -> Option<ExchangeKey> {
+        match name {
+            "" => Some(ExchangeKey::DEFAULT),
+            name => self.exchange_names.get(name).copied(),
+        }
+    }
+
     pub(crate) fn is_predeclared(name: &str) -> bool {
         PREDECLARED.iter().any(|(known, ..)| *known == name)
+    }
+
+    /// The exchanges that not every virtual host has.
+    pub(crate) fn declared_exchanges(&self) -> impl Iterator<Item = &str> {
+        let names = self.exchange_names.keys().map(String::as_str);
+        names.filter(|name| !Self::is_predeclared(name))
     }
 
     pub(crate) fn exchange_has_bindings(&self, name: &str) -> bool {
@@ -210,13 +242,15 @@ impl Topology {
             varies: settings.varies(),
             history: settings.history.map(History::new),
             settings,
-            policies: Applied::default(),
+            policies: AppliedPolicies::default(),
             record,
             bindings: BTreeSet::new(),
             routes: FxHashMap::default(),
             routes_epoch: 0,
+            counted: Counted::default(),
         };
         self.exchanges.insert(key, exchange);
+        self.changes.exchange_made(key);
     }
 
     /// Takes an exchange away with the bindings that begin or end there.
@@ -241,10 +275,12 @@ impl Topology {
         self.epoch += 1;
         // Where bindings form a circle, it can be gone already.
         let Some(exchange) = self.exchanges.remove(&key) else { return };
+        self.changes.exchange_gone(key);
         self.exchange_names.remove(&exchange.record.name);
         self.virtual_topics.retain(|other| *other != key);
         for id in exchange.bindings {
             if let Some(binding) = self.bindings.remove(&id) {
+                self.changes.unbound(id);
                 self.binding_keys.remove(&binding.key);
                 self.forget_target(binding.key.target, id);
                 let record = self.binding_record(&exchange.record.name, &binding);
@@ -331,6 +367,7 @@ impl Topology {
         self.epoch += 1;
         let id = self.next_binding;
         self.next_binding += 1;
+        self.changes.bound(id);
         exchange.router.insert(record, key.target);
         exchange.bindings.insert(id);
         self.by_target.entry(key.target).or_default().insert(id);
@@ -351,6 +388,18 @@ impl Topology {
         removed
     }
 
+    /// All bindings, by number.
+    pub(crate) fn binding_numbers(&self) -> Vec<u64> {
+        self.bindings.keys().copied().collect()
+    }
+
+    /// Takes a binding away, by number, if it is there; nothing follows from it.
+    pub(crate) fn remove_binding_number(&mut self, number: u64) -> Vec<Removed> {
+        let mut removed = vec![];
+        self.remove_binding(number, &mut removed, &mut vec![]);
+        removed
+    }
+
     /// Takes a binding away. An auto-delete exchange whose last it was is added to `unused`.
     fn remove_binding(
         &mut self,
@@ -359,6 +408,7 @@ impl Topology {
         unused: &mut Vec<ExchangeKey>,
     ) {
         let Some(binding) = self.bindings.remove(&id) else { return };
+        self.changes.unbound(id);
         self.epoch += 1;
         self.binding_keys.remove(&binding.key);
         self.forget_target(binding.key.target, id);

@@ -63,6 +63,11 @@ impl Transaction {
         self.bytes
     }
 
+    /// How many messages wait.
+    pub(crate) fn publishes(&self) -> usize {
+        self.publishes.len()
+    }
+
     pub(crate) fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
         self.settlements.iter().flat_map(|(_, deliveries)| deliveries)
     }

@@ -12,9 +12,11 @@ mod bounds;
 mod dead_letter;
 mod declare;
 mod dispatch;
+mod ending;
 mod groups;
 mod invariants;
 mod memory;
+mod observe;
 mod order;
 mod overflow;
 mod pause;
@@ -26,21 +28,26 @@ mod rights;
 mod settle;
 mod streams;
 mod subscribe;
+mod summary;
 mod time;
 mod timeout;
 mod transactions;
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::planted::{self, Bug};
 pub use bounds::Bounds;
+pub use ending::EndingHost;
 use memory::Memory;
 pub use memory::MemoryLimits;
+use observe::Changes;
 use policies::PolicyState;
 use rights::Resource;
 use streams::Streams;
+pub use summary::Summary;
 use time::Timers;
 pub(crate) use timeout::Marks;
 use timeout::Timeouts;
@@ -52,8 +59,8 @@ use crate::session::{Channel, Session};
 use crate::topology::Topology;
 use crate::unroutable::UnroutableMessages;
 use crate::{
-    Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, Recovered, Reply,
-    Request, Right, SessionId, VirtualHostId, limits,
+    Command, Effects, Error, Event, Message, Milliseconds, Origin, QueueId, QueueType, Recovered,
+    Reply, Request, Right, SessionId, VirtualHostId, limits,
 };
 
 /// A refusal, with how much of the connection it ends.
@@ -80,6 +87,7 @@ pub struct VirtualHost {
     queues: FxHashMap<QueueId, Queue>,
     memory: Memory,
     bounds: Bounds,
+    default_queue_type: Option<QueueType>,
     /// As [`Command::Clock`] last told.
     now: Milliseconds,
     streams: Streams,
@@ -107,33 +115,10 @@ pub struct VirtualHost {
     reply_consumers: FxHashMap<String, ((SessionId, u16), u32)>,
     /// Gives each consumer a number of its own, so that a turn left behind in a round is nobody's.
     consumers_made: u32,
-    channels_opened: u64,
+    changes: Changes,
     compatibility: Compatibility,
     policies: PolicyState,
     unroutable: UnroutableMessages,
-}
-
-/// Counts over a virtual host.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Open sessions.
-    pub sessions: usize,
-    /// Open channels.
-    pub channels: usize,
-    /// Exchanges, predeclared ones included.
-    pub exchanges: usize,
-    /// Bindings, without the implicit ones of the default exchange.
-    pub bindings: usize,
-    /// Queues.
-    pub queues: usize,
-    /// Consumers.
-    pub consumers: usize,
-    /// Messages that wait.
-    pub messages_ready: usize,
-    /// What their bodies take, in bytes.
-    pub message_bytes_ready: u64,
-    /// Messages that are delivered and not yet settled.
-    pub messages_unacknowledged: usize,
 }
 
 impl VirtualHost {
@@ -147,6 +132,7 @@ impl VirtualHost {
             queues: FxHashMap::default(),
             memory: Memory::default(),
             bounds: Bounds::default(),
+            default_queue_type: None,
             now: 0,
             streams: Streams::default(),
             timers: Timers::default(),
@@ -163,7 +149,7 @@ impl VirtualHost {
             holding: FxHashSet::default(),
             reply_consumers: FxHashMap::default(),
             consumers_made: 0,
-            channels_opened: 0,
+            changes: Changes::default(),
             compatibility: Compatibility::default(),
             policies: PolicyState::default(),
             unroutable: UnroutableMessages::default(),
@@ -206,6 +192,18 @@ impl VirtualHost {
         self.memory.limits = limits;
     }
 
+    /// What contents of messages take in memory, in bytes.
+    #[must_use]
+    pub fn resident_bytes(&self) -> usize {
+        self.memory.resident_bytes
+    }
+
+    /// Which one it is.
+    #[must_use]
+    pub fn id(&self) -> VirtualHostId {
+        self.id
+    }
+
     /// Sets where chance begins: exchanges that choose at random do so in an order that follows
     /// from this number.
     pub fn set_seed(&mut self, seed: u64) {
@@ -215,6 +213,12 @@ impl VirtualHost {
     /// Sets how much there may be; what is there already stays.
     pub fn set_bounds(&mut self, bounds: Bounds) {
         self.bounds = bounds;
+    }
+
+    /// Sets the type of queues whose declaration says nothing of it, from now on. None is what
+    /// RabbitMQ does without such a setting: classic.
+    pub fn set_default_queue_type(&mut self, kind: Option<QueueType>) {
+        self.default_queue_type = kind;
     }
 
     /// The name that clients open.
@@ -233,23 +237,6 @@ impl VirtualHost {
     /// start; and settings of policies, each with how many policies have it.
     pub fn arguments_without_effect(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.compatibility.counts()
-    }
-
-    /// Counts what there is.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        let channels = || self.sessions.values().flat_map(|session| session.channels.values());
-        Summary {
-            sessions: self.sessions.len(),
-            channels: channels().count(),
-            exchanges: self.topology.exchange_count(),
-            bindings: self.topology.binding_count(),
-            queues: self.queues.len(),
-            consumers: channels().map(|channel| channel.consumers.len()).sum(),
-            messages_ready: self.queues.values().map(|queue| queue.ready() as usize).sum(),
-            message_bytes_ready: self.queues.values().map(Queue::body_bytes).sum(),
-            messages_unacknowledged: channels().map(Channel::unsettled).sum(),
-        }
     }
 
     /// Carries out one command. What follows from it is added to `effects`, which also tell if a
@@ -330,14 +317,14 @@ impl VirtualHost {
     fn request(&mut self, id: SessionId, channel: u16, request: Request, effects: &mut Effects) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if matches!(request, Request::ChannelOpen) {
-            self.channels_opened += 1;
-            session.channels.entry(channel).or_insert(Channel::new(self.channels_opened));
+            if let Entry::Vacant(free) = session.channels.entry(channel) {
+                free.insert(Channel::new(self.changes.channel_opened((id, channel))));
+            }
             return;
         }
         // What a client sent before it learned that its channel was closed goes nowhere.
-        if !session.channels.contains_key(&channel) {
-            return;
-        }
+        let Some(state) = session.channels.get_mut(&channel) else { return };
+        self.changes.channel((id, channel), state);
         let origin = request.origin();
         if let Err(refusal) = self.carry_out(id, channel, request, effects) {
             self.refuse(id, channel, refusal, origin, effects);
@@ -483,6 +470,7 @@ impl VirtualHost {
     fn close_channel(&mut self, at: (SessionId, u16), effects: &mut Effects) -> bool {
         let Some(session) = self.sessions.get_mut(&at.0) else { return false };
         let Some(mut channel) = session.channels.remove(&at.1) else { return false };
+        self.changes.channel_closed(at, channel.incarnation);
         self.holding.remove(&at);
         session.transaction_bytes -= channel.end_transaction();
         if let Some(replies) = &channel.replies {
@@ -492,6 +480,7 @@ impl VirtualHost {
         self.requeue(channel.unacknowledged.take_all(), effects);
         for (number, consumer) in std::mem::take(&mut channel.consumers) {
             let key = ConsumerKey { session: at.0, channel: at.1, number };
+            self.changes.consumer_gone(number);
             self.leave_queue(consumer.queue, key, effects);
         }
         if planted::is(Bug::CloseBeforeSync) {
@@ -528,11 +517,7 @@ impl VirtualHost {
         session.outbox_bytes = session.outbox_bytes.saturating_sub(bytes);
         if was_full && !session.outbox_is_full() {
             self.getters.push(id);
-            let mut channels: Vec<u16> = session.channels.keys().copied().collect();
-            channels.sort_unstable();
-            for channel in channels {
-                self.unpark_channel((id, channel));
-            }
+            self.unpark_session(id);
         }
     }
 
@@ -552,6 +537,11 @@ impl VirtualHost {
         let load = answer.load.clone();
         let missing = queue.loaded(answer, self.now);
         self.memory.changed(before, queue.resident_bytes());
+        let lost = missing.lost.len() as u64 + missing.unknown;
+        if lost > 0 {
+            queue.counted.rare().losses.lost += lost;
+            self.changes.counters.losses.lost += lost;
+        }
         for sequence in missing.lost {
             effects.lost.push((id, sequence));
             if queue.is_durable() {
@@ -566,10 +556,10 @@ impl VirtualHost {
         }
         self.give_up_expired(id, &missing.expired, effects);
         self.shed(id, effects);
-        self.serve_waiting_gets(id, effects);
         if let Some(through) = missing.picked_through {
             self.picked_loaded(id, &load, through, missing.picked, effects);
         }
+        self.serve_waiting_gets(id, effects);
         self.serve_takes(id, effects);
         self.mark_dirty(id);
     }
@@ -578,6 +568,7 @@ impl VirtualHost {
     fn with_queue<T>(&mut self, id: QueueId, change: impl FnOnce(&mut Queue) -> T) -> Option<T> {
         let queue = self.queues.get_mut(&id)?;
         let before = queue.resident_bytes();
+        self.changes.queue(queue);
         let result = change(queue);
         self.memory.changed(before, queue.resident_bytes());
         Some(result)

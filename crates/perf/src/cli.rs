@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::Error;
 use crate::load::{
-    Common, backlog, churn, connections, fanout, latency, queues, rawlog, throughput,
+    Common, api, backlog, churn, connections, fanout, latency, queues, rawlog, throughput,
 };
 use crate::{compare, document, growth, selftest, soak, verify};
 
@@ -68,6 +68,13 @@ enum Command {
         #[command(flatten)]
         options: queues::Options,
     },
+    /// How long the management API takes to answer with very many queues and a load.
+    Api {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: api::Options,
+    },
     /// Kill a broker under load, again and again, and check that nothing confirmed is lost.
     Verify(verify::Options),
     /// The disk's own limit: append and sync without a broker.
@@ -95,6 +102,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Error> {
         Command::Churn { common, options } => churn::command(common, options),
         Command::Connections { common, options } => connections::command(common, options),
         Command::Queues { common, options } => queues::command(common, options),
+        Command::Api { common, options } => api::command(common, options),
         Command::Verify(options) => verify::command(options),
         Command::Rawlog(options) => rawlog::command(options),
         Command::Compare(options) => compare::command(options),

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! cli            what was asked for
-//! load/          throughput, latency, fanout, backlog, churn, connections, queues, rawlog
+//! load/          throughput, latency, fanout, backlog, churn, connections, queues, rawlog, api
 //! verify/        kills a broker and checks what it promised
 //! compare/       the same loads against two brokers
 //! growth/        what messages, queues and connections cost as they become many
@@ -32,6 +32,7 @@ mod document;
 mod encode;
 mod error;
 mod growth;
+mod http;
 mod load;
 mod machine;
 mod methods;

@@ -76,6 +76,17 @@ pub(crate) fn cpu_nanoseconds(root: u32) -> u64 {
     tasks.map(|task| of_task(&task.path())).sum()
 }
 
+/// Nanoseconds of CPU that a thread of a process has used, by its name; nothing if there is none.
+pub(crate) fn named_thread_cpu_nanoseconds(pid: u32, name: &str) -> Option<u64> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut named = tasks.filter(|task| {
+        let comm = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        comm.trim_end() == name
+    });
+    let text = fs::read_to_string(named.next()?.path().join("schedstat")).ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
 /// Bytes on disk of everything below a folder: what is allocated, not how long the files are.
 pub(crate) fn disk_bytes(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();

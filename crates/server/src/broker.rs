@@ -5,30 +5,35 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc as threads;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
-use warren_amqp::{FieldTable, FieldValue, Millis, ReplyCode, Settings};
-use warren_engine::{Bounds, SessionId, Summary, VirtualHost, VirtualHostId};
-use warren_storage::{Opened, Options as StorageOptions, Report, Room};
+use warren_amqp::{Millis, ReplyCode, Settings};
+use warren_engine::{SessionId, VirtualHostId};
+use warren_storage::{Opened, Room};
 
 use crate::alarm::{Alarm, Alarms};
-use crate::catalog::Catalog;
-use crate::census::{Census, ConnectionInfo};
+use crate::attempts::Attempts;
+use crate::audit::Audit;
+use crate::catalog::password::Passwords;
+use crate::catalog::{self, Catalog, Live, Start};
+use crate::census::{Caps, Census};
 use crate::checkpoints::Checkpoints;
 use crate::committer::{Committer, Group, Others, ToCommitter};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::error::Error;
+use crate::greeting::Greeting;
 use crate::health::Health;
+use crate::hosts::least;
 use crate::listener::{Listener, listen};
 use crate::management::Management;
-use crate::shard::{Shard, ToShard};
-use crate::{limits, loader, memory, names};
-
-/// The virtual host that every broker has.
-const FIRST_VIRTUAL_HOST: (VirtualHostId, &str) = (VirtualHostId(1), "/");
+use crate::oauth::Tokens;
+use crate::shard::ToShard;
+use crate::starting::{self, thread, thread_apart};
+use crate::status::Status;
+use crate::view::{Observer, View};
+use crate::{limits, loader, memory};
 
 /// What connections are told of the broker's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,28 +56,37 @@ pub(crate) struct News {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    pub(crate) settings: Arc<Settings>,
+    greeting: Greeting,
     pub(crate) census: Arc<Census>,
     pub(crate) catalog: Catalog,
+    /// Checks tokens, if there are any that could be good.
+    pub(crate) tokens: Option<Tokens>,
+    pub(crate) attempts: Attempts,
     started: Instant,
     last_session: AtomicU64,
-    virtual_hosts: FxHashMap<String, (VirtualHostId, mpsc::Sender<ToShard>)>,
+    pub(crate) audit: Audit,
+    shards: Vec<mpsc::Sender<ToShard>>,
 }
 
 impl Shared {
     pub(crate) fn new(
         config: Config,
         catalog: Catalog,
-        virtual_hosts: FxHashMap<String, (VirtualHostId, mpsc::Sender<ToShard>)>,
+        census: Arc<Census>,
+        audit: Audit,
+        shards: Vec<mpsc::Sender<ToShard>>,
     ) -> Self {
         Self {
             catalog,
-            settings: Arc::new(settings(&config)),
-            census: Census::new(config.limits),
+            tokens: config.oauth.clone().map(Tokens::new),
+            attempts: Attempts::new(config.count_logins_by_source),
+            greeting: Greeting::new(&config),
+            census,
+            audit,
             config,
             started: Instant::now(),
             last_session: AtomicU64::new(0),
-            virtual_hosts,
+            shards,
         }
     }
 
@@ -80,15 +94,59 @@ impl Shared {
         self.started.elapsed().as_millis() as Millis
     }
 
+    /// What a client that connects is told.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.greeting.settings(&self.config, &self.catalog.snapshot())
+    }
+
     pub(crate) fn next_session(&self) -> SessionId {
         SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
+    /// A virtual host, and the shard that it is on.
     pub(crate) fn virtual_host(
         &self,
         name: &str,
     ) -> Option<(VirtualHostId, mpsc::Sender<ToShard>)> {
-        self.virtual_hosts.get(name).cloned()
+        let snapshot = self.catalog.snapshot();
+        let id = VirtualHostId(snapshot.virtual_host(name)?.id);
+        let shard = catalog::shard_of(&self.shards, id)?;
+        Some((id, shard.clone()))
+    }
+}
+
+impl Shared {
+    /// How many connections there may be in a virtual host, and of a user of the catalog.
+    pub(crate) fn caps(&self, virtual_host: &str, user: Option<&str>) -> Caps {
+        let snapshot = self.catalog.snapshot();
+        let host = snapshot.virtual_host(virtual_host);
+        let user = user.and_then(|user| snapshot.user(user));
+        let configured = self.config.limits.connections_per_virtual_host;
+        Caps {
+            virtual_host: least(configured, host.and_then(|host| host.limits.max_connections)),
+            user: least(None, user.and_then(|user| user.limits.max_connections)),
+        }
+    }
+
+    /// How many channels a user of the catalog may have.
+    pub(crate) fn channel_cap(&self, user: &str) -> Option<usize> {
+        let snapshot = self.catalog.snapshot();
+        least(None, snapshot.user(user)?.limits.max_channels)
+    }
+}
+
+#[cfg(test)]
+impl Shared {
+    /// What a new broker has, without a store.
+    pub(crate) fn for_tests(shards: Vec<mpsc::Sender<ToShard>>) -> Self {
+        let config = Config::for_tests();
+        let start = Start::new(&config, &warren_engine::Recovered::default()).unwrap();
+        let census = Census::new(config.limits);
+        let live = Live::new(&config, &census, &shards, &mpsc::channel(1).0);
+        let (audit, _) = Audit::new(&config.data_dir);
+        let passwords = Passwords::new(config.password_hashing).unwrap();
+        let catalog = Catalog::new(start.state, passwords, live, audit.clone());
+        Self::new(config, catalog, census, audit, shards)
     }
 }
 
@@ -98,6 +156,7 @@ pub struct Broker {
     shared: Arc<Shared>,
     health: Arc<Health>,
     room: Room,
+    view: View,
     news: Arc<watch::Sender<News>>,
     /// Looks at disk and memory.
     watch: AbortOnDrop,
@@ -118,13 +177,7 @@ impl Broker {
     /// Everything that keeps the broker from starting, in words for the person who starts it.
     pub async fn start(config: Config) -> Result<Self, Error> {
         let (socket, amqp_address) = listen(config.amqp_listen)?;
-        let directory = config.data_dir.clone();
-        let options = StorageOptions { log_key: names::random_number()?, ..config.storage.clone() };
-        let opening =
-            tokio::task::spawn_blocking(move || warren_storage::open(&directory, options));
-        let opened = opening.await.map_err(|error| Error::Thread(error.into()))??;
-        tell(&opened.report);
-        let Opened { log, checkpointer, reader, recovered, .. } = opened;
+        let Opened { log, checkpointer, reader, recovered, .. } = starting::open(&config).await?;
 
         let health = Arc::new(Health::default());
         let news = News { stage: Stage::Running, alarm: Alarm::default() };
@@ -139,16 +192,8 @@ impl Broker {
         let (committer, committer_orders) = mpsc::unbounded_channel();
         let (checkpoints, checkpoint_orders) = threads::channel();
         let (loads, wishes) = threads::channel();
-        let (id, name) = FIRST_VIRTUAL_HOST;
-        let mut host = VirtualHost::recover(id, name, &recovered);
-        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        host.set_consumer_timeout(config.consumer_timeout.map(milliseconds));
-        host.set_seed(names::random_number().map_err(Error::Random)?);
-        host.set_bounds(bounds(&config));
-        drop(recovered);
-        let (shard, shard_inbox) = mpsc::channel(limits::SHARD_INBOX);
-        let work = Shard::new(vec![(id, host)], shard_inbox, groups.clone()).run();
-        tokio::spawn(watch_over("an engine shard", tokio::spawn(work), Arc::clone(&health)));
+        let start = Start::new(&config, &recovered)?;
+        let shards = starting::shards(&config, &start, recovered, &groups, &health)?;
 
         let others = Others {
             checkpoints,
@@ -165,24 +210,42 @@ impl Broker {
             alarms: Arc::clone(&alarms),
             hurries: false,
         };
-        let (shards_by_host, failing) =
-            (FxHashMap::from_iter([(id, shard.clone())]), Arc::clone(&health));
+        let (loaded, failing) = (shards.clone(), Arc::clone(&health));
+        let (audit, keeper) = Audit::new(&config.data_dir);
+        let census = Census::new(config.limits);
+        let all = shards.clone();
+        let (observer, view) =
+            Observer::new(Arc::clone(&census), room.clone(), Box::new(move || all.clone()));
         let threads = vec![
             thread("committer", &health, move || commits.run())?,
             thread("checkpoint", &health, move || checkpoints.run())?,
-            thread("loader", &health, move || {
-                loader::run(&reader, &wishes, &shards_by_host, &failing)
-            })?,
+            thread("loader", &health, move || loader::run(&reader, &wishes, &loaded, &failing))?,
+            thread_apart("observer", move || observer.run())?,
         ];
-
-        let hosts = [(name.to_owned(), (id, shard.clone()))];
-        let catalog = Catalog::start(&config)?;
-        let shared = Arc::new(Shared::new(config, catalog, FxHashMap::from_iter(hosts)));
+        // It ends with the last handle to it, whoever has that.
+        drop(thread_apart("audit", move || keeper.run())?);
+        let live = Live::new(&config, &census, &shards, &groups);
+        live.keep(start.writes).await?;
+        let passwords = Passwords::new(config.password_hashing)?;
+        let catalog = Catalog::new(start.state, passwords, live, audit.clone());
+        let shared = Shared::new(config, catalog, census, audit, shards.clone());
+        let shared = Arc::new(shared);
         let listener = Listener::start(socket, amqp_address, Arc::clone(&shared), heard)?;
         info!(address = %amqp_address, "listening for AMQP");
         let watch = AbortOnDrop(tokio::spawn(alarms.watch()));
-        let shards = vec![shard];
-        Ok(Self { shared, health, room, news, watch, listener, shards, committer, groups, threads })
+        Ok(Self {
+            shared,
+            health,
+            room,
+            view,
+            news,
+            watch,
+            listener,
+            shards,
+            committer,
+            groups,
+            threads,
+        })
     }
 
     /// The address that AMQP clients connect to, with the port that was really taken.
@@ -195,6 +258,12 @@ impl Broker {
     #[must_use]
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
+    }
+
+    /// A mirror of all that there is, for those who look at it.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.view.clone()
     }
 
     /// A handle for those who look at the broker.
@@ -213,7 +282,7 @@ impl Broker {
     #[must_use]
     pub fn management(&self) -> Management {
         let catalog = self.shared.catalog.clone();
-        Management::new(self.status(), catalog, self.amqp_address())
+        Management::new(self.status(), catalog, self.view(), self.amqp_address())
     }
 
     fn tell(&self, stage: Stage) {
@@ -238,6 +307,7 @@ impl Broker {
             self.tell(Stage::Stopped);
             self.listener.stopped_within(limits::STOP_GRACE).await;
         }
+        self.view.stop();
         for shard in &self.shards {
             let (done, wait) = oneshot::channel();
             if shard.send(ToShard::Stop(done)).await.is_ok() {
@@ -248,6 +318,7 @@ impl Broker {
         if self.committer.send(ToCommitter::Stop(done)).is_ok() {
             let _ = wait.await;
         }
+        self.shared.audit.written().await;
         drop((self.shards, self.committer, self.groups, self.shared, self.watch));
         let threads = self.threads;
         let joined = tokio::task::spawn_blocking(move || {
@@ -261,78 +332,6 @@ impl Broker {
     }
 }
 
-/// What there is to know about a running broker.
-#[derive(Debug, Clone)]
-pub struct Status {
-    pub(crate) shared: Arc<Shared>,
-    health: Arc<Health>,
-    news: watch::Receiver<News>,
-    room: Room,
-    shards: Vec<mpsc::Sender<ToShard>>,
-}
-
-impl Status {
-    /// Free space of the data folder's disk, in bytes, if it is known.
-    #[must_use]
-    pub fn disk_free(&self) -> Option<u64> {
-        self.room.free_bytes().ok().flatten()
-    }
-
-    /// Seconds since the start.
-    #[must_use]
-    pub fn uptime_seconds(&self) -> u64 {
-        self.shared.started.elapsed().as_secs()
-    }
-
-    /// Why the broker failed, if it did.
-    #[must_use]
-    pub fn failure(&self) -> Option<String> {
-        self.health.failure().map(str::to_owned)
-    }
-
-    /// Which alarms are on.
-    #[must_use]
-    pub fn alarm(&self) -> Alarm {
-        self.news.borrow().alarm
-    }
-
-    /// All open connections, in the order in which they came.
-    #[must_use]
-    pub fn connections(&self) -> Vec<Arc<ConnectionInfo>> {
-        self.shared.census.connections()
-    }
-
-    /// Counts for each virtual host, by name.
-    pub async fn summary(&self) -> Vec<HostCounts> {
-        let mut all = vec![];
-        for shard in &self.shards {
-            let (reply, wait) = oneshot::channel();
-            if shard.send(ToShard::Summary(reply)).await.is_ok() {
-                all.extend(wait.await.unwrap_or_default());
-            }
-        }
-        all
-    }
-}
-
-/// What is counted of a virtual host.
-#[derive(Debug)]
-pub struct HostCounts {
-    /// Its name.
-    pub name: String,
-    /// What there is.
-    pub summary: Summary,
-    /// Arguments that were accepted and have no effect, each with how often it was sent.
-    pub without_effect: Vec<(&'static str, u64)>,
-}
-
-impl HostCounts {
-    pub(crate) fn of(host: &VirtualHost) -> Self {
-        let without_effect = host.arguments_without_effect().collect();
-        Self { name: host.name().to_owned(), summary: host.summary(), without_effect }
-    }
-}
-
 /// A task that ends with its owner.
 #[derive(Debug)]
 struct AbortOnDrop(tokio::task::JoinHandle<()>);
@@ -340,104 +339,6 @@ struct AbortOnDrop(tokio::task::JoinHandle<()>);
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-/// Everything depends on a shard: if it panics, the broker must not go on as if it were there.
-async fn watch_over(what: &str, task: tokio::task::JoinHandle<()>, health: Arc<Health>) {
-    if let Err(error) = task.await {
-        health.fail(&format!("{what} has failed: {error}"));
-    }
-}
-
-/// Starts a thread on which everything depends.
-fn thread(
-    name: &'static str,
-    health: &Arc<Health>,
-    work: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, Error> {
-    /// Tells when the thread ends by a panic.
-    struct Watch(&'static str, Arc<Health>);
-    impl Drop for Watch {
-        fn drop(&mut self) {
-            if std::thread::panicking() {
-                self.1.fail(&format!("the thread {} has failed", self.0));
-            }
-        }
-    }
-    let watch = Watch(name, Arc::clone(health));
-    let builder = std::thread::Builder::new().name(name.to_owned());
-    let work = move || {
-        let _watch = watch;
-        work();
-    };
-    builder.spawn(work).map_err(Error::Thread)
-}
-
-fn tell(report: &Report) {
-    for damage in &report.damaged {
-        let file = damage.file.display();
-        warn!(%file, offset = damage.offset, reason = damage.message, "damaged data");
-    }
-    info!(
-        replayed_records = report.replayed_records,
-        replayed_bytes = report.replayed_bytes,
-        cut_tail_bytes = report.cut_tail_bytes,
-        "message log opened"
-    );
-}
-
-fn bounds(config: &Config) -> Bounds {
-    let config::Limits { queues_per_virtual_host, consumers_per_channel, .. } = config.limits;
-    let by_default = Bounds::default().consumers_per_channel;
-    Bounds {
-        queues: queues_per_virtual_host,
-        consumers_per_channel: consumers_per_channel.unwrap_or(by_default),
-    }
-}
-
-/// What the broker tells its clients about itself. Clients choose by product and version how they
-/// behave (Celery its prefetch rule, Spring its features), so the two are those of the RabbitMQ
-/// whose behaviour this is; who it really is stands beside them.
-fn settings(config: &Config) -> Settings {
-    let text = |value: &str| FieldValue::LongString(value.into());
-    let capabilities = [
-        ("authentication_failure_close", true),
-        ("basic.nack", true),
-        ("connection.blocked", true),
-        ("consumer_cancel_notify", true),
-        ("consumer_priorities", true),
-        ("direct_reply_to", true),
-        ("exchange_exchange_bindings", true),
-        ("per_consumer_qos", true),
-        ("publisher_confirms", true),
-    ];
-    let mut table = FieldTable::default();
-    for (name, value) in capabilities {
-        table.insert(name.into(), FieldValue::Boolean(value));
-    }
-    let mut properties = FieldTable::default();
-    properties.insert("capabilities".into(), FieldValue::FieldTable(table));
-    let version = env!("CARGO_PKG_VERSION");
-    let mechanisms: Vec<_> = config.auth_mechanisms.iter().map(|one| one.name()).collect();
-    for (name, value) in [
-        ("product", config.identity.product.as_str()),
-        ("version", &config.identity.version),
-        ("platform", &format!("Warren {version}")),
-        ("information", &format!("Warren {version}, licensed under MIT or Apache-2.0")),
-        ("cluster_name", &config.identity.cluster_name),
-        ("copyright", "The Warren authors"),
-    ] {
-        properties.insert(name.into(), text(value));
-    }
-    Settings {
-        server_properties: properties,
-        mechanisms: mechanisms.join(" "),
-        channel_max: config.channel_max,
-        frame_max: config.frame_max,
-        heartbeat_seconds: config.heartbeat_seconds,
-        message_bytes_max: config.message_bytes_max,
-        handshake_millis: config.handshake_timeout.as_millis() as Millis,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 use warren_amqp::{FieldTable, ReplyCode};
-use warren_engine::SessionId;
+use warren_engine::{SessionId, VirtualHostId};
 
 use crate::config::Limits;
 use crate::shard::{Outbox, ToConnection};
@@ -52,6 +52,16 @@ pub struct Traffic {
     unsent_bytes: AtomicU64,
     channels: AtomicU32,
     state: AtomicU8,
+    /// By the numbers of channels that are open.
+    answered: Mutex<FxHashMap<u16, Answered>>,
+}
+
+/// How many messages of a channel were confirmed or refused. The channel alone writes it.
+pub(crate) type Answered = Arc<AtomicU64>;
+
+/// Adds messages that were confirmed or refused.
+pub(crate) fn answer(answered: &Answered, messages: u64) {
+    add(answered, messages);
 }
 
 impl Traffic {
@@ -103,6 +113,26 @@ impl Traffic {
         add(&self.sent_bytes, bytes as u64);
         add(&self.sent_packets, 1);
         self.unsent_bytes.store(unsent as u64, Ordering::Relaxed);
+    }
+
+    fn answered_by_channel(&self) -> std::sync::MutexGuard<'_, FxHashMap<u16, Answered>> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A channel is open now.
+    pub(crate) fn channel_opened(&self, channel: u16) -> Answered {
+        let answered = Answered::default();
+        self.answered_by_channel().insert(channel, Arc::clone(&answered));
+        answered
+    }
+
+    pub(crate) fn channel_closed(&self, channel: u16) {
+        self.answered_by_channel().remove(&channel);
+    }
+
+    /// How many messages of a channel are answered.
+    pub(crate) fn answered(&self, channel: u16) -> Answered {
+        self.answered_by_channel().get(&channel).map(Arc::clone).unwrap_or_default()
     }
 
     /// It has so many channels now, and is at this.
@@ -177,28 +207,72 @@ pub(crate) struct Census {
     limits: Limits,
     open: Mutex<Open>,
     channels: AtomicUsize,
+    /// Connections since the start: how many came, and how many went.
+    opened: AtomicU64,
+    closed: AtomicU64,
+}
+
+/// Whoever has a session: a connection, or the broker itself for the HTTP side.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    /// Where.
+    pub(crate) host: VirtualHostId,
+    /// Who.
+    pub(crate) user: Arc<str>,
+    /// What the user may do is written in the catalog.
+    pub(crate) is_stored: bool,
+    /// By which it is told things.
+    pub(crate) outbox: Outbox,
+}
+
+/// How many connections there may be of the same kind as a new one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Caps {
+    /// In its virtual host.
+    pub(crate) virtual_host: Option<usize>,
+    /// Of its user.
+    pub(crate) user: Option<usize>,
 }
 
 #[derive(Debug, Default)]
 struct Open {
     connections: BTreeMap<SessionId, Arc<ConnectionInfo>>,
-    by_virtual_host: FxHashMap<String, usize>,
+    visitors: FxHashMap<SessionId, Visitor>,
+    by_virtual_host: FxHashMap<VirtualHostId, usize>,
+    by_user: FxHashMap<Arc<str>, Arc<UserCounts>>,
 }
 
-/// A connection's place, which it leaves when this is dropped.
+/// What a user has.
+#[derive(Debug, Default)]
+struct UserCounts {
+    connections: AtomicUsize,
+    channels: AtomicUsize,
+}
+
+/// A session's place, which it leaves when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     census: Arc<Census>,
     session: SessionId,
+    user: Arc<UserCounts>,
 }
 
 /// A channel's place, which it leaves when this is dropped.
 #[derive(Debug)]
-pub(crate) struct ChannelPlace(Arc<Census>);
+pub(crate) struct ChannelPlace {
+    census: Arc<Census>,
+    user: Arc<UserCounts>,
+}
 
 impl Census {
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self { limits, open: Mutex::default(), channels: AtomicUsize::new(0) })
+        Arc::new(Self {
+            limits,
+            open: Mutex::default(),
+            channels: AtomicUsize::new(0),
+            opened: AtomicU64::new(0),
+            closed: AtomicU64::new(0),
+        })
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, Open> {
@@ -206,40 +280,69 @@ impl Census {
     }
 
     /// Takes a connection in, or says in RabbitMQ's words why there is no place for it.
-    pub(crate) fn enter(self: &Arc<Self>, info: ConnectionInfo) -> Result<Place, String> {
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        info: ConnectionInfo,
+        visitor: Visitor,
+        caps: Caps,
+    ) -> Result<Place, String> {
         let mut open = self.open();
-        if let Some(limit) = self.limits.connections
-            && open.connections.len() >= limit
+        let is_reached = |limit: &usize, there: usize| there >= *limit;
+        if let Some(limit) =
+            self.limits.connections.filter(|it| is_reached(it, open.connections.len()))
         {
             return Err(format!("connection refused: node connection limit ({limit}) is reached"));
         }
         let ConnectionInfo { session, user, virtual_host, .. } = &info;
         let session = *session;
-        let there = open.by_virtual_host.get(virtual_host).copied().unwrap_or_default();
-        if let Some(limit) = self.limits.connections_per_virtual_host
-            && there >= limit
-        {
+        let there = open.by_virtual_host.get(&visitor.host).copied().unwrap_or_default();
+        if let Some(limit) = caps.virtual_host.filter(|limit| is_reached(limit, there)) {
             return Err(format!(
                 "access to vhost '{virtual_host}' refused for user '{user}': connection limit \
                  ({limit}) is reached"
             ));
         }
-        open.by_virtual_host.insert(virtual_host.clone(), there + 1);
+        let counts = open.by_user.get(&visitor.user).map(Arc::clone).unwrap_or_default();
+        let of_user = counts.connections.load(Ordering::Relaxed);
+        if let Some(limit) = caps.user.filter(|limit| is_reached(limit, of_user)) {
+            return Err(format!(
+                "connection refused for user '{user}': user connection limit ({limit}) is reached"
+            ));
+        }
+        counts.connections.store(of_user + 1, Ordering::Relaxed);
+        open.by_user.insert(Arc::clone(&visitor.user), Arc::clone(&counts));
+        open.by_virtual_host.insert(visitor.host, there + 1);
         open.connections.insert(session, Arc::new(info));
-        Ok(Place { census: Arc::clone(self), session })
+        open.visitors.insert(session, visitor);
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        Ok(Place { census: Arc::clone(self), session, user: counts })
     }
 
-    /// Takes a channel in, or says why there is no place for it.
-    pub(crate) fn enter_channel(self: &Arc<Self>) -> Result<ChannelPlace, String> {
-        let before = self.channels.fetch_add(1, Ordering::Relaxed);
-        let place = ChannelPlace(Arc::clone(self));
-        match self.limits.channels {
-            Some(limit) if before >= limit => Err(format!(
-                "number of channels opened on node has reached the maximum allowed limit of \
-                 ({limit})"
-            )),
-            _ => Ok(place),
-        }
+    /// Takes a session of the broker's own in: it counts for no limit.
+    pub(crate) fn visit(self: &Arc<Self>, session: SessionId, visitor: Visitor) -> Place {
+        self.open().visitors.insert(session, visitor);
+        Place { census: Arc::clone(self), session, user: Arc::default() }
+    }
+
+    /// Does something for each of those that are meant.
+    pub(crate) fn visitors<T>(
+        &self,
+        is_meant: impl Fn(&Visitor) -> bool,
+        mut each: impl FnMut(SessionId, &Visitor) -> T,
+    ) -> Vec<T> {
+        let open = self.open();
+        let meant = open.visitors.iter().filter(|(_, visitor)| is_meant(visitor));
+        meant.map(|(session, visitor)| each(*session, visitor)).collect()
+    }
+
+    /// How many connections came since the start, and how many went.
+    pub(crate) fn churn(&self) -> (u64, u64) {
+        (self.opened.load(Ordering::Relaxed), self.closed.load(Ordering::Relaxed))
+    }
+
+    /// A connection that is open.
+    pub(crate) fn connection(&self, session: SessionId) -> Option<Arc<ConnectionInfo>> {
+        self.open().connections.get(&session).map(Arc::clone)
     }
 
     /// All connections, in the order in which they came.
@@ -248,22 +351,62 @@ impl Census {
     }
 }
 
+impl Place {
+    /// Takes a channel of this connection in, or says why there is no place for it. `cap` is how
+    /// many the user may have.
+    pub(crate) fn enter_channel(&self, cap: Option<usize>) -> Result<ChannelPlace, String> {
+        let (census, user) = (Arc::clone(&self.census), Arc::clone(&self.user));
+        let on_node = census.channels.fetch_add(1, Ordering::Relaxed);
+        let of_user = user.channels.fetch_add(1, Ordering::Relaxed);
+        let place = ChannelPlace { census, user };
+        if let Some(limit) = self.census.limits.channels.filter(|limit| on_node >= *limit) {
+            return Err(format!(
+                "number of channels opened on node has reached the maximum allowed limit of \
+                 ({limit})"
+            ));
+        }
+        match cap.filter(|limit| of_user >= *limit) {
+            Some(limit) => Err(format!(
+                "number of channels opened for user '{}' has reached the maximum allowed user \
+                 limit of ({limit})",
+                self.name()
+            )),
+            None => Ok(place),
+        }
+    }
+
+    /// The user's name.
+    fn name(&self) -> String {
+        let open = self.census.open();
+        open.visitors.get(&self.session).map(|visitor| visitor.user.to_string()).unwrap_or_default()
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.census.open();
-        let Some(info) = open.connections.remove(&self.session) else { return };
-        if let Some(count) = open.by_virtual_host.get_mut(&info.virtual_host) {
+        let visitor = open.visitors.remove(&self.session);
+        if open.connections.remove(&self.session).is_none() {
+            return;
+        }
+        self.census.closed.fetch_add(1, Ordering::Relaxed);
+        let Some(Visitor { host, user, .. }) = visitor else { return };
+        if let Some(count) = open.by_virtual_host.get_mut(&host) {
             *count -= 1;
             if *count == 0 {
-                open.by_virtual_host.remove(&info.virtual_host);
+                open.by_virtual_host.remove(&host);
             }
+        }
+        if self.user.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
+            open.by_user.remove(&user);
         }
     }
 }
 
 impl Drop for ChannelPlace {
     fn drop(&mut self) {
-        self.0.channels.fetch_sub(1, Ordering::Relaxed);
+        self.census.channels.fetch_sub(1, Ordering::Relaxed);
+        self.user.channels.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -291,37 +434,80 @@ mod tests {
         }
     }
 
+    fn visitor(host: u32, user: &str) -> Visitor {
+        let outbox = tokio::sync::mpsc::unbounded_channel().0;
+        Visitor { host: VirtualHostId(host), user: user.into(), is_stored: true, outbox }
+    }
+
     #[test]
     fn there_are_so_many_connections_and_places_that_are_left_are_free() {
-        let limits = Limits {
-            connections: Some(3),
-            connections_per_virtual_host: Some(2),
-            ..Limits::default()
-        };
+        let limits = Limits { connections: Some(4), ..Limits::default() };
         let census = Census::new(limits);
-        let enter = |number, host: &str| census.enter(info(number, host));
-        let first = enter(1, "a").unwrap();
-        let _second = enter(2, "a").unwrap();
-        let refused = enter(3, "a").unwrap_err();
+        let enter = |number, (host, name): (u32, &str), user: &str| {
+            let info = ConnectionInfo { user: user.to_owned(), ..info(number, name) };
+            let caps = Caps { virtual_host: Some(2), user: Some(3) };
+            census.enter(info, visitor(host, user), caps)
+        };
+        let first = enter(1, (1, "a"), "guest").unwrap();
+        let _second = enter(2, (1, "a"), "guest").unwrap();
+        let refused = enter(3, (1, "a"), "guest").unwrap_err();
         assert_eq!(
             refused,
             "access to vhost 'a' refused for user 'guest': connection limit (2) is reached"
         );
-        let _third = enter(3, "b").unwrap();
-        let refused = enter(4, "b").unwrap_err();
-        assert_eq!(refused, "connection refused: node connection limit (3) is reached");
+        let _third = enter(3, (2, "b"), "guest").unwrap();
+        let refused = enter(4, (2, "b"), "guest").unwrap_err();
+        assert_eq!(
+            refused,
+            "connection refused for user 'guest': user connection limit (3) is reached"
+        );
+        let _other = enter(4, (2, "b"), "other").unwrap();
+        let refused = enter(5, (1, "a"), "other").unwrap_err();
+        assert_eq!(refused, "connection refused: node connection limit (4) is reached");
         drop(first);
-        let _fourth = enter(4, "a").unwrap();
-        assert_eq!(census.connections().len(), 3);
+        let _fourth = enter(5, (1, "a"), "guest").unwrap();
+        assert_eq!(census.connections().len(), 4);
     }
 
     #[test]
     fn there_are_so_many_channels() {
-        let census = Census::new(Limits { channels: Some(1), ..Limits::default() });
-        let first = census.enter_channel().unwrap();
-        assert!(census.enter_channel().is_err());
+        let census = Census::new(Limits { channels: Some(2), ..Limits::default() });
+        let enter = |number, user| {
+            census.enter(info(number, "a"), visitor(1, user), Caps::default()).unwrap()
+        };
+        let (guest, other) = (enter(1, "guest"), enter(2, "other"));
+        let first = guest.enter_channel(Some(1)).unwrap();
+        let refused = guest.enter_channel(Some(1)).unwrap_err();
+        assert_eq!(
+            refused,
+            "number of channels opened for user 'guest' has reached the maximum allowed user limit \
+             of (1)"
+        );
+        let _second = other.enter_channel(Some(1)).unwrap();
+        let refused = guest.enter_channel(None).unwrap_err();
+        assert_eq!(
+            refused,
+            "number of channels opened on node has reached the maximum allowed limit of (2)"
+        );
         drop(first);
-        drop(census.enter_channel().unwrap());
-        assert!(census.enter_channel().is_ok());
+        drop(guest.enter_channel(Some(1)).unwrap());
+        assert!(guest.enter_channel(Some(1)).is_ok());
+    }
+
+    #[test]
+    fn visitors_are_found_and_count_for_no_limit() {
+        let census = Census::new(Limits { connections: Some(1), ..Limits::default() });
+        let place = census.visit(SessionId(1), visitor(1, "guest"));
+        let _connection = census.enter(info(2, "a"), visitor(1, "guest"), Caps::default()).unwrap();
+        let found = |user: &str| {
+            let mut found = census.visitors(|it| &*it.user == user, |session, _| session.0);
+            found.sort_unstable();
+            found
+        };
+        assert_eq!(found("guest"), [1, 2]);
+        assert_eq!(found("other"), [0; 0]);
+        drop(place);
+        assert_eq!(found("guest"), [2]);
+        assert_eq!(census.connections().len(), 1);
     }
 }

@@ -11,8 +11,9 @@ use warren_engine::{
     SessionId, Taken,
 };
 
+use crate::census;
 use crate::messages::Edited;
-use crate::shard::{Outbox, ToConnection, ToShard};
+use crate::shard::{ToConnection, ToShard};
 use crate::{clock, limits};
 
 /// Requests and messages that are fetched.
@@ -88,13 +89,19 @@ pub struct Client {
     published: u64,
     /// The engine has ended the session.
     over: bool,
+    /// Where others find the session.
+    _place: census::Place,
 }
 
 impl Client {
-    /// Opens a session that `open` tells the shard of.
-    pub(crate) fn new(session: SessionId, shard: mpsc::Sender<ToShard>) -> (Self, Outbox) {
-        let (outbox, events) = mpsc::unbounded_channel();
-        let client = Self {
+    /// A session that the shard is about to be told of; what happens comes by `events`.
+    pub(crate) fn new(
+        session: SessionId,
+        shard: mpsc::Sender<ToShard>,
+        events: mpsc::UnboundedReceiver<ToConnection>,
+        place: census::Place,
+    ) -> Self {
+        Self {
             session,
             shard,
             events,
@@ -102,8 +109,8 @@ impl Client {
             open: [false; 3],
             published: 0,
             over: false,
-        };
-        (client, outbox)
+            _place: place,
+        }
     }
 
     /// Asks for something on a channel, and waits for the reply. Not for what has no reply
@@ -290,9 +297,13 @@ impl Client {
         self.open_channel(REQUESTS).await?;
         let request = Request::Take { queue: queue.to_owned(), places };
         self.send_request(REQUESTS, request).await?;
+        let mut all = vec![];
         loop {
-            if let Event::Taken { taken, .. } = self.next(REQUESTS).await? {
-                return Ok(taken);
+            if let Event::Taken { taken, done, .. } = self.next(REQUESTS).await? {
+                all.extend(taken);
+                if done {
+                    return Ok(all);
+                }
             }
         }
     }
@@ -394,6 +405,7 @@ impl Client {
                 let events = tokio::time::timeout(limits::CLIENT_PATIENCE, self.events.recv());
                 match events.await {
                     Ok(Some(ToConnection::Events(events))) => self.waiting.extend(events),
+                    Ok(Some(ToConnection::MayImpersonate(_))) => {}
                     Ok(Some(ToConnection::Close(..)) | None) => return Err(ClientError::Closed),
                     Err(_) => return Err(ClientError::TimedOut),
                 }

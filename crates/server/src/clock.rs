@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use warren_engine::Milliseconds;
 
 /// The time now. A clock that stands before 1970 gives 0.
-pub(crate) fn now() -> Milliseconds {
+#[must_use]
+pub fn now() -> Milliseconds {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

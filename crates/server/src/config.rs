@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::catalog::Hashing;
+
 /// The server's configuration, complete.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -15,6 +17,16 @@ pub struct Config {
     pub default_user: String,
     /// The first user's password.
     pub default_pass: Password,
+    /// The first user's tags.
+    pub default_user_tags: Vec<String>,
+    /// The first virtual host.
+    pub default_vhost: String,
+    /// What the first user may do there: patterns to configure, to write and to read.
+    pub default_permissions: [String; 3],
+    /// Whether a broker that has nothing yet gets these. One that is given definitions does not.
+    pub has_defaults: bool,
+    /// How new passwords are kept.
+    pub password_hashing: Hashing,
     /// Users that may log in from the machine itself only.
     pub loopback_users: Vec<String>,
     /// From accepting a connection until its virtual host is open.
@@ -47,6 +59,10 @@ pub struct Config {
     pub checkpoint_interval: Duration,
     /// The store's own options.
     pub storage: warren_storage::Options,
+    /// Whether logins are counted by address and user as well.
+    pub count_logins_by_source: bool,
+    /// Which tokens are good. None: tokens are not taken.
+    pub oauth: Option<crate::oauth::Settings>,
 }
 
 /// How much there may be; none is no limit.
@@ -117,6 +133,11 @@ impl Config {
             amqp_listen: ([127, 0, 0, 1], 0).into(),
             default_user: "guest".to_owned(),
             default_pass: Password("secret".to_owned()),
+            default_user_tags: vec!["administrator".to_owned()],
+            default_vhost: "/".to_owned(),
+            default_permissions: [(); 3].map(|()| ".*".to_owned()),
+            has_defaults: true,
+            password_hashing: Hashing::default(),
             loopback_users: vec!["guest".to_owned()],
             handshake_timeout: Duration::from_secs(10),
             heartbeat_seconds: 60,
@@ -132,6 +153,8 @@ impl Config {
             consumer_timeout: None,
             checkpoint_interval: Duration::from_secs(1),
             storage: warren_storage::Options::default(),
+            count_logins_by_source: false,
+            oauth: None,
         }
     }
 }

@@ -1,13 +1,15 @@
 //! A client's connection: one task that reads, asks the shard, and writes.
 //!
 //! The protocol is `warren_amqp::Connection`; `input` turns its events into commands, `output`
-//! turns the engine's events into frames, `handing` gives the commands to the shard, and `block`
-//! keeps publishers waiting during an alarm. This file moves the bytes and keeps the time.
+//! turns the engine's events into frames, `handing` gives the commands to the shard, `login` knows
+//! whose the connection is, and `block` keeps publishers waiting during an alarm. This file moves
+//! the bytes and keeps the time.
 
 mod block;
 mod checks;
 mod handing;
 mod input;
+mod login;
 mod output;
 mod requests;
 
@@ -31,12 +33,14 @@ use warren_engine::{Command, Event, SessionId};
 
 use crate::alarm::Alarm;
 use crate::broker::{News, Shared, Stage};
-use crate::census::{self, ChannelPlace, ConnectionState, Traffic};
+use crate::census::{self, Answered, ChannelPlace, ConnectionState, Traffic};
 use crate::confirms::Confirms;
 use crate::half_open::Place;
 use crate::limits;
+use crate::login::Identity;
 use crate::shard::{Outbox, ToConnection, ToShard};
 use handing::{Handing, finished};
+use login::{Deciding, decided};
 use requests::Requests;
 
 thread_local! {
@@ -52,6 +56,8 @@ enum Ended {
     Socket(Option<io::Error>),
     /// The peer was silent for too long.
     Timeout(Timeout),
+    /// The login held for a time that is over, and no virtual host is open.
+    Expired,
     /// The broker stops and has waited long enough.
     Stopped,
 }
@@ -67,7 +73,7 @@ struct Session {
     /// The engine knows that the session is over.
     closed: bool,
     /// Counts the connection as open.
-    _place: census::Place,
+    place: census::Place,
 }
 
 impl Drop for Session {
@@ -97,6 +103,8 @@ struct Close {
 #[derive(Debug, Default)]
 struct ChannelState {
     confirms: Confirms,
+    /// How many messages were confirmed or refused, for those who look.
+    answered: Answered,
     /// Consumer tags by the engine's numbers.
     consumers: FxHashMap<u32, Arc<str>>,
     /// The consumer of direct replies: its tag, and the name that replies are published to.
@@ -114,8 +122,16 @@ pub(crate) struct Connection {
     half_open: Option<Place>,
     /// Who has logged in.
     user: Box<str>,
-    /// How.
+    /// What is known of the user.
+    identity: Option<Identity>,
+    /// When the login does not hold any more.
+    expires: Option<Millis>,
+    /// A login or a new secret that is being looked at.
+    deciding: Option<Deciding>,
+    /// How the user logged in.
     mechanism: Box<str>,
+    /// Where.
+    virtual_host: Box<str>,
     traffic: Arc<Traffic>,
     /// The user may publish in the name of others.
     is_impersonator: bool,
@@ -174,13 +190,17 @@ impl Connection {
         let (outbox_sender, outbox) = mpsc::unbounded_channel();
         let alarm = news.borrow().alarm;
         Self {
-            amqp: warren_amqp::Connection::new(Arc::clone(&shared.settings), shared.now()),
+            amqp: warren_amqp::Connection::new(shared.settings(), shared.now()),
             stream,
             peer,
             shared,
             half_open: Some(half_open),
             user: Box::default(),
+            identity: None,
+            expires: None,
+            deciding: None,
             mechanism: Box::default(),
+            virtual_host: Box::default(),
             traffic: Arc::default(),
             is_impersonator: false,
             session: None,
@@ -232,6 +252,7 @@ impl Connection {
             Err(Ended::Timeout(Timeout::Close)) => {
                 debug!(peer = %self.peer, "the peer did not confirm that the connection is closed");
             }
+            Err(Ended::Expired) => info!(peer = %self.peer, "the login has expired"),
             Err(Ended::Stopped) => debug!(peer = %self.peer, "dropped as the broker stops"),
         }
     }
@@ -283,6 +304,9 @@ impl Connection {
                     self.keep_time()?;
                 }
                 () = finished(&mut self.handing), if self.handing.is_some() => self.handed_on(),
+                decision = decided(&mut self.deciding), if self.deciding.is_some() => {
+                    self.decided(decision);
+                }
                 changed = self.news.changed() => {
                     let News { stage, alarm } = *self.news.borrow_and_update();
                     self.alarm = alarm;
@@ -312,6 +336,7 @@ impl Connection {
     /// the engine bounds them; replies that it does not take do.
     fn may_read(&self) -> bool {
         self.handing.is_none()
+            && self.deciding.is_none()
             && !self.blocked
             && self.reply_bytes < limits::WAITING_REPLY_BYTES
             && self.answer_bytes < limits::WAITING_REPLY_BYTES
@@ -322,6 +347,7 @@ impl Connection {
         match told {
             ToConnection::Events(batch) => self.take_events(batch),
             ToConnection::Close(code, text) => self.refuse(code, &text, 0, 0),
+            ToConnection::MayImpersonate(may) => self.is_impersonator = may,
         }
     }
 
@@ -351,7 +377,8 @@ impl Connection {
 
     /// Sets the timer if the protocol's next deadline is before what it is set to.
     fn arm(&self, timer: &mut Pin<Box<Sleep>>, armed: &mut Option<Millis>) {
-        let Some(deadline) = self.drop_at.or_else(|| self.amqp.deadline()) else { return };
+        let deadline = self.drop_at.or_else(|| self.amqp.deadline());
+        let Some(deadline) = deadline.into_iter().chain(self.expiry_look()).min() else { return };
         if armed.is_none_or(|at| deadline < at) {
             let wait = Duration::from_millis(deadline.saturating_sub(self.shared.now()));
             timer.as_mut().reset(Instant::now() + wait);
@@ -364,6 +391,7 @@ impl Connection {
         if self.drop_at.is_some_and(|at| at <= now) {
             return Err(Ended::Timeout(Timeout::Close));
         }
+        self.expire(now)?;
         if !self.may_read() {
             self.amqp.was_not_read(now);
         }

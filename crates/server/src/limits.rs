@@ -74,6 +74,58 @@ pub(crate) const NOTED_WAIT: Duration = Duration::from_millis(250);
 /// How long a peer may take to read the last bytes of a connection that is over.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// Bytes of a token. Those of identity providers have one to four thousand; a frame before the
+/// login takes half as many as this.
+pub const TOKEN_BYTES: usize = 16 * 1024;
+
+/// Scopes of a token that are meant for this broker: RabbitMQ's limit. Each is compared with the
+/// name of every queue and exchange that is used for the first time.
+pub const TOKEN_SCOPES: usize = 2048;
+
+/// Keys in one set. Providers have two or three at a time.
+pub const TOKEN_KEYS: usize = 100;
+
+/// Bits of an RSA key: below, its factors can be found; above, a signature takes many milliseconds
+/// to check, which somebody could use.
+pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// Bytes of a document with keys: a hundred of the largest keys.
+pub const FETCH_BYTES: u64 = 256 * 1024;
+
+/// How long it may take to fetch a document. A login waits for it, sometimes for two, and has ten
+/// seconds altogether.
+pub const FETCH_TIME: Duration = Duration::from_secs(4);
+
+/// The pause between two questions for keys, in milliseconds. Tokens with unknown keys come from
+/// anybody.
+pub const KEYS_PAUSE_MS: u64 = 10_000;
+
+/// After what time keys are asked for again, in milliseconds. A key that its owner has taken back
+/// is used for so long at most, while the owner answers.
+pub const KEYS_AGE_MS: u64 = 600_000;
+
+/// How long a connection waits at most before it looks whether its token has expired, in
+/// milliseconds: timers do not reach to the ends of time.
+pub(crate) const EXPIRY_LOOK_MS: u64 = 86_400_000;
+
+/// User names at addresses of which failed and good logins are remembered, at 60 bytes each. Above
+/// it those are forgotten with which least happened lately.
+pub const ATTEMPT_USERS: usize = 16 * 1024;
+
+/// Addresses of which failed logins are remembered.
+pub const ATTEMPT_ADDRESSES: usize = 8 * 1024;
+
+/// Addresses with user names for which logins are counted, if they are. Further ones are not.
+pub const ATTEMPT_SOURCES: usize = 1_000;
+
+/// For how long somebody who was let in is not held up by what others do from the same address, in
+/// milliseconds: a day, as connections come again after days only when something goes wrong.
+pub const GOOD_LOGIN_MS: u64 = 86_400_000;
+
+/// After what time without a login its name and address are forgotten, in milliseconds. Longer than
+/// the longest wait, which would do nothing otherwise.
+pub const ATTEMPT_MEMORY_MS: u64 = 900_000;
+
 /// How long the committer waits at a time for the last checkpoint, before it looks whether the
 /// checkpoint thread is still there.
 pub(crate) const LAST_CHECKPOINT_LOOK: Duration = Duration::from_millis(50);
@@ -140,6 +192,10 @@ pub const JOB_PLACES: usize = 10_000;
 /// when it is cancelled.
 pub(crate) const JOB_STEP: usize = 200;
 
+/// Messages in a row that nothing takes, after which a job that moves them gives up: there is nobody
+/// where they are to go, and each that comes back to a range on disk has to be remembered.
+pub const JOB_STAYING: u64 = 1_000;
+
 /// Leases at a time: each has a session in the engine and a task.
 pub const LEASES: usize = 10_000;
 
@@ -185,8 +241,98 @@ pub const POLICIES: usize = 20_000;
 /// Parameters, and global parameters.
 pub const PARAMETERS: usize = 20_000;
 
+/// Compiled permissions that are remembered, one for each user and virtual host with sessions. When
+/// there are more, the memory starts afresh.
+pub(crate) const ACCESSES: usize = 10_000;
+
 /// Tags of one user or virtual host.
 pub const TAGS: usize = 64;
 
+/// Bytes of the value of a parameter or a policy, as text: it is kept as one record.
+pub const VALUE_BYTES: usize = 1024 * 1024;
+
 /// Bytes of a pattern in a permission or a policy.
 pub const PATTERN_BYTES: usize = 16 * 1024;
+
+/// Samples of the past that one request may ask for, as with RabbitMQ.
+pub(crate) const RANGE_SAMPLES: u64 = 500;
+
+/// How often the numbers of the view are sampled, in milliseconds.
+pub(crate) const SAMPLE_MS: u64 = 1000;
+
+/// Objects that a shard shows at a time: about a millisecond of its work, in which nobody else is
+/// served.
+pub(crate) const LOOK_ITEMS: usize = 1000;
+
+/// Objects that changed between two looks above which nobody gets a look of their own, but what the
+/// last sample brought: a look at so many takes tens of milliseconds, and clients may ask often.
+pub(crate) const LOOK_SOON: usize = 20_000;
+
+/// How long a look waits for a shard, which may itself wait for the disk.
+pub(crate) const LOOK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long the observer waits before it asks a shard again whose inbox is full.
+pub(crate) const LOOK_PAUSE: Duration = Duration::from_millis(1);
+
+/// What the view keeps of the past takes this much memory, in bytes. A queue whose numbers change
+/// every second takes up to 6 KB, so that this is good for 10,000 of them; above it, what is older
+/// than a minute is forgotten, and of objects that begin to change no past is kept.
+pub const HISTORY_BYTES: usize = 64 * 1024 * 1024;
+
+/// How often the view looks for a past that is too old, in seconds.
+pub(crate) const HISTORY_LOOK_SECONDS: u64 = 60;
+
+/// An object in which nothing has changed for so long is idle, in milliseconds: RabbitMQ's interval
+/// between two reports of a queue.
+pub(crate) const IDLE_MS: u64 = 5000;
+
+/// What happened so long ago counts e times less in the capacity of consumers, in milliseconds. As
+/// long as it takes until somebody who looks sees a change.
+pub(crate) const CAPACITY_WINDOW_MS: f32 = 10_000.0;
+
+/// Engine shards. There is one for each processor, and not more than this: each is a task that has
+/// virtual hosts of its own, and what they write is one stream.
+pub(crate) const SHARDS: usize = 32;
+
+/// Bytes of messages in memory above which a virtual host counts as busy, and the memory is divided
+/// by the number of those. Less where there are thousands of them.
+pub(crate) const BUSY_HOST_BYTES: usize = 1024 * 1024;
+
+/// Passwords that are hashed by argon2id at one time: each takes 19 MiB, and a core.
+pub(crate) const ARGON2_TURNS: usize = 2;
+
+/// Memory that a hash by argon2id may ask for, in KiB, and passes over it: definitions from elsewhere
+/// may say anything, and each login does that work.
+pub(crate) const ARGON2_KIB: u32 = 64 * 1024;
+
+/// See [`ARGON2_KIB`].
+pub(crate) const ARGON2_PASSES: u32 = 10;
+
+/// How long a password that was checked by argon2id is remembered: a thousand connections that come
+/// back at once need one check.
+pub(crate) const GOOD_PASSWORD: Duration = Duration::from_secs(300);
+
+/// Such passwords. When there are more, the memory starts afresh.
+pub(crate) const GOOD_PASSWORDS: usize = 10_000;
+
+/// Entries of the audit log that may wait to be written. More come only with a flood of refused
+/// logins, of which it is enough to know how many.
+pub(crate) const AUDIT_INBOX: usize = 4096;
+
+/// Bytes of entries that are written and synced together.
+pub(crate) const AUDIT_BATCH_BYTES: usize = 64 * 1024;
+
+/// Bytes of `audit.log` after which it is put aside.
+pub(crate) const AUDIT_FILE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Files of the audit log that were put aside and are kept: together about 200,000 entries.
+pub(crate) const AUDIT_FILES: u32 = 4;
+
+/// Entries of the audit log that are in memory as well: what is mostly looked at.
+pub(crate) const AUDIT_RECENT: usize = 1000;
+
+/// Characters of a user name that are kept of a refused login.
+pub(crate) const AUDIT_NAME: usize = 255;
+
+/// Entries of the audit log that can be asked for at one time.
+pub(crate) const AUDIT_PAGE: usize = 500;

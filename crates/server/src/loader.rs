@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::sync::mpsc as threads;
 
-use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
-use warren_engine::{Command, Load, VirtualHostId};
+use warren_engine::{Command, Load};
 use warren_storage::{Damage, DamagedMessage, Error, Loaded, Reader};
 
+use crate::catalog::shard_of;
 use crate::health::Health;
 use crate::limits;
 use crate::shard::ToShard;
@@ -27,7 +27,7 @@ pub(crate) enum Wish {
 pub(crate) fn run(
     reader: &Reader,
     wishes: &threads::Receiver<Wish>,
-    shards: &FxHashMap<VirtualHostId, mpsc::Sender<ToShard>>,
+    shards: &[mpsc::Sender<ToShard>],
     health: &Arc<Health>,
 ) {
     while let Ok(wish) = wishes.recv() {
@@ -39,7 +39,7 @@ pub(crate) fn run(
             }
         };
         let host = load.queue.virtual_host();
-        let Some(shard) = shards.get(&host) else { continue };
+        let Some(shard) = shard_of(shards, host) else { continue };
         match load_when_there_is_room(reader, &load, shard) {
             Ok(Loaded { messages, damaged, damaged_rows, returns, through }) => {
                 for DamagedMessage { sequence, reason, .. } in &damaged {

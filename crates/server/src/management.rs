@@ -5,15 +5,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use thiserror::Error;
+use tokio::sync::mpsc;
 use warren_amqp::ReplyCode;
+use warren_engine::{Access, SessionId};
 
-use crate::broker::Status;
+use crate::attempts::{Attempts, Protocol};
+use crate::audit::Audit;
 use crate::catalog::{Catalog, PasswordHash};
-use crate::census::ConnectionInfo;
+use crate::census::{ConnectionInfo, Visitor};
 use crate::client::Client;
 use crate::config::{Config, Password};
-use crate::login::{Identity, LoginError};
-use crate::{limits, memory};
+use crate::login::{self, AccessSource, Identity, LoginError};
+use crate::shard::ToShard;
+use crate::status::Status;
+use crate::view::View;
+use crate::{clock, limits, memory};
 
 /// Why a [`Client`] cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -68,6 +74,8 @@ pub struct NodeFacts {
     pub files_used: Option<u64>,
     /// How many may be open.
     pub files_total: Option<u64>,
+    /// How many threads there may be.
+    pub threads_total: Option<u64>,
     /// Processors that the broker may use.
     pub processors: usize,
 }
@@ -77,18 +85,30 @@ pub struct NodeFacts {
 pub struct Management {
     status: Status,
     catalog: Catalog,
+    view: View,
     amqp_address: SocketAddr,
 }
 
 impl Management {
-    pub(crate) fn new(status: Status, catalog: Catalog, amqp_address: SocketAddr) -> Self {
-        Self { status, catalog, amqp_address }
+    pub(crate) fn new(
+        status: Status,
+        catalog: Catalog,
+        view: View,
+        amqp_address: SocketAddr,
+    ) -> Self {
+        Self { status, catalog, view, amqp_address }
     }
 
     /// What the broker is told to have and to allow.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// A mirror of what lives.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        &self.view
     }
 
     /// Counts and alarms.
@@ -101,6 +121,18 @@ impl Management {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.status.shared.config
+    }
+
+    /// The node's name, as RabbitMQ's nodes are called: by what runs and where.
+    #[must_use]
+    pub fn node_name(&self) -> String {
+        format!("warren@{}", memory::host_name().as_deref().unwrap_or("localhost"))
+    }
+
+    /// Who changed what, and whose login was refused.
+    #[must_use]
+    pub fn audit(&self) -> &Audit {
+        &self.status.shared.audit
     }
 
     /// What takes AMQP connections.
@@ -120,7 +152,33 @@ impl Management {
         password: &str,
         address: IpAddr,
     ) -> Result<Identity, LoginError> {
-        crate::login::by_password(&self.status.shared, user, password, address).await
+        let shared = &self.status.shared;
+        login::by_password(shared, Protocol::Http, user, password, address).await
+    }
+
+    /// Checks who somebody is who comes by HTTP with a token.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn log_in_by_token(
+        &self,
+        token: &str,
+        address: IpAddr,
+    ) -> Result<Identity, LoginError> {
+        login::by_token(&self.status.shared, Protocol::Http, token, address).await
+    }
+
+    /// The time of day, in milliseconds since 1970.
+    #[must_use]
+    pub fn clock(&self) -> u64 {
+        crate::clock::now()
+    }
+
+    /// How many logins there were.
+    #[must_use]
+    pub fn attempts(&self) -> &Attempts {
+        &self.status.shared.attempts
     }
 
     /// What is to be kept of a password.
@@ -138,23 +196,80 @@ impl Management {
     ///
     /// See [`OpenError`].
     pub async fn open(&self, identity: &Identity, virtual_host: &str) -> Result<Client, OpenError> {
-        let snapshot = self.catalog.snapshot();
+        self.open_as(Some(identity), virtual_host).await
+    }
+
+    /// Opens a session that may do everything: for definitions, which only administrators may import.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub async fn open_trusted(&self, virtual_host: &str) -> Result<Client, OpenError> {
+        self.open_as(None, virtual_host).await
+    }
+
+    /// Opens a session for somebody, or with all rights.
+    async fn open_as(
+        &self,
+        identity: Option<&Identity>,
+        virtual_host: &str,
+    ) -> Result<Client, OpenError> {
         let shared = &self.status.shared;
         let not_found = || OpenError::VirtualHostNotFound(virtual_host.to_owned());
         let (id, shard) = shared.virtual_host(virtual_host).ok_or_else(not_found)?;
-        if snapshot.permission(virtual_host, &identity.user).is_none() {
-            let (virtual_host, user) = (virtual_host.to_owned(), identity.user.to_string());
-            return Err(OpenError::Refused { virtual_host, user });
-        }
         let session = shared.next_session();
-        let (client, outbox) = Client::new(session, shard.clone());
-        let access = Arc::new(warren_engine::Access::everything(&identity.user));
-        let open = crate::shard::ToShard::Open { session, virtual_host: id, outbox, access };
+        let (outbox, events) = mpsc::unbounded_channel();
+        let user = identity.map_or_else(|| "".into(), |identity| Arc::clone(&identity.user));
+        let is_stored = identity.is_some_and(Identity::is_stored);
+        let visitor = Visitor { host: id, user, is_stored, outbox: outbox.clone() };
+        // As with a connection: what is changed from now on reaches this session.
+        let place = shared.census.visit(session, visitor);
+        if shared.virtual_host(virtual_host).is_none_or(|(now, _)| now != id) {
+            return Err(not_found());
+        }
+        let access = match identity {
+            None => Arc::new(Access::everything("")),
+            Some(identity) => {
+                let access = login::access(shared, identity, virtual_host);
+                access.ok_or_else(|| OpenError::Refused {
+                    virtual_host: virtual_host.to_owned(),
+                    user: identity.user.to_string(),
+                })?
+            }
+        };
+        let client = Client::new(session, shard.clone(), events, place);
+        let open = ToShard::Open { session, virtual_host: id, outbox, access };
         let sent = tokio::time::timeout(limits::CLIENT_PATIENCE, shard.send(open));
         match sent.await {
             Ok(Ok(())) => Ok(client),
             Ok(Err(_)) | Err(_) => Err(OpenError::Closed),
         }
+    }
+
+    /// What somebody may do in a virtual host; nothing if there is no such host.
+    #[must_use]
+    pub fn access(&self, identity: &Identity, virtual_host: &str) -> Option<Arc<Access>> {
+        login::access(&self.status.shared, identity, virtual_host)
+    }
+
+    /// Brings what is known of somebody up to date: false if the user is gone, or the token is over.
+    #[must_use]
+    pub fn renew(&self, identity: &mut Identity) -> bool {
+        match &identity.access {
+            AccessSource::Stored => {
+                let state = self.catalog.snapshot();
+                let Some(user) = state.user(&identity.user) else { return false };
+                identity.tags.clone_from(&user.tags);
+                true
+            }
+            AccessSource::Scopes(_) => identity.expires_at.is_none_or(|end| clock::now() < end),
+        }
+    }
+
+    /// The connection of a session, if it has one.
+    #[must_use]
+    pub fn connection_of(&self, session: SessionId) -> Option<Arc<ConnectionInfo>> {
+        self.status.shared.census.connection(session)
     }
 
     /// All open connections, in the order in which they came.
@@ -189,6 +304,7 @@ impl Management {
             disk_free_alarm: alarm.disk,
             files_used: memory::open_files(),
             files_total: memory::open_files_limit(),
+            threads_total: memory::threads_limit(),
             processors: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }

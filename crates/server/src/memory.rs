@@ -1,4 +1,5 @@
-//! How much memory the process has, and how much it may have.
+//! What the system tells of the process and the machine: above all how much memory the process has,
+//! and how much it may have.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +13,12 @@ pub(crate) fn resident_bytes() -> Option<u64> {
 
 /// Files and sockets that this process has open; None where the system does not tell.
 pub(crate) fn open_files() -> Option<u64> {
-    Some(fs::read_dir("/proc/self/fd").ok()?.count() as u64)
+    // Newer kernels tell the number as the size, without a look at each of them.
+    let count = fs::metadata("/proc/self/fd").ok()?.len();
+    match count {
+        0 => Some(fs::read_dir("/proc/self/fd").ok()?.count() as u64),
+        count => Some(count),
+    }
 }
 
 /// How many files and sockets this process may have open; None where the system does not tell.
@@ -20,6 +26,17 @@ pub(crate) fn open_files_limit() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/limits").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// Threads that the system may have; None where it does not tell.
+pub(crate) fn threads_limit() -> Option<u64> {
+    fs::read_to_string("/proc/sys/kernel/threads-max").ok()?.trim().parse().ok()
+}
+
+/// The name of this machine; None where the system does not tell.
+pub(crate) fn host_name() -> Option<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?.trim().to_owned();
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// The limit that holds if none is configured, in bytes: a part of what the machine has or, if

@@ -1,5 +1,5 @@
-//! What must not be guessed: names that the broker makes up for clients that gave none, and the
-//! key of a new message log.
+//! Names that the broker makes up for clients that gave none, with the key of a new message log, as
+//! neither must be guessed; and names as clients mean them.
 
 /// Letters that are legal everywhere a name goes; 64 of them, so that each takes six random bits.
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -13,6 +13,12 @@ pub(crate) fn generated(prefix: &str) -> Result<String, getrandom::Error> {
         name.push(char::from(LETTERS[usize::from(byte % 64)]));
     }
     Ok(name)
+}
+
+/// A name without its line ends: clients that read names from files or forms leave them there, and
+/// RabbitMQ takes them off where something is declared, bound or deleted, and nowhere else.
+pub(crate) fn without_line_ends(name: &str) -> String {
+    name.replace(['\n', '\r'], "")
 }
 
 /// A number that nobody can guess.

@@ -5,7 +5,8 @@ use warren_engine::Error;
 
 /// The reply code of a refusal. Exhaustive on purpose: a new error has no code until it gets one
 /// here.
-pub(crate) fn reply_code(error: &Error) -> ReplyCode {
+#[must_use]
+pub fn reply_code(error: &Error) -> ReplyCode {
     match error {
         Error::QueueNotFound { .. } | Error::ExchangeNotFound { .. } | Error::NoLastQueue => {
             ReplyCode::NotFound

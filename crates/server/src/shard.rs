@@ -4,6 +4,9 @@
 //!
 //! `simulation/src/node.rs` goes by the same rules: what changes here changes there.
 
+mod table;
+
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,14 +16,17 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{error, info};
 use warren_amqp::ReplyCode;
 use warren_engine::{
-    Access, Command, Effects, Event, Load, Milliseconds, Outgoing, SessionId, VirtualHost,
-    VirtualHostId,
+    Access, Command, Effects, EndingHost, Event, Load, Milliseconds, Outgoing, SessionId,
+    VirtualHost, VirtualHostId, Write,
 };
 use warren_storage::Loaded;
 
-use crate::broker::HostCounts;
 use crate::committer::Group;
-use crate::{clock, limits};
+use crate::hosts::{Budget, HostSettings};
+use crate::status::HostCounts;
+use crate::view::Look;
+use crate::{catalog, clock, limits};
+use table::Table;
 
 /// Where a session's events go. Unbounded, because the engine gives deliveries only as far as the
 /// outbox has room, and everything else answers something that was read.
@@ -33,6 +39,8 @@ pub(crate) enum ToConnection {
     Events(Vec<Event>),
     /// It is to end, with this code and text for the client.
     Close(ReplyCode, String),
+    /// It may, or may not, publish in the name of others.
+    MayImpersonate(bool),
 }
 
 /// What a shard can be told.
@@ -51,6 +59,17 @@ pub(crate) enum ToShard {
     Read(Load, oneshot::Sender<Loaded>),
     /// Counts, for each virtual host.
     Summary(oneshot::Sender<Vec<HostCounts>>),
+    /// Show what has changed.
+    Observe(Look),
+    /// A virtual host is here from now on. The answer comes when it takes sessions.
+    Add(Box<VirtualHost>, oneshot::Sender<()>),
+    /// A virtual host is deleted: it takes nothing more from now on, which is the answer, and what is
+    /// in it goes piece by piece.
+    Remove(VirtualHostId, oneshot::Sender<()>),
+    /// Other settings hold for a virtual host.
+    Configure(VirtualHostId, HostSettings, oneshot::Sender<()>),
+    /// Sessions may do this from now on. Some of them may be on their way to be opened.
+    SetAccess(Vec<SessionId>, Arc<Access>, oneshot::Sender<()>),
     /// Hand on everything and end.
     Stop(oneshot::Sender<()>),
 }
@@ -85,8 +104,12 @@ struct Client {
 
 pub(crate) struct Shard {
     inbox: mpsc::Receiver<ToShard>,
-    hosts: FxHashMap<VirtualHostId, VirtualHost>,
+    hosts: Table,
+    /// Deleted virtual hosts that are not gone yet.
+    ending: VecDeque<EndingHost>,
     clients: FxHashMap<SessionId, Client>,
+    /// What sessions may do that are not open yet.
+    early: FxHashMap<SessionId, Arc<Access>>,
     committer: mpsc::Sender<Group>,
     effects: Effects,
     /// The time of the messages that are being carried out.
@@ -109,14 +132,21 @@ pub(crate) struct Shard {
 
 impl Shard {
     pub(crate) fn new(
-        hosts: Vec<(VirtualHostId, VirtualHost)>,
+        hosts: Vec<VirtualHost>,
+        ending: VecDeque<EndingHost>,
+        budget: Arc<Budget>,
         inbox: mpsc::Receiver<ToShard>,
         committer: mpsc::Sender<Group>,
     ) -> Self {
+        let mut table = Table::new(budget);
+        hosts.into_iter().for_each(|host| table.add(host));
+        table.settle();
         Self {
             inbox,
-            hosts: hosts.into_iter().collect(),
+            hosts: table,
+            ending,
             clients: FxHashMap::default(),
+            early: FxHashMap::default(),
             committer,
             effects: Effects::default(),
             now: 0,
@@ -133,8 +163,10 @@ impl Shard {
     pub(crate) async fn run(mut self) {
         let mut batch = Vec::with_capacity(limits::SHARD_BATCH);
         loop {
-            let due = self.hosts.values().filter_map(VirtualHost::next_due);
-            let due = due.chain(self.brake_until).min();
+            let due = match self.ending.is_empty() {
+                true => self.hosts.next_due().into_iter().chain(self.brake_until).min(),
+                false => Some(self.now),
+            };
             tokio::select! {
                 biased;
                 received = self.inbox.recv_many(&mut batch, limits::SHARD_BATCH) => {
@@ -143,51 +175,127 @@ impl Shard {
                     }
                     self.now = clock::now();
                 }
-                () = clock::sleep_until(due) => self.tick(),
+                () = clock::sleep_until(due) => self.now = clock::now(),
             }
             for message in batch.drain(..) {
                 match message {
-                    ToShard::Open { session, virtual_host, outbox, access } => {
-                        self.open(session, virtual_host, outbox, access);
-                    }
                     ToShard::Commands(session, commands, permit) => {
-                        for command in commands {
-                            self.apply(session, command);
-                            while let Some(host) = self.unfinished_host(session) {
-                                self.hand_on().await;
-                                if let Some(host) = self.hosts.get_mut(&host) {
-                                    host.go_on(&mut self.effects);
-                                }
-                            }
-                            if self.is_full() {
-                                self.hand_on().await;
-                            }
-                        }
+                        self.carry_out(session, commands).await;
                         self.give_back(session, permit);
-                    }
-                    ToShard::Loaded(host, command) => self.apply_to(host, command),
-                    ToShard::Ask(host, Question(question)) => {
-                        if let Some(host) = self.hosts.get_mut(&host) {
-                            question(host);
-                        }
-                    }
-                    ToShard::Read(load, reply) => self.reads.push((load, reply)),
-                    ToShard::Summary(reply) => {
-                        // Whoever asked may be gone.
-                        let _ = reply.send(self.hosts.values().map(HostCounts::of).collect());
                     }
                     ToShard::Stop(done) => {
                         self.hand_on().await;
                         let _ = done.send(());
                         return;
                     }
+                    other => self.take(other),
                 }
                 if self.is_full() {
                     self.hand_on().await;
                 }
             }
+            self.keep_time();
+            self.end_some();
+            self.hosts.settle();
             self.hand_on().await;
         }
+    }
+
+    /// Carries out commands of a session.
+    async fn carry_out(&mut self, session: SessionId, commands: Vec<Command>) {
+        for command in commands {
+            self.apply(session, command);
+            while let Some(host) = self.unfinished_host(session) {
+                self.hand_on().await;
+                if let Some(host) = self.hosts.stir(host) {
+                    host.go_on(&mut self.effects);
+                }
+            }
+            if self.is_full() {
+                self.hand_on().await;
+            }
+        }
+    }
+
+    /// Does what needs no waiting.
+    fn take(&mut self, message: ToShard) {
+        match message {
+            ToShard::Open { session, virtual_host, outbox, access } => {
+                self.open(session, virtual_host, outbox, access);
+            }
+            ToShard::Loaded(host, command) => self.apply_to(host, command),
+            ToShard::Ask(host, Question(question)) => {
+                if let Some(host) = self.hosts.stir(host) {
+                    question(host);
+                }
+            }
+            ToShard::Read(load, reply) => self.reads.push((load, reply)),
+            ToShard::Summary(reply) => {
+                let all = self.hosts.iter_mut().map(|(_, _, host)| HostCounts::of(host));
+                // Whoever asked may be gone.
+                let _ = reply.send(all.collect());
+            }
+            ToShard::Observe(look) => self.observe(look),
+            ToShard::Add(host, done) => {
+                self.hosts.add(*host);
+                let _ = done.send(());
+            }
+            ToShard::Remove(host, done) => {
+                self.ending.extend(self.hosts.remove(host).map(VirtualHost::end));
+                let _ = done.send(());
+            }
+            ToShard::Configure(host, settings, done) => {
+                if let Some(host) = self.hosts.stir(host) {
+                    settings.apply_to(host);
+                }
+                let _ = done.send(());
+            }
+            ToShard::SetAccess(sessions, access, done) => {
+                for session in sessions {
+                    self.set_access(session, &access);
+                }
+                let _ = done.send(());
+            }
+            // The loop does these.
+            ToShard::Commands(..) | ToShard::Stop(_) => {}
+        }
+    }
+
+    fn set_access(&mut self, session: SessionId, access: &Arc<Access>) {
+        let access = Arc::clone(access);
+        match self.clients.get(&session).map(|client| client.virtual_host) {
+            Some(host) => self.apply_to(host, Command::SetAccess { session, access }),
+            None => drop(self.early.insert(session, access)),
+        }
+    }
+
+    /// Takes a step with a deleted virtual host.
+    fn end_some(&mut self) {
+        let Some(host) = self.ending.front_mut() else { return };
+        if host.step(&mut self.effects) {
+            let key = catalog::ending_key(host.id());
+            self.effects.writes.push(Write::DefinitionDeleted { key });
+            self.ending.pop_front();
+        }
+    }
+
+    /// Shows a part of what has changed in the virtual hosts.
+    fn observe(&mut self, look: Look) {
+        let Look { number, mut seen, reply } = look;
+        let mut spare = std::mem::take(&mut seen.changed).into_iter();
+        let mut left = limits::LOOK_ITEMS;
+        seen.has_more = false;
+        for (id, name, host) in self.hosts.iter_mut() {
+            seen.hosts.push((id, Arc::clone(name)));
+            let mut shown = spare.next().map(|(_, shown)| shown).unwrap_or_default();
+            seen.has_more |= host.observe(number, left, &mut shown);
+            left -= shown.len().min(left);
+            if !shown.is_empty() {
+                seen.changed.push((id, shown));
+            }
+        }
+        // The observer may have ended.
+        let _ = reply.send(seen);
     }
 
     fn is_full(&self) -> bool {
@@ -201,6 +309,7 @@ impl Shard {
         outbox: Outbox,
         access: Arc<Access>,
     ) {
+        let access = self.early.remove(&session).unwrap_or(access);
         self.clients.insert(
             session,
             Client {
@@ -218,12 +327,20 @@ impl Shard {
         if self.brake_until.is_some() && matches!(command, Command::Flushed { .. }) {
             self.release_brake();
         }
-        let Some(client) = self.clients.get_mut(&session) else { return };
-        if matches!(command, Command::CloseSession { .. }) {
+        let Some(client) = self.clients.get_mut(&session) else {
+            // It was never opened.
+            self.early.remove(&session);
+            return;
+        };
+        let host = client.virtual_host;
+        if let Command::CloseSession { reply, .. } = command {
             client.closed = true;
             self.touched.push(session);
+            if reply && !self.hosts.has(host) {
+                // A deleted virtual host answers no more.
+                client.events.push(Event::SessionClosed);
+            }
         }
-        let host = client.virtual_host;
         self.apply_to(host, command);
     }
 
@@ -234,7 +351,7 @@ impl Shard {
     }
 
     fn apply_to(&mut self, host: VirtualHostId, command: Command) {
-        if let Some(host) = self.hosts.get_mut(&host) {
+        if let Some(host) = self.hosts.stir(host) {
             if host.now() < self.now {
                 host.apply(Command::Clock(self.now), &mut self.effects);
             }
@@ -245,7 +362,7 @@ impl Shard {
     /// Lets a session's connection read on, now or in a moment.
     fn give_back(&mut self, session: SessionId, permit: Option<OwnedSemaphorePermit>) {
         let host = self.clients.get(&session).map(|client| client.virtual_host);
-        let host = host.and_then(|host| self.hosts.get_mut(&host));
+        let host = host.and_then(|host| self.hosts.stir(host));
         if host.is_some_and(VirtualHost::take_pressed) {
             self.braked.extend(permit);
             self.brake_until.get_or_insert(self.now + limits::BRAKE_MS);
@@ -257,16 +374,13 @@ impl Shard {
         self.brake_until = None;
     }
 
-    /// Lets happen what is due.
-    fn tick(&mut self) {
-        self.now = clock::now();
+    /// Lets happen what is due, also while there is no pause in the work.
+    fn keep_time(&mut self) {
         if self.brake_until.is_some_and(|until| until <= self.now) {
             self.release_brake();
         }
-        for host in self.hosts.values_mut() {
-            if host.next_due().is_some_and(|due| due <= self.now) {
-                host.apply(Command::Clock(self.now), &mut self.effects);
-            }
+        while let Some(host) = self.hosts.take_due(self.now) {
+            host.apply(Command::Clock(self.now), &mut self.effects);
         }
     }
 
@@ -386,7 +500,8 @@ mod tests {
         let id = VirtualHostId(1);
         let (_inbox, inbox) = mpsc::channel(1);
         let (committer, mut groups) = mpsc::channel(16);
-        let mut shard = Shard::new(vec![(id, VirtualHost::new(id, "/"))], inbox, committer);
+        let hosts = vec![VirtualHost::new(id, "/")];
+        let mut shard = Shard::new(hosts, VecDeque::new(), Arc::default(), inbox, committer);
         let (outbox, mut events) = mpsc::unbounded_channel();
         shard.open(SESSION, id, outbox, Arc::new(Access::everything("guest")));
         let declaration = Declaration { durable: true, ..Declaration::default() };

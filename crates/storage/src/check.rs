@@ -1,7 +1,8 @@
 //! Checks the folder of a stopped store, and salvages a damaged one.
 //!
 //! A check does what a start does, on a disk whose changes stay in memory, and then looks at what
-//! a start leaves for later: every row of the index, and every message that a row points to.
+//! a start leaves for later: every row of the index, every message that a row points to, and how
+//! often messages came back.
 //! Memory does not grow with the number of messages.
 
 mod files;
@@ -10,6 +11,7 @@ mod key;
 mod messages;
 mod overlay;
 mod repair;
+mod returns;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -137,6 +139,7 @@ fn examine(
     let mut totals = rows::Totals::default();
     if let Some(index) = &index {
         totals = rows::check(&overlay, index, &known, &mut findings, progress)?;
+        returns::check(&overlay, index, &known, &mut findings)?;
         find_dangling(&overlay, &known.topology, &mut findings);
     }
     if let Some(Err(error)) = index.as_mut().map(Index::check_pages) {

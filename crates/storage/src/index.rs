@@ -8,6 +8,7 @@
 //! | `queues` | queue id | record |
 //! | `standings` | queue id | how far its places have come; what its rows hold |
 //! | `bindings` | virtual host, record | nothing |
+//! | `definitions` | key | value, of which the store knows nothing |
 //! | `segments` | segment | what messages of rows in `messages` have of it |
 //! | `messages` | queue id, first place | a row of entries, see `rows.rs` |
 //! | `spilled` | the same | the same, for messages that no restart survives |
@@ -61,6 +62,7 @@ const EXCHANGES: Sealed<'_, (u32, &str)> = TableDefinition::new("exchanges");
 const QUEUES: Sealed<'_, u64> = TableDefinition::new("queues");
 const STANDINGS: Sealed<'_, u64> = TableDefinition::new("standings");
 const BINDINGS: Sealed<'_, (u32, &[u8])> = TableDefinition::new("bindings");
+const DEFINITIONS: Sealed<'_, &str> = TableDefinition::new("definitions");
 const SEGMENTS: Sealed<'_, u32> = TableDefinition::new("segments");
 const MESSAGES: Sealed<'_, (u64, u64)> = TableDefinition::new("messages");
 const SPILLED: Sealed<'_, (u64, u64)> = TableDefinition::new("spilled");
@@ -127,7 +129,7 @@ impl Index {
         match index.format()? {
             FORMAT_VERSION => Ok(index),
             1 => index.write("upgrade", upgrade::from_format_1).map(|()| index),
-            2 => index.write("upgrade", upgrade::from_format_2).map(|()| index),
+            2 | 3 => index.write("upgrade", upgrade::from_format_2_or_3).map(|()| index),
             found if found > FORMAT_VERSION => {
                 let (path, supported) = (index.path.clone(), FORMAT_VERSION);
                 Err(Error::NewerFormat { path, found, supported })

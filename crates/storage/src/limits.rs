@@ -1,7 +1,7 @@
 //! The options of a store and its fixed limits, each with its reason.
 
 /// The version of everything on disk that this code writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// What an owner of a store may choose.
 #[derive(Debug, Clone)]

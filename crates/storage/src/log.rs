@@ -196,7 +196,9 @@ impl Log {
             | Write::QueueDeclared(..)
             | Write::QueueDeleted(..)
             | Write::Bound(..)
-            | Write::Unbound(..) => {
+            | Write::Unbound(..)
+            | Write::DefinitionSet { .. }
+            | Write::DefinitionDeleted { .. } => {
                 put_topology(&mut self.pending, write);
                 self.changes.push(Change::Topology(Box::new(write.clone())));
             }

@@ -13,6 +13,8 @@
 //! u8 9  Delivered          queue id, last sequence
 //! u8 10 Moved              segment and offset of the message's old place; then like Enqueued
 //! u8 11 Returned           queue id, first sequence, last - first, count
+//! u8 12 DefinitionSet      key, value
+//! u8 13 DefinitionDeleted  key
 //! ```
 //!
 //! Numbers are of variable length but for `u32`. A message has a checksum of its own beside the
@@ -37,6 +39,8 @@ const UNBOUND: u8 = 8;
 const DELIVERED: u8 = 9;
 const MOVED: u8 = 10;
 const RETURNED: u8 = 11;
+const DEFINITION_SET: u8 = 12;
+const DEFINITION_DELETED: u8 = 13;
 
 /// Length and checksum in front of a message, in bytes.
 pub(crate) const MESSAGE_HEADER_BYTES: usize = 8;
@@ -180,6 +184,15 @@ pub(crate) fn put_topology(out: &mut Vec<u8>, write: &Write) {
             put_host(out, UNBOUND, *virtual_host);
             topology::put_binding(out, record);
         }
+        Write::DefinitionSet { key, value } => {
+            out.push(DEFINITION_SET);
+            put_bytes(out, key.as_bytes());
+            put_bytes(out, value);
+        }
+        Write::DefinitionDeleted { key } => {
+            out.push(DEFINITION_DELETED);
+            put_bytes(out, key.as_bytes());
+        }
         Write::Enqueued { .. }
         | Write::Settled { .. }
         | Write::Returned { .. }
@@ -261,6 +274,13 @@ impl<'a> Writes<'a> {
                 VirtualHostId(cursor.number_u32()?),
                 topology::binding(cursor)?,
             )),
+            DEFINITION_SET => {
+                let (key, value) = (cursor.string()?, cursor.bytes()?.to_vec());
+                Replayed::Topology(Write::DefinitionSet { key, value })
+            }
+            DEFINITION_DELETED => {
+                Replayed::Topology(Write::DefinitionDeleted { key: cursor.string()? })
+            }
             RETURNED => {
                 let queue = QueueId(cursor.number()?);
                 let first = cursor.number()?;

@@ -288,6 +288,7 @@ fn recovered(
             .into_iter()
             .map(|((virtual_host, _), record)| (virtual_host, record))
             .collect(),
+        definitions: topology.definitions.into_iter().collect(),
     })
 }
 

@@ -213,6 +213,8 @@ impl State {
             | Write::ExchangeDeleted(..)
             | Write::Bound(..)
             | Write::Unbound(..)
+            | Write::DefinitionSet { .. }
+            | Write::DefinitionDeleted { .. }
             | Write::Enqueued { .. }
             | Write::Settled { .. }
             | Write::Returned { .. }

@@ -1,4 +1,5 @@
-//! The records of exchanges, queues and bindings in stored form, and all of them together.
+//! The records of exchanges, queues and bindings in stored form, and all of them together, with what
+//! else is kept beside them.
 //!
 //! The log and redb share these forms. A first byte of flags leaves room for more.
 
@@ -25,6 +26,7 @@ pub(crate) struct Topology {
     pub(crate) queues: BTreeMap<QueueId, QueueRecord>,
     /// By virtual host and stored form, which is a binding's identity.
     pub(crate) bindings: BTreeMap<(VirtualHostId, Vec<u8>), BindingRecord>,
+    pub(crate) definitions: BTreeMap<String, Vec<u8>>,
 }
 
 impl Topology {
@@ -59,6 +61,12 @@ impl Topology {
             }
             Write::Unbound(virtual_host, record) => {
                 self.bindings.remove(&(*virtual_host, binding_bytes(record)));
+            }
+            Write::DefinitionSet { key, value } => {
+                self.definitions.insert(key.clone(), value.clone());
+            }
+            Write::DefinitionDeleted { key } => {
+                self.definitions.remove(key);
             }
             Write::Enqueued { .. }
             | Write::Settled { .. }

@@ -1,14 +1,19 @@
 //! The configuration file, and how it and the flags become the configuration in force.
 
+mod oauth2;
+
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use warren_admin::{HttpConfig, SessionRules, TrustedProxies};
 use warren_server::StorageOptions;
+use warren_server::catalog::Hashing;
 use warren_server::config::{self, Config, Identity, Limits, Password};
 use warren_server::limits::{CONSUMER_TIMEOUT_MS, CONSUMERS_PER_CHANNEL, DISK_FREE_BYTES};
 
+use self::oauth2::{OAuth2, Wrong};
 use crate::cli::Server;
 use crate::logs::{Format, Level};
 
@@ -20,11 +25,21 @@ const DEFAULT_FILE: &str = "warren.toml";
 pub(crate) enum Error {
     #[error("cannot read {}: {reason}", path.display())]
     Read { path: PathBuf, reason: std::io::Error },
-    // toml's own text names line and column and shows the line.
-    #[error("{}: {}", path.display(), reason.to_string().trim_end())]
+    #[error("{}: {}", path.display(), told(reason))]
     Parse { path: PathBuf, reason: Box<toml::de::Error> },
     #[error("{}: {key} must be {expected}", path.display())]
-    Value { path: PathBuf, key: &'static str, expected: &'static str },
+    Value { path: PathBuf, key: String, expected: String },
+}
+
+/// What is wrong with the text. toml names line and column and shows the line, which is not for all
+/// eyes if there may be a secret in it.
+fn told(reason: &toml::de::Error) -> String {
+    let text = reason.to_string();
+    let has_secret = ["pass", "secret"].iter().any(|word| text.contains(word));
+    match text.lines().next() {
+        Some(place) if has_secret => format!("{place}: the line is not shown, for what is secret"),
+        _ => text.trim_end().to_owned(),
+    }
 }
 
 /// The file's keys with their defaults.
@@ -38,6 +53,10 @@ struct File {
     log_format: Format,
     default_user: String,
     default_pass: String,
+    default_user_tags: Vec<String>,
+    default_vhost: String,
+    default_permissions: Permissions,
+    password_hashing: PasswordHashing,
     loopback_users: Vec<String>,
     handshake_timeout_seconds: u64,
     heartbeat_seconds: u16,
@@ -57,7 +76,24 @@ struct File {
     disk_free_limit: u64,
     memory_limit: Option<u64>,
     consumer_timeout: u64,
+    track_auth_attempt_source: bool,
+    http: Http,
     storage: Storage,
+    oauth2: Option<OAuth2>,
+}
+
+/// The keys of the section `[http]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Http {
+    body_bytes_max: usize,
+    requests_max: usize,
+    request_timeout_seconds: u64,
+    cors_allow_origins: Vec<String>,
+    cors_max_age_seconds: u64,
+    login_session_timeout: u64,
+    login_idle_timeout: u64,
+    trusted_proxies: Vec<String>,
 }
 
 /// The keys of the section `[storage]`.
@@ -67,6 +103,24 @@ struct Storage {
     segment_bytes: u64,
     spare_segments: usize,
     checkpoint_seconds: u64,
+}
+
+/// What the first user may do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Permissions {
+    configure: String,
+    write: String,
+    read: String,
+}
+
+/// How new passwords are kept.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PasswordHashing {
+    Sha256,
+    Sha512,
+    Argon2id,
 }
 
 /// A login mechanism, by its name on the wire.
@@ -89,6 +143,10 @@ impl Default for File {
             log_format: Format::Text,
             default_user: "guest".to_owned(),
             default_pass: "guest".to_owned(),
+            default_user_tags: vec!["administrator".to_owned()],
+            default_vhost: "/".to_owned(),
+            default_permissions: Permissions::default(),
+            password_hashing: PasswordHashing::Sha256,
             loopback_users: vec!["guest".to_owned()],
             handshake_timeout_seconds: 10,
             heartbeat_seconds: 60,
@@ -108,8 +166,57 @@ impl Default for File {
             disk_free_limit: DISK_FREE_BYTES,
             memory_limit: None,
             consumer_timeout: CONSUMER_TIMEOUT_MS,
+            track_auth_attempt_source: false,
+            http: Http::default(),
             storage: Storage::default(),
+            oauth2: None,
         }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        let usual = HttpConfig::default();
+        Self {
+            body_bytes_max: usual.body_bytes_max,
+            requests_max: usual.requests_max,
+            request_timeout_seconds: usual.request_timeout.as_secs(),
+            cors_allow_origins: usual.cors_allow_origins,
+            cors_max_age_seconds: usual.cors_max_age.as_secs(),
+            login_session_timeout: usual.sessions.longest.as_secs() / 60,
+            login_idle_timeout: usual.sessions.idle.as_secs() / 60,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl Http {
+    fn known(self) -> Result<HttpConfig, Wrong> {
+        let minutes = |minutes: u64| Duration::from_secs(minutes.saturating_mul(60));
+        let trusted_proxies =
+            TrustedProxies::parse(&self.trusted_proxies).map_err(|wrong| Wrong {
+                key: "http.trusted_proxies".to_owned(),
+                expected: format!("addresses such as 10.0.0.1 or 10.0.0.0/8, not {wrong:?}"),
+            })?;
+        Ok(HttpConfig {
+            body_bytes_max: self.body_bytes_max,
+            requests_max: self.requests_max,
+            request_timeout: Duration::from_secs(self.request_timeout_seconds),
+            cors_allow_origins: self.cors_allow_origins,
+            cors_max_age: Duration::from_secs(self.cors_max_age_seconds),
+            sessions: SessionRules {
+                idle: minutes(self.login_idle_timeout),
+                longest: minutes(self.login_session_timeout),
+            },
+            trusted_proxies,
+        })
+    }
+}
+
+impl Default for Permissions {
+    fn default() -> Self {
+        let [configure, write, read] = [(); 3].map(|()| ".*".to_owned());
+        Self { configure, write, read }
     }
 }
 
@@ -126,6 +233,7 @@ pub(crate) struct Settings {
     pub(crate) log_level: Level,
     pub(crate) log_format: Format,
     pub(crate) http_listen: SocketAddr,
+    pub(crate) http: HttpConfig,
     pub(crate) server: Config,
 }
 
@@ -144,21 +252,33 @@ impl Settings {
             }
         };
         check(&file, &path)?;
-        Ok(Self::from_file(file, flags))
+        Self::from_file(file, flags).map_err(|Wrong { key, expected }| Error::Value {
+            path,
+            key,
+            expected,
+        })
     }
 
-    fn from_file(file: File, flags: &Server) -> Self {
+    fn from_file(file: File, flags: &Server) -> Result<Self, Wrong> {
         let limits = limits(&file);
+        let oauth = file.oauth2.map(OAuth2::settings).transpose()?;
+        let Permissions { configure, write, read } = file.default_permissions;
         let Storage { segment_bytes, spare_segments, checkpoint_seconds } = file.storage;
-        Self {
+        Ok(Self {
             log_level: file.log_level,
             log_format: file.log_format,
             http_listen: flags.http_listen.unwrap_or(file.http_listen),
+            http: file.http.known()?,
             server: Config {
                 data_dir: flags.data_dir.clone().unwrap_or(file.data_dir),
                 amqp_listen: flags.amqp_listen.unwrap_or(file.amqp_listen),
                 default_user: file.default_user,
                 default_pass: Password(file.default_pass),
+                default_user_tags: file.default_user_tags,
+                default_vhost: file.default_vhost,
+                default_permissions: [configure, write, read],
+                has_defaults: true,
+                password_hashing: file.password_hashing.known(),
                 loopback_users: file.loopback_users,
                 handshake_timeout: Duration::from_secs(file.handshake_timeout_seconds),
                 heartbeat_seconds: file.heartbeat_seconds,
@@ -185,7 +305,19 @@ impl Settings {
                     spare_segments,
                     ..StorageOptions::default()
                 },
+                count_logins_by_source: file.track_auth_attempt_source,
+                oauth,
             },
+        })
+    }
+}
+
+impl PasswordHashing {
+    fn known(self) -> Hashing {
+        match self {
+            Self::Sha256 => Hashing::Sha256,
+            Self::Sha512 => Hashing::Sha512,
+            Self::Argon2id => Hashing::Argon2id,
         }
     }
 }
@@ -214,7 +346,10 @@ fn limits(file: &File) -> Limits {
 
 /// What the types of the keys do not say. The store checks its own options.
 fn check(file: &File, path: &Path) -> Result<(), Error> {
-    let wrong = |key, expected| Err(Error::Value { path: path.to_owned(), key, expected });
+    let wrong = |key: &str, expected: &str| {
+        let (key, expected) = (key.to_owned(), expected.to_owned());
+        Err(Error::Value { path: path.to_owned(), key, expected })
+    };
     if file.handshake_timeout_seconds == 0 {
         return wrong("handshake_timeout_seconds", "at least 1");
     }
@@ -229,6 +364,21 @@ fn check(file: &File, path: &Path) -> Result<(), Error> {
     }
     if file.auth_mechanisms.is_empty() {
         return wrong("auth_mechanisms", "at least one of PLAIN, AMQPLAIN and ANONYMOUS");
+    }
+    if file.http.requests_max == 0 {
+        return wrong("http.requests_max", "at least 1");
+    }
+    if file.http.request_timeout_seconds == 0 {
+        return wrong("http.request_timeout_seconds", "at least 1");
+    }
+    if file.http.login_session_timeout == 0 {
+        return wrong("http.login_session_timeout", "at least 1");
+    }
+    if file.http.login_idle_timeout == 0 {
+        return wrong("http.login_idle_timeout", "at least 1");
+    }
+    if !file.http.cors_allow_origins.iter().all(|origin| warren_admin::is_origin(origin)) {
+        return wrong("http.cors_allow_origins", "origins such as https://example.com, or *");
     }
     if file.storage.checkpoint_seconds == 0 {
         return wrong("storage.checkpoint_seconds", "at least 1");
@@ -250,7 +400,7 @@ mod tests {
 
     #[test]
     fn an_empty_file_is_the_defaults() {
-        let settings = Settings::from_file(parse("").unwrap(), &flags());
+        let settings = Settings::from_file(parse("").unwrap(), &flags()).unwrap();
         assert_eq!(settings.server.amqp_listen.port(), 5672);
         assert_eq!(settings.http_listen.port(), 15672);
         assert_eq!(settings.server.data_dir, PathBuf::from("data"));
@@ -261,9 +411,23 @@ mod tests {
     fn flags_win_over_the_file() {
         let file = parse("amqp_listen = '127.0.0.1:1'\ndata_dir = '/a'").unwrap();
         let flags = Server { data_dir: Some("/b".into()), ..flags() };
-        let settings = Settings::from_file(file, &flags);
+        let settings = Settings::from_file(file, &flags).unwrap();
         assert_eq!(settings.server.amqp_listen.port(), 1);
         assert_eq!(settings.server.data_dir, PathBuf::from("/b"));
+    }
+
+    #[test]
+    fn a_line_with_a_secret_is_not_shown() {
+        for text in [
+            "default_pass = 'canary",
+            "default_pass = 6502",
+            "[oauth2.signing_keys.k]\nsecrt = 'canary'",
+            "[oauth2.signing_keys.k]\nsecret = 'canary' 5",
+        ] {
+            let told = told(&parse(text).unwrap_err());
+            assert!(told.contains("line ") && !told.contains("canary"), "{told}");
+            assert!(!told.contains("6502"), "{told}");
+        }
     }
 
     #[test]

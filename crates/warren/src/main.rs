@@ -78,10 +78,12 @@ async fn serve(settings: Settings) -> Result<(), Error> {
     let broker = Broker::start(settings.server).await?;
     let amqp_address = broker.amqp_address();
     let (stop_http, http_stopped) = oneshot::channel::<()>();
-    let console = tokio::spawn(warren_admin::serve(http, broker.status(), amqp_address, async {
+    let stopped = async {
         // A sender that is dropped means the same.
         let _ = http_stopped.await;
-    }));
+    };
+    let management = broker.management();
+    let console = tokio::spawn(warren_admin::serve(http, management, settings.http, stopped));
     info!(address = %http_address, "listening for HTTP");
     let listeners = match ListenersFile::write(&data_dir, amqp_address, http_address) {
         Ok(listeners) => listeners,

@@ -46,10 +46,7 @@ impl Model {
                     let queue = self.read_from_stream(at, *consumer, *offset, message)?;
                     self.hold_of_stream(at, *delivery_tag, Delivery { queue, place: *offset + 1 })?;
                 }
-                Event::Taken { channel, .. } => {
-                    let text = format!("messages for {:?}, who took none", (session, channel));
-                    return Err(Violation::new("P6", text));
-                }
+                Event::Taken { channel, taken, .. } => self.taken((*session, *channel), taken)?,
                 Event::GetOk { channel, delivery_tag, redelivered, message, message_count } => {
                     let at = (*session, *channel);
                     let channel = self.channels.get_mut(&at);
@@ -228,13 +225,18 @@ impl Model {
 
     /// The message is the first one that is ready in its queue, and its flag is right.
     fn check_turn(&self, out: &HandedOut<'_>, id: u64) -> Result<(Reverse<u8>, Place), Violation> {
-        let HandedOut { at, queue, redelivered, .. } = out;
-        let Some(queue) = self.queues.get(queue) else {
+        let HandedOut { at, queue: number, redelivered, .. } = out;
+        let Some(queue) = self.queues.get(number) else {
             let text = format!("message {id} comes from a queue that is gone");
             return Err(Violation::new("P4", text));
         };
         let name = &queue.name;
-        let first = queue.ready.first().and_then(|at| Some((*at, queue.copies.get(&at.1)?)));
+        let mut ready = queue.ready.iter().filter_map(|at| Some((*at, queue.copies.get(&at.1)?)));
+        // One that came in this command may have come after the delivery.
+        let may_be_later = |(_, place): &(Reverse<u8>, Place), copy: &super::Copy| {
+            copy.message != id && self.just_moved.contains(&(*number, *place))
+        };
+        let first = ready.find(|(at, copy)| !may_be_later(at, copy));
         match first {
             Some((_, copy)) if copy.message == id && copy.expires.last < self.now => {
                 let text = format!("message {id} of {name} comes after it has expired");

@@ -77,6 +77,11 @@ final class Check {
         return failed == 0 && passed > 0 ? 0 : 1;
     }
 
+    /** What a check throws that cannot be made. */
+    static Exception skip(String reason) {
+        return new Skip(reason);
+    }
+
     String unique(String stem) {
         names++;
         return stem + "-" + Long.toString(System.nanoTime(), 36) + "-" + names;

@@ -1,8 +1,8 @@
 //! Exchanges and queues: declaring, finding, refusing, deleting, and going away by themselves.
 
 use lapin::options::{
-    BasicCancelOptions, ExchangeDeclareOptions, ExchangeDeleteOptions, QueueDeclareOptions,
-    QueueDeleteOptions, QueuePurgeOptions,
+    BasicCancelOptions, ExchangeBindOptions, ExchangeDeclareOptions, ExchangeDeleteOptions,
+    QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{Channel, Error, ExchangeKind};
@@ -379,5 +379,39 @@ fn purge_takes_ready_messages_and_leaves_unacknowledged_ones() {
         let channel = connection.create_channel().await.unwrap();
         let purged = channel.queue_purge("nope".into(), purge).await;
         assert_eq!(refusal(purged), (404, "NOT_FOUND - no queue 'nope' in vhost '/'".into()));
+    });
+}
+
+#[test]
+fn line_ends_are_taken_off_names_that_are_declared_bound_or_deleted() {
+    let broker = Broker::start();
+    client::run(async {
+        let (connection, channel) = client::open(&broker).await;
+        let (queue, source, end) = (broker.name("q"), broker.name("x"), broker.name("y"));
+        let with_ends = |name: &str| format!("\r\n{name}\n");
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        assert_eq!(client::declare(&channel, &with_ends(&queue), options).await, queue);
+        let options = ExchangeDeclareOptions::default();
+        for name in [&source, &end] {
+            exchange(&channel, &with_ends(name), ExchangeKind::Fanout, options).await.unwrap();
+            find_exchange(&channel, name).await.unwrap();
+            find_exchange(&channel, &with_ends(name)).await.unwrap();
+        }
+        let (from, to) = (with_ends(&source), with_ends(&end));
+        let (table, bind) = (FieldTable::default(), ExchangeBindOptions::default());
+        channel.exchange_bind(to.into(), from.into(), "".into(), bind, table).await.unwrap();
+        client::bind(&channel, &with_ends(&queue), &with_ends(&end), "").await;
+        client::publish(&channel, &source, "", b"there").await;
+        client::wait_until_ready(&channel, &queue, 1).await;
+        // What only uses a queue takes its name as it is.
+        let purged = channel.queue_purge(with_ends(&queue).into(), QueuePurgeOptions::default());
+        assert_eq!(refusal(purged.await).0, 404);
+        let channel = connection.create_channel().await.unwrap();
+        let delete = QueueDeleteOptions::default();
+        let count = channel.queue_delete(with_ends(&queue).into(), delete).await.unwrap();
+        assert_eq!(count, 1);
+        let delete = ExchangeDeleteOptions::default();
+        channel.exchange_delete(with_ends(&source).into(), delete).await.unwrap();
+        assert_eq!(refusal(find_exchange(&channel, &source).await).0, 404);
     });
 }

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use warren_tests::broker::Settings;
 use warren_tests::program::Program;
 use warren_tests::{Broker, places};
 
@@ -172,7 +173,11 @@ fn the_readmes_example_works_as_it_stands() {
 
 /// Runs the first Python block of a document against a fresh broker.
 fn printed_by(document: &str) -> String {
-    let broker = Broker::own();
+    printed_with(&Broker::own(), document)
+}
+
+/// Runs the first Python block of a document.
+fn printed_with(broker: &Broker, document: &str) -> String {
     let (host, port) = broker.amqp_address().rsplit_once(':').unwrap();
     let example = first_block(document, "python");
     let address = format!("\"{host}\", {port}");
@@ -217,24 +222,50 @@ fn fields(source: &str, name: &str) -> Vec<String> {
 #[test]
 fn every_key_of_the_configuration_is_documented() {
     let source = read("crates/warren/src/file.rs");
-    let (top, storage) = (fields(&source, "File"), fields(&source, "Storage"));
-    assert!(top.contains(&"amqp_listen".to_owned()) && storage.len() > 1, "{top:?} {storage:?}");
+    let sections = [("", "File"), ("http.", "Http"), ("storage.", "Storage")];
     let example: toml::Table = first_block("docs/configuration.md", "toml").parse().unwrap();
-    let sections = [("", top), ("storage.", storage)];
     let document = read("docs/configuration.md");
     let mut keys = 0;
-    for (section, names) in sections {
-        for name in names.iter().filter(|name| *name != "storage") {
+    for (section, name) in sections {
+        let names = fields(&source, name);
+        assert!(names.len() > 2, "{name}: {names:?}");
+        let is_section = |name: &String| matches!(name.as_str(), "http" | "storage" | "oauth2");
+        for name in names.iter().filter(|name| !is_section(name)) {
             let row = format!("\n| `{section}{name}` |");
             assert!(document.contains(&row), "no row for {section}{name}");
-            let table =
-                if section.is_empty() { &example } else { example["storage"].as_table().unwrap() };
+            let table = match section.strip_suffix('.') {
+                None => &example,
+                Some(section) => example[section].as_table().unwrap(),
+            };
             assert!(table.contains_key(name), "the example leaves out {section}{name}");
             keys += 1;
         }
     }
-    let rows = document.split("\n## ").find(|part| part.starts_with("Keys")).unwrap();
+    let rows = document.split("\n## ").find(|part| part.starts_with("Keys\n")).unwrap();
     assert_eq!(rows.matches("\n| `").count(), keys, "a row for a key that there is not");
+}
+
+#[test]
+fn every_key_about_tokens_is_documented() {
+    let names = fields(&read("crates/warren/src/file/oauth2.rs"), "OAuth2");
+    let document = read("docs/configuration.md");
+    let rows =
+        document.split("\n## ").find(|part| part.starts_with("Keys about tokens\n")).unwrap();
+    for name in &names {
+        assert!(rows.contains(&format!("\n| `oauth2.{name}` |")), "no row for oauth2.{name}");
+    }
+    assert_eq!(rows.matches("\n| `").count(), names.len(), "a row for a key that there is not");
+}
+
+#[test]
+fn the_example_of_tokens_works_as_it_stands() {
+    let config = blocks(&places::workspace().join("docs/authentication.md"));
+    let config = config.into_iter().find(|block| block.text.contains("signing_keys")).unwrap();
+    let settings = Settings { config: config.text, ..Settings::default() };
+    let printed = printed_with(&Broker::with(settings), "docs/authentication.md");
+    let expected = "received one coffee\n403 ACCESS_REFUSED - configure access to queue \
+                    'invoices' in vhost '/' refused for user 'shop'";
+    assert_eq!(printed, expected);
 }
 
 #[test]

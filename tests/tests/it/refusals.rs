@@ -151,6 +151,7 @@ fn every_refusal_has_the_words_of_rabbitmq() {
         channels::properties(),
         channels::replies(),
         channels::channel_state(),
+        channels::flow(),
         channels::methods(),
         channels::frames(),
     ];

@@ -73,15 +73,20 @@ fn no_test_is_switched_off() {
 
 #[test]
 fn lock_files_name_no_mirror() {
-    let lock = fs::read_to_string(places::workspace().join("Cargo.lock")).unwrap();
-    let usual = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
-    for line in lock.lines().filter(|line| line.starts_with("source = ")) {
-        assert_eq!(line, usual);
+    for lock in ["Cargo.lock", "tests/management/rust/Cargo.lock"] {
+        let lock = fs::read_to_string(places::workspace().join(lock)).unwrap();
+        let usual = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
+        for line in lock.lines().filter(|line| line.starts_with("source = ")) {
+            assert_eq!(line, usual);
+        }
     }
     for folder in ["tests/clients", "tests/interop"] {
-        let folder = places::workspace().join(folder);
-        let lock = fs::read_to_string(folder.join("node/package-lock.json")).unwrap();
+        let lock = places::workspace().join(folder).join("node/package-lock.json");
+        let lock = fs::read_to_string(lock).unwrap();
         assert!(!lock.contains("\"resolved\"") && !lock.contains("http"), "{lock}");
+    }
+    for folder in ["tests/clients", "tests/interop", "tests/management"] {
+        let folder = places::workspace().join(folder);
         let python = fs::read_to_string(folder.join("python/requirements.txt")).unwrap();
         for line in python.lines() {
             let pinned = line.is_empty() || line.starts_with('#') || line.contains("==");

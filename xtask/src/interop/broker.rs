@@ -21,9 +21,25 @@ const DISK_MEGABYTES: u64 = 320;
 const FREE_LIMIT_MEGABYTES: u64 = 64;
 /// What is written to that end.
 const BALLAST_MEGABYTES: u64 = 270;
+/// RabbitMQ's limit of a message: clients are told the same by both.
+const MESSAGE_BYTES_MAX: u64 = 128 << 20;
 /// Exchange types that RabbitMQ has in plugins of its own.
-const PLUGINS: &str = "[rabbitmq_consistent_hash_exchange,rabbitmq_random_exchange,\
-                       rabbitmq_recent_history_exchange].\n";
+const PLUGINS: [&str; 3] = [
+    "rabbitmq_consistent_hash_exchange",
+    "rabbitmq_random_exchange",
+    "rabbitmq_recent_history_exchange",
+];
+/// Its management API, and what can be managed over it.
+const MANAGEMENT: [&str; 8] = [
+    "rabbitmq_management",
+    "rabbitmq_federation",
+    "rabbitmq_federation_management",
+    "rabbitmq_shovel",
+    "rabbitmq_shovel_management",
+    "rabbitmq_sharding",
+    "rabbitmq_jms_topic_exchange",
+    "rabbitmq_event_exchange",
+];
 
 /// Which broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +66,12 @@ impl Kind {
 }
 
 /// The broker's program, which is there.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Programs {
     kind: Kind,
     program: PathBuf,
+    /// With RabbitMQ's management API, which takes some seconds more to start.
+    management: bool,
 }
 
 impl Programs {
@@ -71,19 +89,30 @@ impl Programs {
                 target_dir().join(PROFILE[1]).join("warren")
             }
         };
-        Ok(Self { kind, program })
+        Ok(Self { kind, program, management: false })
+    }
+
+    /// The same, with the management API.
+    pub(crate) fn with_management(self) -> Self {
+        Self { management: true, ..self }
+    }
+
+    /// RabbitMQ with its management API, if it is installed.
+    pub(crate) fn another_rabbitmq() -> Option<Self> {
+        let program = PathBuf::from(setup::RABBITMQ);
+        program.exists().then_some(Self { kind: Kind::RabbitMq, program, management: true })
     }
 }
 
 /// A running broker. It ends, and its data go, when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Broker {
-    kind: Kind,
-    program: PathBuf,
+    programs: Programs,
     folder: PathBuf,
     amqp: u16,
-    /// Warren's HTTP port, or RabbitMQ's port for other nodes.
-    second: u16,
+    http: u16,
+    /// RabbitMQ's port for other nodes.
+    nodes: u16,
     /// Port of the Erlang port mapper that RabbitMQ starts.
     epmd: u16,
     /// The data folder is a small file system of its own.
@@ -102,9 +131,9 @@ impl Broker {
         programs: &Programs,
         folder: &Path,
         amqp: u16,
-        second: u16,
+        http: u16,
     ) -> Result<Self, Failure> {
-        let epmd = free_port()?;
+        let (nodes, epmd) = (free_port()?, free_port()?);
         let data = folder.join("data");
         fs::create_dir_all(&data).map_err(|error| failed(&data, &error))?;
         let mut mount = Command::new("mount");
@@ -112,11 +141,11 @@ impl Broker {
         // Without the rights to mount, programs are told that alarms cannot be had.
         let mounted = quiet(mount);
         let mut broker = Self {
-            kind: programs.kind,
-            program: programs.program.clone(),
+            programs: programs.clone(),
             folder: folder.to_owned(),
             amqp,
-            second,
+            http,
+            nodes,
             epmd,
             mounted,
             child: None,
@@ -126,11 +155,16 @@ impl Broker {
     }
 
     pub(crate) fn kind(&self) -> Kind {
-        self.kind
+        self.programs.kind
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.amqp
+    }
+
+    /// Where Warren serves HTTP, and RabbitMQ if it was started with its management API.
+    pub(crate) fn http(&self) -> u16 {
+        self.http
     }
 
     /// Where programs may leave files of their own.
@@ -176,7 +210,7 @@ impl Broker {
     }
 
     fn launch(&mut self) -> Result<(), Failure> {
-        let mut command = match self.kind {
+        let mut command = match self.kind() {
             Kind::Warren => self.warren()?,
             Kind::RabbitMq => self.rabbitmq()?,
         };
@@ -185,13 +219,16 @@ impl Broker {
         let log = log.map_err(|error| failed(&path, &error))?;
         let errors = log.try_clone().map_err(|error| failed(&path, &error))?;
         command.stdin(Stdio::null()).stdout(log).stderr(errors).current_dir(&self.folder);
-        let child = command.spawn().map_err(|error| failed(&self.program, &error))?;
+        let program = self.programs.program.clone();
+        let child = command.spawn().map_err(|error| failed(&program, &error))?;
+        let (name, http) = (self.kind().name(), self.programs.management.then_some(self.http));
         let child = self.child.insert(child);
         let deadline = Instant::now() + START;
-        while !answers(self.amqp) {
-            let ended = child.try_wait().map_err(|error| failed(&self.program, &error))?;
+        let listens = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
+        while !answers(self.amqp) || !http.is_none_or(listens) {
+            let ended = child.try_wait().map_err(|error| failed(&program, &error))?;
             if ended.is_some() || Instant::now() > deadline {
-                let (name, log) = (self.kind.name(), path.display());
+                let log = path.display();
                 return Err(Failure(format!("{name} did not start ({ended:?}), see {log}")));
             }
             std::thread::sleep(GLANCE);
@@ -203,13 +240,14 @@ impl Broker {
         let path = self.folder.join("warren.toml");
         let limit = FREE_LIMIT_MEGABYTES << 20;
         let text = format!(
-            "disk_free_limit = {limit}\n[storage]\nsegment_bytes = 1048576\nspare_segments = 1\n"
+            "disk_free_limit = {limit}\nmessage_bytes_max = {MESSAGE_BYTES_MAX}\n\
+             [storage]\nsegment_bytes = 1048576\nspare_segments = 1\n"
         );
         fs::write(&path, text).map_err(|error| failed(&path, &error))?;
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&self.programs.program);
         command.args(["server", "--data-dir", "data", "--config"]).arg(path);
         command.args(["--amqp-listen", &format!("127.0.0.1:{}", self.amqp)]);
-        command.args(["--http-listen", &format!("127.0.0.1:{}", self.second)]);
+        command.args(["--http-listen", &format!("127.0.0.1:{}", self.http)]);
         Ok(command)
     }
 
@@ -219,18 +257,26 @@ impl Broker {
             let path = home.join(name);
             fs::write(&path, text).map_err(|error| failed(&path, &error)).map(|()| path)
         };
-        let plugins = write("enabled_plugins", PLUGINS)?;
-        let limit = format!("disk_free_limit.absolute = {FREE_LIMIT_MEGABYTES}MB\n");
-        let config = write("rabbitmq.conf", &limit)?;
+        let management: &[&str] = if self.programs.management { &MANAGEMENT } else { &[] };
+        let plugins = [&PLUGINS, management].concat().join(",");
+        let plugins = write("enabled_plugins", &format!("[{plugins}].\n"))?;
+        let mut config = format!("disk_free_limit.absolute = {FREE_LIMIT_MEGABYTES}MB\n");
+        if self.programs.management {
+            let http = self.http;
+            config.push_str("collect_statistics_interval = 1000\n");
+            config.push_str("management.tcp.ip = 127.0.0.1\n");
+            config.push_str(&format!("management.tcp.port = {http}\n"));
+        }
+        let config = write("rabbitmq.conf", &config)?;
         // It tells in this file that it is there; an old one tells nothing.
         let _ = fs::remove_file(self.pid_file());
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&self.programs.program);
         command
             .env("HOME", home)
             .env("RABBITMQ_NODENAME", format!("warren-interop-{}@localhost", self.amqp))
             .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODE_PORT", self.amqp.to_string())
-            .env("RABBITMQ_DIST_PORT", self.second.to_string())
+            .env("RABBITMQ_DIST_PORT", self.nodes.to_string())
             .env("ERL_EPMD_PORT", self.epmd.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env(
@@ -252,7 +298,7 @@ impl Broker {
 
     /// The broker's process; RabbitMQ's is below a script.
     fn pid(&self) -> Option<String> {
-        match self.kind {
+        match self.kind() {
             Kind::Warren => self.child.as_ref().map(|child| child.id().to_string()),
             Kind::RabbitMq => {
                 let text = fs::read_to_string(self.pid_file()).ok()?;
@@ -271,10 +317,11 @@ impl Broker {
             quiet(kill);
         }
         let deadline = Instant::now() + STOP;
-        while child.try_wait().map_err(|error| failed(&self.program, &error))?.is_none() {
+        let failed = |error| failed(&self.programs.program, &error);
+        while child.try_wait().map_err(failed)?.is_none() {
             if Instant::now() > deadline {
                 let _ = child.kill();
-                return Err(Failure(format!("{} does not stop", self.kind.name())));
+                return Err(Failure(format!("{} does not stop", self.kind().name())));
             }
             std::thread::sleep(GLANCE);
         }
@@ -286,7 +333,7 @@ impl Drop for Broker {
     fn drop(&mut self) {
         // Nothing of it is wanted any more, and its end is no finding.
         let _ = self.end("-KILL");
-        if self.kind == Kind::RabbitMq {
+        if self.kind() == Kind::RabbitMq {
             let mut epmd = Command::new("epmd");
             epmd.arg("-kill").env("ERL_EPMD_PORT", self.epmd.to_string());
             quiet(epmd);

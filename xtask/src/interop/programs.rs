@@ -37,7 +37,7 @@ const NAMES: [&str; 14] = [
 ];
 
 /// How a program is found to be there, and the Debian package that brings it.
-type Need = (&'static str, &'static [&'static str], &'static str);
+pub(super) type Need = (&'static str, &'static [&'static str], &'static str);
 
 /// What each language needs.
 const NEEDS: [(&str, &[Need]); 7] = [
@@ -92,10 +92,10 @@ impl Tools {
         std::fs::create_dir_all(&tools.built)
             .map_err(|error| Failure(format!("{}: {error}", tools.built.display())))?;
         if uses("python") {
-            tools.python = setup::python(&source("python"))?;
+            tools.python = setup::python(&source("interop/python"))?;
         }
         if uses("node") {
-            tools.node_modules = setup::node(&source("node"))?;
+            tools.node_modules = setup::node(&source("interop/node"))?;
         }
         if uses("java") {
             tools.java_classes = tools.java()?;
@@ -103,13 +103,15 @@ impl Tools {
         if uses("go") {
             let mut command = Command::new("go");
             command.args(["build", "-o"]).arg(tools.built.join("amqp091")).arg(".");
-            command.env("GOFLAGS", "-mod=readonly -buildvcs=false").current_dir(source("go"));
+            command
+                .env("GOFLAGS", "-mod=readonly -buildvcs=false")
+                .current_dir(source("interop/go"));
             Step::new("build in Go").run(command)?;
         }
         if uses("c") {
             let mut command = Command::new("cc");
             command.args(["-std=gnu11", "-Wall", "-Wextra", "-O1", "-o"]);
-            command.arg(tools.built.join("rabbitmq-c")).arg(source("c/rabbitmq-c.c"));
+            command.arg(tools.built.join("rabbitmq-c")).arg(source("interop/c/rabbitmq-c.c"));
             command.arg("-lrabbitmq");
             Step::new("build in C").run(command)?;
         }
@@ -122,12 +124,15 @@ impl Tools {
 
     /// The class path of the program and of the jars that it needs.
     fn java(&self) -> Result<OsString, Failure> {
-        let jars = setup::java(&source("java"))?;
+        let jars = setup::java(&source("interop/java"))?;
         let classes = self.built.join("java");
         let mut command = Command::new("javac");
         let path = class_path(&[&jars.join("*")]);
         command.args(["-Xlint:all", "-d"]).arg(&classes).arg("-cp").arg(&path);
-        command.arg("-sourcepath").arg(source("java")).arg(source("java/Interop.java"));
+        command
+            .arg("-sourcepath")
+            .arg(source("interop/java"))
+            .arg(source("interop/java/Interop.java"));
         Step::new("build in Java").run(command)?;
         Ok(class_path(&[&classes, &jars.join("*")]))
     }
@@ -135,14 +140,14 @@ impl Tools {
     fn program(&self, name: &'static str) -> Program {
         let (language, client) = split(name);
         let file = |extension: &str| -> OsString {
-            source(&format!("{language}/{client}.{extension}")).into()
+            source(&format!("interop/{language}/{client}.{extension}")).into()
         };
         let mut variables: Vec<(&'static str, OsString)> = vec![];
         let command: Vec<OsString> = match language {
             "python" => {
                 variables.push(("PYTHONDONTWRITEBYTECODE", "1".into()));
                 // A file named as its client would be imported in the client's place.
-                let file = format!("python/with_{}.py", client.replace('-', "_"));
+                let file = format!("interop/python/with_{}.py", client.replace('-', "_"));
                 vec![self.python.clone().into(), source(&file).into()]
             }
             "node" => {
@@ -165,7 +170,7 @@ impl Tools {
     }
 }
 
-fn class_path(parts: &[&Path]) -> OsString {
+pub(super) fn class_path(parts: &[&Path]) -> OsString {
     let mut path = OsString::new();
     for part in parts {
         if !path.is_empty() {

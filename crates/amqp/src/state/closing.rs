@@ -35,10 +35,6 @@ impl Connection {
         match method::decode(frame.payload) {
             Ok(Method::Connection(AMQPMethod::Close(close))) => Ok(Some(self.peer_closes(close))),
             Ok(Method::Connection(AMQPMethod::UpdateSecret(update))) => {
-                self.send(
-                    0,
-                    Method::Connection(AMQPMethod::UpdateSecretOk(connection::UpdateSecretOk {})),
-                );
                 let secret = String::from_utf8_lossy(update.new_secret.as_bytes()).into_owned();
                 Ok(Some(Event::UpdateSecret { secret }))
             }

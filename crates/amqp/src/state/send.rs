@@ -4,6 +4,7 @@
 //! not open: a client would take that for a breach of the protocol. Such calls do nothing.
 
 use amq_protocol::protocol::channel::{self as channel_class, AMQPMethod};
+use amq_protocol::protocol::connection;
 use amq_protocol::types::ShortString;
 
 use super::channel::Channel;
@@ -73,6 +74,13 @@ impl Connection {
         if allowed {
             self.send(channel, method);
         }
+    }
+
+    /// The secret of [`Event::UpdateSecret`](crate::Event::UpdateSecret) was taken:
+    /// `connection.update-secret-ok` is queued.
+    pub fn update_secret_ok(&mut self) {
+        let ok = connection::AMQPMethod::UpdateSecretOk(connection::UpdateSecretOk {});
+        self.method(0, Method::Connection(ok));
     }
 
     /// The broker takes the channel that the peer opened: `channel.open-ok` is queued.

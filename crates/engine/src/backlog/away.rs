@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Backlog, Entry};
+use super::{Backlog, Entry, Kept};
 use crate::backlog::expire::Loading;
 use crate::record::{Sequence, Waiting};
 
@@ -17,8 +17,8 @@ enum Away {
     Out,
     /// It is settled, but the answer that is on its way may still bring it.
     Settled,
-    /// It came back to the range, and is to be known as delivered.
-    Back,
+    /// It came back to the range, and is to be known as delivered, and how often it came back.
+    Back(u32),
 }
 
 /// Messages of the range on disk that were taken out of it.
@@ -37,16 +37,18 @@ impl Backlog {
         matches!(away, Some(Away::Out | Away::Settled))
     }
 
-    /// Whether a message was taken out of the range and came back to it.
-    pub(super) fn came_back(&self, sequence: Sequence) -> bool {
-        let away = self.away.as_ref().and_then(|away| away.0.get(&sequence));
-        away == Some(&Away::Back)
+    /// How often a message came back that was taken out of the range and is in it again.
+    pub(super) fn came_back(&self, sequence: Sequence) -> Option<u32> {
+        match self.away.as_ref()?.0.get(&sequence)? {
+            Away::Back(returns) => Some(*returns),
+            Away::Out | Away::Settled => None,
+        }
     }
 
     /// Places from `first` to `last` that are not ready, though the store has them.
     pub(super) fn away_in(&self, first: Sequence, last: Sequence) -> Vec<Sequence> {
         let away = self.away.iter().flat_map(|away| away.0.range(first..=last));
-        away.filter(|(_, state)| **state != Away::Back).map(|(place, _)| *place).collect()
+        away.filter(|(_, state)| !matches!(state, Away::Back(_))).map(|(place, _)| *place).collect()
     }
 
     /// A message that was taken out of the range is settled, or comes back in a moment.
@@ -78,7 +80,14 @@ impl Backlog {
                 on_disk.messages += 1;
                 on_disk.body_bytes += u64::from(entry.body_bytes);
             }
-            self.away.get_or_insert_default().0.insert(entry.sequence, Away::Back);
+            if entry.kept == Kept::Spilled {
+                self.spilled_on_disk.add(entry.body_bytes);
+            }
+            let away = &mut self.away.get_or_insert_default().0;
+            match entry.redelivered {
+                true => away.insert(entry.sequence, Away::Back(entry.returns)),
+                false => away.remove(&entry.sequence),
+            };
             if entry.expires_alone {
                 self.is_due_on_disk(entry.sequence);
             }

@@ -71,6 +71,7 @@ impl Entry {
             expires: NEVER,
             expires_alone: false,
             from_range: false,
+            is_untold: false,
         }
     }
 
@@ -114,7 +115,7 @@ impl Backlog {
         Expiry { at: expiry.at.max(now), ..expiry }
     }
 
-    fn expiry_of_old(&self, message: &Message) -> Expiry {
+    pub(super) fn expiry_of_old(&self, message: &Message) -> Expiry {
         Expiry::of(message, self.ttl, self.since)
     }
 
@@ -402,6 +403,9 @@ impl Backlog {
         }
         self.left_range(message.body_bytes());
         let kept = Kept::from_disk(&message, durable);
+        if kept == Kept::Spilled {
+            self.spilled_on_disk.subtract(message.body_bytes());
+        }
         let mut entry = Entry::new(sequence, message, kept, None);
         entry.lane = self.lane;
         Some(entry)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::expire::Loading;
 use super::{Answer, Backlog, Entry, Kept, Missing};
 use crate::record::Sequence;
-use crate::{Load, Message, QueueId};
+use crate::{Load, Message, Milliseconds, QueueId};
 
 /// What became of places that were picked.
 #[derive(Debug, Default)]
@@ -18,7 +18,8 @@ pub(crate) struct Picked {
 
 impl Backlog {
     /// Takes messages out by their places, which are in order, as far as their contents are there.
-    pub(crate) fn pick(&mut self, places: &[Sequence]) -> Picked {
+    /// Those that have expired stay, as they go another way.
+    pub(crate) fn pick(&mut self, places: &[Sequence], now: Milliseconds) -> Picked {
         let mut picked = Picked::default();
         for place in places {
             if self.is_away(*place) {
@@ -32,7 +33,7 @@ impl Backlog {
                 continue;
             };
             match self.head.get(at) {
-                Some(entry) if entry.is_gone() => {}
+                Some(entry) if entry.is_gone() || entry.expires < now => {}
                 Some(entry) if entry.message.is_some() => picked.entries.extend(self.take_at(at)),
                 Some(_) => picked.on_disk.push(*place),
                 None => {}
@@ -55,14 +56,21 @@ impl Backlog {
     }
 
     /// Takes an answer with picked messages.
-    pub(super) fn loaded_picked(&mut self, answer: Answer, durable: bool) -> Missing {
+    pub(super) fn loaded_picked(
+        &mut self,
+        answer: Answer,
+        durable: bool,
+        now: Milliseconds,
+    ) -> Missing {
         let Answer { load, through, messages, damaged, returns } = answer;
         let mut missing = Missing { picked_through: Some(through), ..Missing::default() };
         let mut returns = returns.into_iter().peekable();
+        let mut read: Vec<Sequence> = vec![];
         for (sequence, message) in messages {
+            read.push(sequence);
             while returns.next_if(|(place, _)| *place < sequence).is_some() {}
             let count = returns.next_if(|(place, _)| *place == sequence).map_or(0, |of| of.1);
-            if self.is_away(sequence) {
+            if self.is_away(sequence) || self.expiry_of_old(&message).at < now {
                 continue;
             }
             if self.is_on_disk(sequence) {
@@ -81,7 +89,10 @@ impl Backlog {
         }
         let wanted = load.only.iter().flat_map(|only| only.iter().copied());
         for place in wanted.take_while(|place| *place <= through) {
-            missing.lost.extend(self.lose_at(place));
+            // One that was read and stays has expired.
+            if read.binary_search(&place).is_err() {
+                missing.lost.extend(self.lose_at(place));
+            }
         }
         if self.on_disk.is_some_and(|on_disk| on_disk.messages == 0) {
             self.on_disk = None;
@@ -89,6 +100,21 @@ impl Backlog {
         self.range_changed();
         missing.lost.sort_unstable();
         missing
+    }
+
+    /// Puts those of `entries` back that left an empty entry behind when they were taken.
+    pub(super) fn fill_gone(&mut self, entries: &mut Vec<Entry>) {
+        for entry in std::mem::take(entries) {
+            let at = self.head.binary_search_by_key(&entry.sequence, |other| other.sequence);
+            let place = at.ok().and_then(|at| self.head.get_mut(at));
+            match place.filter(|place| place.is_gone()) {
+                Some(place) => {
+                    *place = entry;
+                    self.gone -= 1;
+                }
+                None => entries.push(entry),
+            }
+        }
     }
 
     fn take_from_range(
@@ -100,10 +126,13 @@ impl Backlog {
     ) -> Entry {
         self.left_range(message.body_bytes());
         let kept = Kept::from_disk(&message, durable);
+        if kept == Kept::Spilled {
+            self.spilled_on_disk.subtract(message.body_bytes());
+        }
         let mut entry = Entry::new(sequence, message, kept, None);
         entry.lane = self.lane;
-        entry.returns = returns;
-        entry.redelivered = self.was_delivered(sequence) || returns > 0;
+        entry.returns = returns.max(self.came_back(sequence).unwrap_or_default());
+        entry.redelivered = self.was_delivered(sequence) || entry.returns > 0;
         entry.from_range = true;
         self.set_expiry(&mut entry);
         self.goes_out(sequence);

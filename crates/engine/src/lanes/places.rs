@@ -8,7 +8,7 @@ use super::{At, Lanes};
 use crate::backlog::{Backlog, Entry};
 use crate::browse::{BrowsePage, Place};
 use crate::record::Sequence;
-use crate::{Load, QueueId};
+use crate::{Load, Milliseconds, QueueId};
 
 impl Lanes {
     /// All lanes, the one that is delivered first in front.
@@ -52,14 +52,18 @@ impl Lanes {
 
     /// Takes messages out by their places, as far as they are in memory; gives them, and those that
     /// are to be read from disk first. What is in neither is not here.
-    pub(crate) fn pick(&mut self, places: &BTreeSet<Place>) -> (Vec<Entry>, BTreeSet<Place>) {
+    pub(crate) fn pick(
+        &mut self,
+        places: &BTreeSet<Place>,
+        now: Milliseconds,
+    ) -> (Vec<Entry>, BTreeSet<Place>) {
         let (mut entries, mut on_disk) = (vec![], BTreeSet::new());
         for (lane, sequences) in by_lane(places) {
             let at = self.at(lane);
             if !self.has(at) {
                 continue;
             }
-            let of_lane = self.change(at, |lane| lane.pick(&sequences));
+            let of_lane = self.change(at, |lane| lane.pick(&sequences, now));
             entries.extend(of_lane.entries);
             on_disk.extend(of_lane.on_disk.into_iter().map(|sequence| Place { lane, sequence }));
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use warren_amqp::{FieldTable, FieldValue};
 
 use super::keys::Key;
-use super::{Applied, Definition, Policy, PolicyValue};
+use super::{AppliedPolicies, Definition, PolicyValue};
 use crate::arguments::integer;
 use crate::record::QueueRecord;
 use crate::settings::{DeadLetter, Overflow, QueueSettings};
@@ -52,7 +52,7 @@ pub struct EffectivePolicies {
 
 type Values = BTreeMap<&'static str, (PolicyValue, PolicySource)>;
 
-impl Applied {
+impl AppliedPolicies {
     /// What the policies say together.
     fn merged(&self) -> Values {
         let mut values = Values::new();
@@ -93,14 +93,11 @@ impl Applied {
     }
 
     fn described(&self, values: Values) -> EffectivePolicies {
-        let name = |policy: &Option<std::sync::Arc<Policy>>| {
-            policy.as_ref().map(|policy| policy.name.clone())
-        };
         let merged = self.merged().into_iter();
         let values = values.into_iter();
         EffectivePolicies {
-            policy: name(&self.user),
-            operator_policy: name(&self.operator),
+            policy: self.policy().map(str::to_owned),
+            operator_policy: self.operator_policy().map(str::to_owned),
             definition: merged.map(|(key, (value, _))| (key.to_owned(), value)).collect(),
             values: values
                 .map(|(key, (value, source))| EffectiveValue { key: key.to_owned(), value, source })
@@ -109,12 +106,14 @@ impl Applied {
     }
 
     /// What holds for a queue that was declared with these arguments.
-    pub(crate) fn of_queue(&self, arguments: &FieldTable) -> EffectivePolicies {
+    #[must_use]
+    pub fn of_queue(&self, arguments: &FieldTable) -> EffectivePolicies {
         self.described(self.with_arguments(arguments, "x-"))
     }
 
     /// What holds for an exchange that was declared with these arguments.
-    pub(crate) fn of_exchange(&self, arguments: &FieldTable) -> EffectivePolicies {
+    #[must_use]
+    pub fn of_exchange(&self, arguments: &FieldTable) -> EffectivePolicies {
         self.described(self.with_arguments(arguments, ""))
     }
 }
@@ -133,7 +132,7 @@ fn value_of(argument: &FieldValue) -> Option<PolicyValue> {
 }
 
 /// The exchange that policies name for messages for which an exchange has no binding.
-pub(crate) fn alternate_exchange(applied: &Applied) -> Option<String> {
+pub(crate) fn alternate_exchange(applied: &AppliedPolicies) -> Option<String> {
     match applied.merged().remove("alternate-exchange") {
         Some((PolicyValue::Text(name), _)) => Some(name),
         _ => None,
@@ -141,7 +140,7 @@ pub(crate) fn alternate_exchange(applied: &Applied) -> Option<String> {
 }
 
 /// The settings of a queue.
-pub(crate) fn queue_settings(record: &QueueRecord, applied: &Applied) -> QueueSettings {
+pub(crate) fn queue_settings(record: &QueueRecord, applied: &AppliedPolicies) -> QueueSettings {
     let mut settings = QueueSettings::recovered(record);
     if applied.is_empty() {
         return settings;

@@ -258,7 +258,7 @@ fn record(kind: &str, arguments: &[(&str, FieldValue)]) -> QueueRecord {
     }
 }
 
-fn applied(user: &[(&str, PolicyValue)], operator: &[(&str, PolicyValue)]) -> Applied {
+fn applied(user: &[(&str, PolicyValue)], operator: &[(&str, PolicyValue)]) -> AppliedPolicies {
     let one = |name: &str, values: &[(&str, PolicyValue)]| match values {
         [] => vec![],
         values => vec![policy(name, "", 0, values)],

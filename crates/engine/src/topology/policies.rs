@@ -16,9 +16,10 @@ impl Topology {
     pub(crate) fn apply_policies(&mut self, key: ExchangeKey, policies: &Policies) -> usize {
         let Some(exchange) = self.exchanges.get_mut(&key) else { return 1 };
         let (found, work) = policies.for_exchange(&exchange.record.name);
-        if !found.is_same(&exchange.policies) {
+        if found != exchange.policies {
             let alternate = alternate_exchange(&found);
             exchange.policies = found;
+            exchange.counted.note(key, &mut self.changes);
             if alternate != exchange.settings.policy_alternate {
                 exchange.settings.policy_alternate = alternate;
                 self.epoch += 1;
@@ -40,8 +41,8 @@ impl Topology {
             let name = &exchange.record.name;
             let (found, _) = policies.for_exchange(name);
             let alternate = alternate_exchange(&found);
-            let is_right = found.is_same(&exchange.policies)
-                && alternate == exchange.settings.policy_alternate;
+            let is_right =
+                found == exchange.policies && alternate == exchange.settings.policy_alternate;
             if !is_right {
                 return Err(format!("exchange {name}: other policies apply to it"));
             }

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::VirtualHost;
+use super::publish::Sender;
 use crate::backlog::Entry;
 use crate::death::{self, Death, Scratch};
 use crate::leaving::Gone;
@@ -29,6 +30,9 @@ impl VirtualHost {
         effects: &mut Effects,
     ) {
         let Some(queue) = self.queues.get_mut(&id) else { return };
+        queue.note_given_up(entry, reason);
+        *self.changes.counters.losses.of(reason) += 1;
+        self.changes.queue(queue);
         let stored = entry.stored_under(id);
         if queue.settings.dead_letter.is_none() {
             if let Some(name) = stored {
@@ -134,7 +138,8 @@ impl VirtualHost {
         if reason != Reason::Rejected && !route.is_empty() {
             route = self.without_cycles(message, route);
         }
-        self.enqueue(message, &route, effects);
+        *self.changes.counters.dead_lettered.of(reason) += 1;
+        self.enqueue(message, &route, Sender::Broker, effects);
         if route.is_empty() || message.has_more_keys() {
             self.deliver_replies(message, effects);
         }

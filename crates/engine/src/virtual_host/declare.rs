@@ -15,7 +15,7 @@ use crate::record::{
 };
 use crate::settings::QueueSettings;
 use crate::topology::{Removed, Topology, queue_of_topic};
-use crate::{Effects, Error, Event, QueueId, Reply, Right, SessionId, arguments};
+use crate::{Effects, Error, Event, QueueId, QueueType, Reply, Right, SessionId, arguments};
 use std::collections::BTreeSet;
 
 type At = (SessionId, u16);
@@ -98,10 +98,7 @@ impl VirtualHost {
         if if_unused && self.topology.exchange_has_bindings(name) {
             return Err(self.in_use("exchange", name).into());
         }
-        let removed = self.topology.remove_exchange(name);
-        let durable = !removed.is_empty();
-        self.unroutable.forget(&name);
-        self.write_removed(removed, effects);
+        let durable = self.remove_exchange(name, effects);
         self.reply_unless(no_wait, at, Reply::ExchangeDeleteOk, durable, effects);
         Ok(())
     }
@@ -129,7 +126,7 @@ impl VirtualHost {
         }
         self.check_may(at.0, Right::Configure, Resource::Queue(&name))?;
         self.check_may_subscribe(at.0, &name)?;
-        let record = QueueRecord {
+        let mut record = QueueRecord {
             id: QueueId::new(self.id, self.next_queue),
             name,
             durable: declaration.durable,
@@ -138,6 +135,7 @@ impl VirtualHost {
             paused: false,
             arguments,
         };
+        self.give_type(&mut record);
         if let Some(id) = self.topology.queue(&record.name) {
             self.check_redeclared(at.0, id, &record)?;
             effects.without_effect.extend(self.compatibility.count(&record.arguments));
@@ -166,11 +164,34 @@ impl VirtualHost {
             owner.exclusive_queues.insert(id);
         }
         let name = record.name.clone();
-        self.queues.insert(id, Queue::new(record, settings, owner));
+        let mut queue = Queue::new(record, settings, owner);
+        queue.declared_at = self.now;
+        self.queues.insert(id, queue);
         self.apply_policies(id);
+        self.changes.queue_created(id);
         self.subscribe_by_name(&name, effects);
         let waits = durable && !planted::is(Bug::DeclareBeforeSync);
         self.declared(at, id, waits, declaration.no_wait, effects)
+    }
+
+    /// Gives a queue the virtual host's type if the declaration says nothing of one, and if a queue of
+    /// that type can be so. One that is there has the type that it has.
+    fn give_type(&self, record: &mut QueueRecord) {
+        const TYPE: &str = "x-queue-type";
+        let Some(by_default) = self.default_queue_type else { return };
+        if record.arguments.contains_key(TYPE) {
+            return;
+        }
+        let there = self.topology.queue(&record.name).and_then(|id| self.queues.get(&id));
+        let lasts = record.durable && !record.exclusive && !record.auto_delete;
+        let kind = match there {
+            Some(queue) => queue.settings.kind,
+            None if lasts => by_default,
+            None => QueueType::Classic,
+        };
+        if kind != QueueType::Classic {
+            record.arguments.insert(TYPE.into(), FieldValue::LongString(kind.name().into()));
+        }
     }
 
     fn check_redeclared(
@@ -212,6 +233,7 @@ impl VirtualHost {
         if let Some(channel) = self.channel_mut(at) {
             channel.last_queue = Some(name);
         }
+        self.changes.counters.queues_declared += 1;
         self.note_used(id);
         self.reply_unless(no_wait, at, reply, durable, effects);
         Ok(())
@@ -267,6 +289,7 @@ impl VirtualHost {
         }
         self.write_removed(removed, effects);
         let Some(queue) = self.queues.remove(&id) else { return BTreeSet::new() };
+        self.changes.queue_deleted(id);
         self.forget_stream(&queue);
         self.memory.changed(queue.resident_bytes(), 0);
         self.timers.forget(queue.due, Timer::Queue(id));
@@ -289,9 +312,12 @@ impl VirtualHost {
     /// Tells consumers that their queue is gone.
     fn cancel_consumers(&mut self, consumers: BTreeSet<ConsumerKey>, effects: &mut Effects) {
         for ConsumerKey { session, channel, number } in consumers {
-            if let Some(state) = self.channel_mut((session, channel)) {
+            let holder = self.sessions.get_mut(&session);
+            if let Some(state) = holder.and_then(|holder| holder.channels.get_mut(&channel)) {
                 state.remove_consumer(number);
+                self.changes.channel((session, channel), state);
             }
+            self.changes.consumer_gone(number);
             let event = Event::ConsumerCancelled { channel, consumer: number };
             effects.send(session, event);
         }
@@ -308,9 +334,8 @@ impl VirtualHost {
         self.check_may(at.0, Right::Read, Resource::Queue(&name))?;
         let id = self.accessible_queue(at.0, &name)?;
         self.refuse_stream(id, "queue.purge")?;
-        let Some(purged) = self.with_queue(id, Queue::purge) else {
-            return Ok(());
-        };
+        let Some(purged) = self.with_queue(id, Queue::purge) else { return Ok(()) };
+        self.changes.counters.losses.purged += purged.len();
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let durable = queue.is_durable();
         let forgotten = usize::from(planted::is(Bug::PurgeNotWritten));
@@ -422,7 +447,16 @@ impl VirtualHost {
         Ok(())
     }
 
-    fn write_removed(&self, removed: Vec<Removed>, effects: &mut Effects) {
+    /// Takes an exchange away with its bindings. True if something of it was durable.
+    pub(super) fn remove_exchange(&mut self, name: &str, effects: &mut Effects) -> bool {
+        let removed = self.topology.remove_exchange(name);
+        let durable = !removed.is_empty();
+        self.unroutable.forget(name);
+        self.write_removed(removed, effects);
+        durable
+    }
+
+    pub(super) fn write_removed(&self, removed: Vec<Removed>, effects: &mut Effects) {
         effects.writes.extend(removed.into_iter().map(|removed| match removed {
             Removed::Binding(binding) => Write::Unbound(self.id, binding),
             Removed::Exchange(name) => Write::ExchangeDeleted(self.id, name),

@@ -7,12 +7,49 @@
 use rustc_hash::FxHashMap;
 
 use super::VirtualHost;
+use super::observe::Changes;
 use crate::death::with_delivery_count;
 use crate::effect::delivery_weight;
 use crate::queue::{ConsumerKey, Queue, Shares};
-use crate::session::{Delivery, Session};
+use crate::session::{Channel, Delivery, Session};
 use crate::single_active::Turn;
 use crate::{Effects, Event, Milliseconds, QueueId, QueueType, SessionId};
+
+/// What a consumer was given in one turn.
+pub(super) struct Given {
+    pub(super) messages: u32,
+    /// Of these, not for the first time.
+    pub(super) redelivered: u64,
+}
+
+impl Given {
+    /// Counts it, at the queue, the channel and the consumer, and takes it from their credit.
+    pub(super) fn note(
+        &self,
+        queue: &mut Queue,
+        channel: &mut Channel,
+        key: ConsumerKey,
+        changes: &mut Changes,
+    ) {
+        let Self { messages, redelivered } = *self;
+        let Some(consumer) = channel.consumers.get_mut(&key.number) else { return };
+        if messages == 0 {
+            return;
+        }
+        let count = u64::from(messages);
+        queue.counted.delivered(consumer.no_ack, count, redelivered);
+        channel.messages.delivered(consumer.no_ack, count, redelivered);
+        changes.counters.messages.delivered(consumer.no_ack, count, redelivered);
+        consumer.delivered += count;
+        consumer.redelivered += redelivered;
+        changes.consumer(key, consumer);
+        if !consumer.no_ack {
+            consumer.in_flight += messages;
+            channel.in_flight += messages;
+        }
+        changes.channel((key.session, key.channel), channel);
+    }
+}
 
 impl VirtualHost {
     /// Notes that a queue may have something to deliver.
@@ -47,8 +84,11 @@ impl VirtualHost {
             return self.dispatch_stream(id, effects);
         }
         let before = queue.resident_bytes();
+        let (sessions, changes) = (&mut self.sessions, &mut self.changes);
+        changes.queue(queue);
         let delivered =
-            !queue.record.paused && Self::deliver(queue, &mut self.sessions, shares, now, effects);
+            !queue.record.paused && Self::deliver(queue, sessions, shares, now, changes, effects);
+        queue.note_stalled(now);
         if delivered {
             // What comes next is there before it is wanted.
             effects.loads.extend(queue.backlog.load(id, shares.stored));
@@ -67,6 +107,7 @@ impl VirtualHost {
         sessions: &mut FxHashMap<SessionId, Session>,
         shares: Shares,
         now: Milliseconds,
+        changes: &mut Changes,
         effects: &mut Effects,
     ) -> bool {
         let id = queue.record.id;
@@ -86,10 +127,12 @@ impl VirtualHost {
             if credit == 0 {
                 continue;
             }
+            (session.last_served, channel.last_served) = (key.channel, key.number);
             // Alone among its equals, a consumer takes all it may; otherwise each takes one in turn.
             let (no_ack, priority) = (consumer.no_ack, consumer.priority);
             let mut turn = if queue.round.is_empty_at(priority) { credit } else { 1 };
             let whole_turn = turn;
+            let (mut redelivered_now, mut is_dry) = (0, false);
             queue.round.push_back(priority, key);
             while turn > 0 && session.outbox_bytes < crate::limits::OUTBOX_BYTES {
                 let popped = match no_ack {
@@ -104,29 +147,23 @@ impl VirtualHost {
                     if turn == whole_turn {
                         queue.round.keep_turn(priority);
                     }
-                    return true;
+                    is_dry = true;
+                    break;
                 };
-                delivered = true;
                 turn -= 1;
                 if entry.returns > 0 {
                     message = with_delivery_count(&message, entry.returns);
                 }
                 session.outbox_bytes += delivery_weight(&message);
-                let Some(channel) = session.channels.get_mut(&key.channel) else {
-                    return delivered;
-                };
-                let delivery_tag = channel.next_delivery_tag();
-                let redelivered = entry.redelivered;
+                let (delivery_tag, redelivered) = (channel.next_delivery_tag(), entry.redelivered);
+                redelivered_now += u64::from(redelivered);
                 if !no_ack {
-                    channel.in_flight += 1;
-                    if let Some(consumer) = channel.consumers.get_mut(&key.number) {
-                        consumer.in_flight += 1;
-                    }
                     let consumer = Some(key.number);
                     let tag = delivery_tag;
                     let delivery = Delivery { tag, consumer, queue: id, since: now, entry };
                     channel.unacknowledged.push(delivery);
                 } else if let Some(name) = entry.stored_under(id) {
+                    queue.note_consumed(&entry);
                     channel.has_settled |= entry.is_durable();
                     effects.settled(name, entry.sequence);
                 }
@@ -138,6 +175,12 @@ impl VirtualHost {
                     message,
                 };
                 effects.send(key.session, event);
+            }
+            let given = Given { messages: whole_turn - turn, redelivered: redelivered_now };
+            delivered |= given.messages > 0;
+            given.note(queue, channel, key, changes);
+            if is_dry {
+                return true;
             }
         }
         delivered
@@ -188,6 +231,7 @@ impl VirtualHost {
             Turn::Passes(from, to) => (from, Some(to)),
         };
         queue.round.retain(|key| *key != stops);
+        [Some(stops), starts].into_iter().flatten().for_each(|key| self.note_consumer(key));
         if let Some(channel) = self.channel_mut((stops.session, stops.channel))
             && let Some(consumer) = channel.consumers.get_mut(&stops.number)
         {
@@ -198,14 +242,29 @@ impl VirtualHost {
         }
     }
 
-    /// All consumers of a channel may have credit again.
+    /// All consumers of a channel may have credit again. The one served last comes last, as the
+    /// first one may take all that there is.
     pub(super) fn unpark_channel(&mut self, at: (SessionId, u16)) {
         let numbers: Vec<u32> = self.channel(at).map_or_else(Vec::new, |channel| {
-            let parked = channel.consumers.iter().filter(|(_, consumer)| consumer.is_parked);
+            let next = channel.last_served.saturating_add(1);
+            let others = channel.consumers.range(next..).chain(channel.consumers.range(..next));
+            let parked = others.filter(|(_, consumer)| consumer.is_parked);
             parked.map(|(number, _)| *number).collect()
         });
         for number in numbers {
             self.unpark(at, number);
+        }
+    }
+
+    /// All consumers of a session may have credit again, those of the channel served last as the
+    /// last ones.
+    pub(super) fn unpark_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let last = session.last_served;
+        let mut channels: Vec<u16> = session.channels.keys().copied().collect();
+        channels.sort_unstable_by_key(|channel| (*channel <= last, *channel));
+        for channel in channels {
+            self.unpark_channel((id, channel));
         }
     }
 }

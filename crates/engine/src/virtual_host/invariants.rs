@@ -46,6 +46,9 @@ impl VirtualHost {
             if let Err(fault) = queue.backlog.check() {
                 return Err(format!("queue {name}: {fault}"));
             }
+            if let Err(fault) = queue.check_counts() {
+                return Err(format!("queue {name}: {fault}"));
+            }
             if let Err(fault) = queue.leaving.check() {
                 return Err(format!("queue {name}: {fault}"));
             }
@@ -128,7 +131,7 @@ impl VirtualHost {
         let turns = |key: &ConsumerKey| queue.round.iter().filter(|other| *other == key).count();
         stream.check(turns, parked).map_err(|fault| format!("stream {name}: {fault}"))?;
         let is_due = stream.due.is_some_and(|due| due <= self.now);
-        if queue.round.len() > 0 && !is_due {
+        if !queue.round.is_empty() && !is_due {
             return Err(format!("stream {name}: turns are left and nobody will see to them"));
         }
         if stream.readers() != queue.consumers.len() || !queue.backlog.is_empty() {

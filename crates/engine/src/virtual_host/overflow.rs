@@ -23,9 +23,13 @@ impl VirtualHost {
         if !is_refused(self) {
             return false;
         }
-        let overflow = self.queues.get(&id).map(|queue| queue.settings.overflow);
-        if overflow == Some(Overflow::RejectPublishDeadLetter) {
-            self.give_up_refused(id, message);
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.counted.rare().losses.refused += 1;
+            self.changes.counters.losses.refused += 1;
+            self.changes.queue(queue);
+            if queue.settings.overflow == Overflow::RejectPublishDeadLetter {
+                self.give_up_refused(id, message);
+            }
         }
         true
     }

@@ -19,6 +19,8 @@ impl VirtualHost {
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
         let (changed, durable) = (queue.record.paused != paused, queue.is_durable());
         queue.record.paused = paused;
+        // It is to be shown what the queue is now.
+        queue.is_shown = false;
         if changed && durable {
             effects.writes.push(Write::QueueDeclared(queue.record.clone()));
         }

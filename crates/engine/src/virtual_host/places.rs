@@ -120,25 +120,26 @@ impl VirtualHost {
         };
         let wanted = places.into_iter().take(limits::TAKEN_AT_ONCE).collect();
         let (session, channel) = at;
-        let take = WaitingTake { session, channel, incarnation, wanted, taken: vec![] };
+        let take = WaitingTake { session, channel, incarnation, wanted };
         if let Some(found) = self.queues.get_mut(&id) {
             found.takes.push(take);
         }
         self.note_used(id);
         self.serve_takes(id, effects);
+        // What is the front now may be due, and what follows it may be wanted.
+        self.mark_dirty(id);
         Ok(())
     }
 
     /// Gives those who take messages of a queue what is in memory, and asks for what is not.
     pub(super) fn serve_takes(&mut self, id: QueueId, effects: &mut Effects) {
+        let now = self.now;
         let takes = self.with_queue(id, |queue| std::mem::take(&mut queue.takes));
         for mut take in takes.into_iter().flatten() {
-            let picked = self.with_queue(id, |queue| queue.backlog.pick(&take.wanted));
+            let picked = self.with_queue(id, |queue| queue.backlog.pick(&take.wanted, now));
             let Some((entries, on_disk)) = picked else { continue };
             take.wanted = on_disk;
-            self.give_picked(id, entries, &mut take, effects);
-            if take.wanted.is_empty() {
-                self.answer_take(take, effects);
+            if !self.give_picked(id, entries, &take, effects) {
                 continue;
             }
             let loads = self.with_queue(id, |queue| queue.backlog.load_picked(id, &take.wanted));
@@ -155,10 +156,9 @@ impl VirtualHost {
         id: QueueId,
         load: &Load,
         through: Sequence,
-        picked: Vec<Entry>,
+        mut picked: Vec<Entry>,
         effects: &mut Effects,
     ) {
-        let mut picked = picked;
         let takes = self.with_queue(id, |queue| std::mem::take(&mut queue.takes));
         let lane = load.queue.lane_number();
         let is_looked_at = |place: &Place| {
@@ -173,8 +173,9 @@ impl VirtualHost {
             let (own, rest) = picked.into_iter().partition(|entry| wanted.contains(&place(entry)));
             picked = rest;
             take.wanted.retain(|place| !is_looked_at(place));
-            self.give_picked(id, own, &mut take, effects);
-            if let Some(queue) = self.queues.get_mut(&id) {
+            if self.give_picked(id, own, &take, effects)
+                && let Some(queue) = self.queues.get_mut(&id)
+            {
                 queue.takes.push(take);
             }
         }
@@ -182,22 +183,23 @@ impl VirtualHost {
         self.put_picked_back(id, picked);
     }
 
-    /// Makes deliveries of messages that are out of their queue.
+    /// Makes deliveries of messages that are out of their queue. False if nothing more is to come.
     fn give_picked(
         &mut self,
         id: QueueId,
-        entries: Vec<Entry>,
-        take: &mut WaitingTake,
+        mut entries: Vec<Entry>,
+        take: &WaitingTake,
         effects: &mut Effects,
-    ) {
+    ) -> bool {
         let (shares, now) = (self.shares(), self.now);
         let at = (take.session, take.channel);
-        let is_there =
-            self.channel(at).is_some_and(|channel| channel.incarnation == take.incarnation);
-        if !is_there {
-            take.wanted.clear();
-            return self.put_picked_back(id, entries);
+        let channel = self.channel(at);
+        if channel.is_none_or(|channel| channel.incarnation != take.incarnation) {
+            self.put_picked_back(id, entries);
+            return false;
         }
+        entries.sort_by_key(|entry| (entry.lane, entry.sequence));
+        let mut taken = vec![];
         for entry in entries {
             let place = Place { lane: entry.lane, sequence: entry.sequence };
             let Some(message) = entry.message.clone() else { continue };
@@ -208,12 +210,19 @@ impl VirtualHost {
                 (channel.next_delivery_tag(), entry.redelivered, entry.returns);
             let delivery = Delivery { tag, consumer: None, queue: id, since: now, entry };
             channel.unacknowledged.push(delivery);
+            channel.messages.got(false, redelivered);
+            self.changes.counters.messages.got(false, redelivered);
             let message = match returns {
                 0 => message,
                 _ => with_delivery_count(&message, returns),
             };
-            take.taken.push(Taken { delivery_tag: tag, place, redelivered, message });
+            taken.push(Taken { delivery_tag: tag, place, redelivered, message });
         }
+        let done = take.wanted.is_empty();
+        if done || !taken.is_empty() {
+            effects.send(take.session, Event::Taken { channel: take.channel, taken, done });
+        }
+        !done
     }
 
     fn put_picked_back(&mut self, id: QueueId, entries: Vec<Entry>) {
@@ -221,21 +230,17 @@ impl VirtualHost {
             return;
         }
         let resident_max = self.resident_max(true);
-        self.with_queue(id, |queue| queue.backlog.requeue(entries, resident_max));
+        self.with_queue(id, |queue| queue.put_picked_back(entries, resident_max));
         self.mark_dirty(id);
     }
 
-    fn answer_take(&mut self, take: WaitingTake, effects: &mut Effects) {
-        let WaitingTake { session, channel, incarnation, mut taken, .. } = take;
-        let found = self.channel((session, channel));
-        if found.is_some_and(|channel| channel.incarnation == incarnation) {
-            taken.sort_by_key(|taken| taken.place);
-            effects.send(session, Event::Taken { channel, taken });
-        }
-    }
-
-    /// The queue is gone: those who wait get what they have by now.
+    /// The queue is gone: nothing more comes.
     pub(super) fn end_takes(&mut self, takes: Vec<WaitingTake>, effects: &mut Effects) {
-        takes.into_iter().for_each(|take| self.answer_take(take, effects));
+        for WaitingTake { session, channel, incarnation, .. } in takes {
+            let found = self.channel((session, channel));
+            if found.is_some_and(|channel| channel.incarnation == incarnation) {
+                effects.send(session, Event::Taken { channel, taken: vec![], done: true });
+            }
+        }
     }
 }

@@ -122,10 +122,12 @@ impl VirtualHost {
         let (found, work) =
             self.policies.current.for_queue(&queue.record.name, queue.settings.kind);
         let work = work + 1;
-        if found.is_same(&queue.policies) {
+        if found == queue.policies {
             return work;
         }
         queue.policies = found;
+        queue.is_shown = false;
+        self.changes.queue(queue);
         let settings = policy::queue_settings(&queue.record, &queue.policies);
         if settings == queue.settings {
             return work;
@@ -182,7 +184,7 @@ impl VirtualHost {
         for queue in self.queues.values() {
             let name = &queue.record.name;
             let (found, _) = self.policies.current.for_queue(name, queue.settings.kind);
-            if !found.is_same(&queue.policies) {
+            if found != queue.policies {
                 return Err(format!("queue {name}: other policies apply to it"));
             }
             if policy::queue_settings(&queue.record, &found) != queue.settings {

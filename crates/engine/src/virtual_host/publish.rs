@@ -5,10 +5,12 @@ use smallvec::SmallVec;
 use super::rights::Resource;
 use super::{Refusal, VirtualHost};
 use crate::command::PublishBatch;
+use crate::counters::ExchangeCounters;
 use crate::effect::Unfinished;
 use crate::planted::{self, Bug};
 use crate::record::{BindingRecord, Destination, Write};
-use crate::topology::{Route, Scope};
+use crate::router::ExchangeKey;
+use crate::topology::{Route, Scope, Topology};
 use crate::{Effects, Error, Event, Message, Origin, Right, SessionId, copies, limits};
 
 const BASIC_PUBLISH: Origin = Origin { class_id: 60, method_id: 40 };
@@ -27,6 +29,15 @@ struct Run {
     outcome: Outcome,
 }
 
+/// Who gives a message to queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// A client has published it.
+    Client,
+    /// A queue gave it up, or an exchange had kept it.
+    Broker,
+}
+
 /// What became of a message in the queues that it was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -38,6 +49,31 @@ pub(super) enum Outcome {
     Refused,
 }
 
+/// What exchanges were given and gave to queues: of neighbours that were published to the same one.
+#[derive(Debug, Default)]
+struct Tally {
+    exchange: Option<ExchangeKey>,
+    counters: ExchangeCounters,
+}
+
+impl Tally {
+    fn add(&mut self, exchange: ExchangeKey, copies: usize, topology: &mut Topology) {
+        if self.exchange != Some(exchange) {
+            self.finish(topology);
+            self.exchange = Some(exchange);
+        }
+        self.counters.publish_in += 1;
+        self.counters.publish_out += copies as u64;
+    }
+
+    fn finish(&mut self, topology: &mut Topology) {
+        let Self { exchange, counters } = std::mem::take(self);
+        if let Some(exchange) = exchange {
+            topology.note_published(exchange, counters);
+        }
+    }
+}
+
 impl Confirms {
     fn add(&mut self, channel: u16, number: u64, outcome: Outcome) {
         if let Some(run) = self.runs.last_mut()
@@ -47,18 +83,6 @@ impl Confirms {
             return;
         }
         self.runs.push(Run { channel, first: number, last: number, outcome });
-    }
-
-    /// After the whole batch, so that a message's return comes before its confirm.
-    fn finish(self, session: SessionId, effects: &mut Effects) {
-        for Run { channel, first, last, outcome } in self.runs {
-            if outcome == Outcome::Refused {
-                effects.send(session, Event::Refused { channel, first, last });
-                continue;
-            }
-            let durable = outcome == Outcome::Survives && !planted::is(Bug::ConfirmBeforeSync);
-            effects.send_after(durable, session, Event::Confirm { channel, first, last });
-        }
     }
 }
 
@@ -75,30 +99,31 @@ impl VirtualHost {
         let mut confirms = Confirms::default();
         let limited = self.limited(session);
         // Neighbours in a batch mostly have the same address, and so the same route.
-        let mut known: Option<(Message, Route)> = None;
+        let mut known: Option<(Message, Route, ExchangeKey)> = None;
+        let mut tally = Tally::default();
         for (index, &(channel, mandatory)) in batch.publishes.iter().enumerate().skip(first) {
             if copies_left == 0 {
-                confirms.finish(session, effects);
                 effects.unfinished = Some(Unfinished { batch, first: index });
-                return;
+                break;
             }
             let Some(mut message) = Message::new(&batch.messages, index as u32) else { break };
             let Some((confirm, is_held)) = self.count_publish(session, channel) else { continue };
             if message.has_more_keys()
-                || known.as_ref().is_some_and(|(before, _)| before.address() != message.address())
+                || known.as_ref().is_some_and(|(before, ..)| before.address() != message.address())
             {
                 known = None;
             }
-            let route = match &known {
-                Some((_, route)) => Route::clone(route),
+            let (route, exchange) = match &known {
+                Some((_, route, exchange)) => (Route::clone(route), *exchange),
                 None => match self.find_route(&mut message, limited) {
-                    Ok((route, Scope::Address)) => {
-                        Route::clone(&known.insert((message.clone(), route)).1)
+                    Ok((route, Scope::Address, exchange)) => {
+                        known = Some((message.clone(), Route::clone(&route), exchange));
+                        (route, exchange)
                     }
-                    Ok((route, _)) => route,
+                    Ok((route, _, exchange)) => (route, exchange),
                     Err(refusal) => {
                         // Nothing may follow on a channel once it is told that it is closed.
-                        std::mem::take(&mut confirms).finish(session, effects);
+                        self.confirm(std::mem::take(&mut confirms), session, effects);
                         self.refuse(session, channel, refusal, BASIC_PUBLISH, effects);
                         continue;
                     }
@@ -107,40 +132,86 @@ impl VirtualHost {
             if is_held {
                 let at = (session, channel);
                 if let Err(error) = self.hold_publish(at, message, route, mandatory) {
-                    std::mem::take(&mut confirms).finish(session, effects);
+                    self.confirm(std::mem::take(&mut confirms), session, effects);
                     self.refuse(session, channel, error.into(), BASIC_PUBLISH, effects);
                 }
                 continue;
             }
-            copies_left = copies_left.saturating_sub(route.iter().len());
-            let outcome = self.enqueue(&message, &route, effects);
+            copies_left = copies_left.saturating_sub(route.len());
+            tally.add(exchange, route.len(), &mut self.topology);
+            let outcome = self.enqueue(&message, &route, Sender::Client, effects);
             self.shed_after_publish(&route, effects);
             let is_answer = (route.is_empty() || message.has_more_keys())
                 && self.deliver_replies(&message, effects);
             if route.is_empty() {
-                if !is_answer {
-                    self.unroutable.note(&message, mandatory, self.now);
-                }
-                if mandatory && !planted::is(Bug::ReturnForgotten) {
-                    effects.send(session, Event::Return { channel, message });
-                }
+                self.goes_nowhere((session, channel), message, mandatory, is_answer, effects);
             }
             if let Some(number) = confirm {
                 confirms.add(channel, number, outcome);
             }
         }
-        confirms.finish(session, effects);
+        tally.finish(&mut self.topology);
+        self.confirm(confirms, session, effects);
+    }
+
+    /// There is no queue for a message; it may have been the answer to a direct request.
+    pub(super) fn goes_nowhere(
+        &mut self,
+        at: (SessionId, u16),
+        message: Message,
+        mandatory: bool,
+        is_answer: bool,
+        effects: &mut Effects,
+    ) {
+        let host = &mut self.changes.counters.messages;
+        let channel = self.sessions.get_mut(&at.0).and_then(|it| it.channels.get_mut(&at.1));
+        let channel = channel.map(|channel| &mut channel.messages);
+        for counters in channel.into_iter().chain([host]).filter(|_| !is_answer) {
+            counters.return_unroutable += u64::from(mandatory);
+            counters.drop_unroutable += u64::from(!mandatory);
+        }
+        if !is_answer {
+            self.unroutable.note(&message, mandatory, self.now);
+        }
+        if mandatory && !planted::is(Bug::ReturnForgotten) {
+            effects.send(at.0, Event::Return { channel: at.1, message });
+        }
+    }
+
+    /// Tells the publisher what was taken. After the whole batch, so that a message's return comes
+    /// before its confirm.
+    fn confirm(&mut self, confirms: Confirms, session: SessionId, effects: &mut Effects) {
+        for Run { channel, first, last, outcome } in confirms.runs {
+            if outcome == Outcome::Refused {
+                effects.send(session, Event::Refused { channel, first, last });
+                continue;
+            }
+            let count = last - first + 1;
+            self.changes.counters.messages.confirm += count;
+            if let Some(channel) = self.channel_mut((session, channel)) {
+                channel.messages.confirm += count;
+            }
+            let durable = outcome == Outcome::Survives && !planted::is(Bug::ConfirmBeforeSync);
+            effects.send_after(durable, session, Event::Confirm { channel, first, last });
+        }
     }
 
     /// Counts a message on its channel: `None` if the channel is closed, otherwise the message's
     /// number if the channel confirms, and whether a transaction is to hold the message.
     fn count_publish(&mut self, session: SessionId, channel: u16) -> Option<(Option<u64>, bool)> {
-        let channel = self.channel_mut((session, channel))?;
+        let at = (session, channel);
+        let channel = self.sessions.get_mut(&session)?.channels.get_mut(&channel)?;
         let number = channel.confirms.as_mut().map(|last| {
             *last += 1;
             *last
         });
-        Some((number, channel.transaction.is_some()))
+        let is_held = channel.transaction.is_some();
+        // What a transaction holds is counted when it is committed.
+        let count = u64::from(!is_held);
+        channel.messages.publish += count;
+        self.changes.counters.messages.publish += count;
+        self.changes.channel(at, channel);
+        Some((number, is_held))
     }
 
     /// Where a message goes that was published now, by a session that may not do everything if one
@@ -149,11 +220,11 @@ impl VirtualHost {
         &mut self,
         message: &mut Message,
         limited: Option<SessionId>,
-    ) -> Result<(Route, Scope), Refusal> {
+    ) -> Result<(Route, Scope, ExchangeKey), Refusal> {
         if let Some(session) = limited {
             self.check_may(session, Right::Write, Resource::Exchange(message.exchange()))?;
         }
-        self.check_published_to(message.exchange())?;
+        let exchange = self.check_published_to(message.exchange())?;
         if message.has_more_keys()
             && let Some(changed) = copies::accept(message)?
         {
@@ -167,7 +238,7 @@ impl VirtualHost {
             let what = "delayed messages (header x-delay) are not supported yet".to_owned();
             return Err(Refusal::Session(Error::NotImplemented { what }));
         }
-        Ok((route, scope))
+        Ok((route, scope, exchange))
     }
 
     /// Gives the last messages of an exchange that keeps them to what is newly bound to it.
@@ -177,27 +248,27 @@ impl VirtualHost {
                 Destination::Queue(name) => self.topology.queue(name).into_iter().collect(),
                 Destination::Exchange(name) => self.topology.route_at(name, &message),
             };
-            self.enqueue(&message, &route, effects);
+            self.enqueue(&message, &route, Sender::Broker, effects);
             self.shed_after_publish(&route, effects);
         }
     }
 
-    /// Whether clients may publish to an exchange.
-    pub(super) fn check_published_to(&self, exchange: &str) -> Result<(), Error> {
+    /// The exchange of a name, if clients may publish to it.
+    pub(super) fn check_published_to(&self, exchange: &str) -> Result<ExchangeKey, Error> {
         if exchange.is_empty() {
-            return Ok(());
+            return Ok(ExchangeKey::DEFAULT);
         }
         let named = || (exchange.to_owned(), self.name.clone());
-        match self.topology.exchange(exchange) {
+        match self.topology.exchange_and_key(exchange) {
             None => {
                 let (name, vhost) = named();
                 Err(Error::ExchangeNotFound { name, vhost })
             }
-            Some(found) if found.record.internal => {
+            Some((_, found)) if found.record.internal => {
                 let (name, vhost) = named();
                 Err(Error::InternalExchange { name, vhost })
             }
-            Some(_) => Ok(()),
+            Some((key, _)) => Ok(key),
         }
     }
 
@@ -206,6 +277,7 @@ impl VirtualHost {
         &mut self,
         message: &Message,
         route: &Route,
+        sender: Sender,
         effects: &mut Effects,
     ) -> Outcome {
         let mut written = SmallVec::new();
@@ -233,6 +305,9 @@ impl VirtualHost {
             let is_stream = queue.is_stream();
             let durable = (is_persistent || is_stream) && queue.is_durable();
             let resident_max = self.memory.queue_max(durable, queues);
+            if sender == Sender::Broker {
+                queue.counted.rare().moved_in += 1;
+            }
             let before = queue.resident_bytes();
             let (name, sequence, stays) = match is_stream {
                 true => (*id, queue.append(message, now, resident_max), true),

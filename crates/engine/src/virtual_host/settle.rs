@@ -7,6 +7,7 @@ use super::{Refusal, VirtualHost};
 use crate::backlog::{Entry, Kept};
 use crate::command::Acknowledgement;
 use crate::planted::{self, Bug};
+use crate::queue::ConsumerKey;
 use crate::session::Delivery;
 use crate::transaction::Settlement;
 use crate::{Effects, Error, Origin, QueueId, Reply, SessionId};
@@ -36,18 +37,23 @@ impl VirtualHost {
         multiple: bool,
         effects: &mut Effects,
     ) -> Result<(), Error> {
-        let Some(channel) = self.channel_mut(at) else { return Ok(()) };
+        let Some(channel) = self.sessions.get_mut(&at.0) else { return Ok(()) };
+        let Some(channel) = channel.channels.get_mut(&at.1) else { return Ok(()) };
+        self.changes.channel(at, channel);
         if let Some(transaction) = &mut channel.transaction {
             let deliveries = channel.unacknowledged.take(delivery_tag, multiple)?;
             transaction.settle(Settlement::Acknowledged, deliveries);
             return Ok(());
         }
         if multiple {
-            for delivery in channel.unacknowledged.take(delivery_tag, true)? {
+            let deliveries = channel.unacknowledged.take(delivery_tag, true)?;
+            channel.messages.ack += deliveries.len() as u64;
+            for delivery in deliveries {
                 self.settle(at, &delivery, effects);
             }
         } else {
             let delivery = channel.unacknowledged.take_one(delivery_tag)?;
+            channel.messages.ack += 1;
             self.settle(at, &delivery, effects);
         }
         Ok(())
@@ -85,7 +91,7 @@ impl VirtualHost {
             if planted::is(Bug::RejectNotWritten) {
                 delivery.entry.kept = Kept::InMemory;
             }
-            if self.take_back(at, &delivery) {
+            if self.take_back(at, &delivery, false) {
                 self.give_up(delivery.queue, &delivery.entry, Reason::Rejected, effects);
             }
         }
@@ -117,10 +123,11 @@ impl VirtualHost {
         Ok(())
     }
 
-    /// A delivery is done with for good.
+    /// A delivery is acknowledged.
     pub(super) fn settle(&mut self, at: At, delivery: &Delivery, effects: &mut Effects) {
         let entry = &delivery.entry;
-        if self.take_back(at, delivery)
+        self.changes.counters.messages.ack += 1;
+        if self.take_back(at, delivery, true)
             && let Some(name) = entry.stored_under(delivery.queue)
         {
             effects.settled(name, entry.sequence);
@@ -128,11 +135,15 @@ impl VirtualHost {
     }
 
     /// A delivery is not unacknowledged any more. False if its queue is gone.
-    fn take_back(&mut self, at: At, delivery: &Delivery) -> bool {
-        self.free_credit(at, delivery.consumer);
+    fn take_back(&mut self, at: At, delivery: &Delivery, is_acknowledged: bool) -> bool {
+        self.free_credit(at, delivery.consumer, is_acknowledged);
         let entry = &delivery.entry;
         let Some(queue) = self.queues.get_mut(&delivery.queue) else { return false };
         queue.note_returned(entry);
+        self.changes.queue(queue);
+        if is_acknowledged {
+            queue.note_acknowledged(entry);
+        }
         self.memory.changed(entry.resident_bytes(), 0);
         if entry.is_durable()
             && let Some(channel) = self.channel_mut(at)
@@ -145,7 +156,7 @@ impl VirtualHost {
     /// Deliveries go back to their places, and their consumers may have others.
     pub(super) fn put_back(&mut self, at: At, deliveries: Vec<Delivery>, effects: &mut Effects) {
         for delivery in deliveries.iter().rev() {
-            self.free_credit(at, delivery.consumer);
+            self.free_credit(at, delivery.consumer, false);
         }
         self.requeue(deliveries, effects);
     }
@@ -195,14 +206,17 @@ impl VirtualHost {
     }
 
     /// The consumer and its channel may have one more.
-    fn free_credit(&mut self, at: At, consumer: Option<u32>) {
+    fn free_credit(&mut self, at: At, consumer: Option<u32>, is_acknowledged: bool) {
         let Some(number) = consumer else { return };
-        let Some(channel) = self.channel_mut(at) else { return };
+        let Some(session) = self.sessions.get_mut(&at.0) else { return };
+        let Some(channel) = session.channels.get_mut(&at.1) else { return };
         let was_full = channel.prefetch_channel != 0
             && channel.in_flight >= u32::from(channel.prefetch_channel);
         channel.in_flight -= 1;
         let parked = channel.consumers.get_mut(&number).is_some_and(|consumer| {
             consumer.in_flight -= 1;
+            consumer.acknowledged += u64::from(is_acknowledged);
+            self.changes.consumer(ConsumerKey { session: at.0, channel: at.1, number }, consumer);
             consumer.is_parked
         });
         if was_full {

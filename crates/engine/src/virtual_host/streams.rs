@@ -6,6 +6,8 @@ use std::ops::ControlFlow;
 use rustc_hash::FxHashMap;
 use warren_amqp::FieldTable;
 
+use super::dispatch::Given;
+use super::observe::Changes;
 use super::{Refusal, VirtualHost};
 use crate::backlog::{Answer, Entry};
 use crate::effect::delivery_weight;
@@ -80,6 +82,7 @@ impl VirtualHost {
     pub(super) fn dispatch_stream(&mut self, id: QueueId, effects: &mut Effects) {
         let share = self.resident_max(true);
         let Some(queue) = self.queues.get_mut(&id) else { return };
+        self.changes.queue(queue);
         let before = queue.resident_bytes();
         let mut looks = limits::STREAM_STEP_MESSAGES;
         let paused = queue.record.paused;
@@ -87,9 +90,10 @@ impl VirtualHost {
             && !paused
             && let Some(key) = queue.round.pop_front()
         {
-            serve(queue, &mut self.sessions, (key, self.now), &mut looks, effects);
+            let (turn, changes) = ((key, self.now), &mut self.changes);
+            serve(queue, &mut self.sessions, turn, &mut looks, changes, effects);
         }
-        let is_unfinished = !paused && queue.round.len() > 0;
+        let is_unfinished = !paused && !queue.round.is_empty();
         let Some(stream) = &mut queue.stream else { return };
         let has_grown = stream.has_grown;
         effects.loads.extend(stream.tidy(id, share));
@@ -108,7 +112,7 @@ impl VirtualHost {
         let Some(queue) = self.queues.get_mut(&id) else { return };
         let before = queue.resident_bytes();
         let Some(stream) = &mut queue.stream else { return };
-        let mut due = Some(now);
+        let (mut due, messages) = (Some(now), stream.len());
         for _ in 0..limits::STREAM_STEP_CHUNKS {
             match stream.retain(now) {
                 Kept::Until(time) => {
@@ -119,6 +123,12 @@ impl VirtualHost {
             }
         }
         effects.loads.extend(stream.tidy(id, share));
+        let dropped = messages - stream.len();
+        if dropped > 0 {
+            queue.counted.rare().losses.dropped += dropped;
+            self.changes.counters.losses.dropped += dropped;
+            self.changes.queue(queue);
+        }
         let after = queue.resident_bytes();
         self.memory.changed(before, after);
         self.set_stream_due(id, due);
@@ -132,6 +142,11 @@ impl VirtualHost {
         let Some(stream) = &mut queue.stream else { return };
         let answered = stream.loaded(answer, now);
         answered.awake.into_iter().for_each(|key| queue.round.push_back(PRIORITY, key));
+        let lost = answered.lost.len() as u64;
+        if lost > 0 {
+            queue.counted.rare().losses.lost += lost;
+            self.changes.counters.losses.lost += lost;
+        }
         for sequence in answered.lost {
             effects.lost.push((id, sequence));
             effects.settled(id, sequence);
@@ -205,6 +220,7 @@ fn serve(
     sessions: &mut FxHashMap<SessionId, Session>,
     (key, now): (ConsumerKey, Milliseconds),
     looks: &mut usize,
+    changes: &mut Changes,
     effects: &mut Effects,
 ) {
     let id = queue.record.id;
@@ -223,9 +239,10 @@ fn serve(
         stream.park(key);
         return;
     }
-    let (outbox_bytes, unacknowledged) = (&mut session.outbox_bytes, &mut queue.unacknowledged);
+    (session.last_served, channel.last_served) = (key.channel, key.number);
+    let outbox_bytes = &mut session.outbox_bytes;
     let turn = credit.min(limits::STREAM_TURN);
-    let mut given = 0;
+    let (mut given, mut body_bytes) = (0, 0);
     let served = stream.serve(key, turn, looks, |sequence, message| {
         let delivery_tag = channel.next_delivery_tag();
         let entry = Entry::of_stream(sequence, message.body_bytes());
@@ -234,7 +251,7 @@ fn serve(
         let delivery = Delivery { tag, consumer, queue: id, since: now, entry };
         channel.unacknowledged.push(delivery);
         given += 1;
-        *unacknowledged += 1;
+        body_bytes += u64::from(message.body_bytes());
         *outbox_bytes += delivery_weight(message);
         let event = Event::DeliverFromStream {
             channel: key.channel,
@@ -249,10 +266,9 @@ fn serve(
             false => ControlFlow::Break(()),
         }
     });
-    channel.in_flight += given;
-    if let Some(consumer) = channel.consumers.get_mut(&key.number) {
-        consumer.in_flight += given;
-    }
+    queue.unacknowledged += given as usize;
+    queue.unacknowledged_body_bytes += body_bytes;
+    Given { messages: given, redelivered: 0 }.note(queue, channel, key, changes);
     if served == Served::More {
         queue.round.push_back(PRIORITY, key);
     }

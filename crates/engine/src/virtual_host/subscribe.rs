@@ -85,8 +85,16 @@ impl VirtualHost {
             priority: settings.priority,
             in_flight: 0,
             is_parked: !is_served,
+            exclusive,
+            arguments: request.arguments,
+            delivered: 0,
+            redelivered: 0,
+            acknowledged: 0,
+            is_noted: true,
+            is_shown: false,
         };
         channel.add_consumer(number, consumer);
+        self.changes.consumer_made(key);
         if !is_served {
             self.let_take_over(id);
         }
@@ -121,6 +129,7 @@ impl VirtualHost {
         let reply = Reply::CancelOk { consumer, consumer_tag, no_wait };
         self.reply(at, reply, false, effects);
         if let Some((number, queue)) = removed {
+            self.changes.consumer_gone(number);
             let key = ConsumerKey { session: at.0, channel: at.1, number };
             self.leave_queue(queue, key, effects);
         }
@@ -139,8 +148,9 @@ impl VirtualHost {
                 self.note_used(id);
             }
         }
-        if let Some(ConsumerKey { session, channel, number }) = next {
-            self.unpark((session, channel), number);
+        if let Some(key) = next {
+            self.note_consumer(key);
+            self.unpark((key.session, key.channel), key.number);
         }
     }
 
@@ -233,6 +243,11 @@ impl VirtualHost {
             };
             if queue.backlog.is_empty() {
                 queue.waiting_gets.pop_front();
+                queue.counted.got_nothing();
+                state.messages.get_empty += 1;
+                self.changes.counters.messages.get_empty += 1;
+                self.changes.queue(queue);
+                self.changes.channel((session, channel), state);
                 self.got(session);
                 let event = Event::Reply { channel, reply: Reply::GetEmpty };
                 effects.send(session, event);
@@ -259,7 +274,13 @@ impl VirtualHost {
             let message_count = count(queue.ready());
             let delivery_tag = state.next_delivery_tag();
             let redelivered = entry.redelivered;
+            queue.counted.got(no_ack, redelivered);
+            state.messages.got(no_ack, redelivered);
+            self.changes.counters.messages.got(no_ack, redelivered);
+            self.changes.queue(queue);
+            self.changes.channel((session, channel), state);
             if no_ack {
+                queue.note_consumed(&entry);
                 if let Some(name) = entry.stored_under(id) {
                     effects.settled(name, entry.sequence);
                     state.has_settled |= entry.is_durable();

@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use super::publish::Outcome;
+use super::publish::{Outcome, Sender};
 use super::{Refusal, VirtualHost};
+use crate::counters::ExchangeCounters;
 use crate::planted::{self, Bug};
 use crate::queue::Queue;
 use crate::record::Write;
 use crate::session::Delivery;
 use crate::topology::Route;
 use crate::transaction::{HeldPublish, Settlement, Transaction};
-use crate::{Effects, Error, Event, Message, MessageBatch, Reply, SessionId, limits};
+use crate::{Effects, Error, Message, MessageBatch, Reply, SessionId, limits};
 
 type At = (SessionId, u16);
 
@@ -33,9 +34,14 @@ impl VirtualHost {
         self.begin_times(&mut publishes);
         // Its own list: what comes before may be joined to nothing of it.
         let before = std::mem::take(&mut effects.writes);
+        let published = publishes.len() as u64;
+        self.changes.counters.messages.publish += published;
+        if let Some(channel) = self.channel_mut(at) {
+            channel.messages.publish += published;
+        }
         let mut is_whole = true;
         for HeldPublish { message, route, mandatory } in publishes {
-            let outcome = self.deliver_held(at, message, route, mandatory, effects);
+            let outcome = self.deliver_held(at, message, &route, mandatory, effects);
             is_whole &= outcome != Outcome::Refused;
         }
         for (settlement, deliveries) in settlements {
@@ -147,18 +153,21 @@ impl VirtualHost {
         &mut self,
         at: At,
         message: Message,
-        route: Route,
+        route: &Route,
         mandatory: bool,
         effects: &mut Effects,
     ) -> Outcome {
-        let outcome = self.enqueue(&message, &route, effects);
-        self.shed_after_publish(&route, effects);
-        let is_there = route.iter().any(|id| self.queues.contains_key(id));
-        if !is_there || message.has_more_keys() {
-            self.deliver_replies(&message, effects);
+        if let Some(key) = self.topology.published_to(message.exchange()) {
+            let counters = ExchangeCounters { publish_in: 1, publish_out: route.len() as u64 };
+            self.topology.note_published(key, counters);
         }
-        if !is_there && mandatory {
-            effects.send(at.0, Event::Return { channel: at.1, message });
+        let outcome = self.enqueue(&message, route, Sender::Client, effects);
+        self.shed_after_publish(route, effects);
+        let is_there = route.iter().any(|id| self.queues.contains_key(id));
+        let is_answer =
+            (!is_there || message.has_more_keys()) && self.deliver_replies(&message, effects);
+        if !is_there {
+            self.goes_nowhere(at, message, mandatory, is_answer, effects);
         }
         outcome
     }
@@ -172,6 +181,9 @@ impl VirtualHost {
     ) {
         match settlement {
             Settlement::Acknowledged => {
+                if let Some(channel) = self.channel_mut(at) {
+                    channel.messages.ack += deliveries.len() as u64;
+                }
                 for delivery in deliveries {
                     self.settle(at, &delivery, effects);
                 }

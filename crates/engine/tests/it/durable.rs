@@ -57,6 +57,14 @@ impl Durable {
         }
     }
 
+    /// Nothing is there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.exchanges.is_empty()
+            && self.queues.is_empty()
+            && self.bindings.is_empty()
+            && self.spilled.is_empty()
+    }
+
     /// How many messages there are that do not survive a restart.
     pub(crate) fn spilled(&self) -> usize {
         self.spilled.values().map(BTreeMap::len).sum()
@@ -134,6 +142,8 @@ impl Durable {
                     return fault();
                 }
             }
+            // An engine keeps none.
+            Write::DefinitionSet { .. } | Write::DefinitionDeleted { .. } => return fault(),
             Write::Together(parts) => {
                 for part in parts {
                     if matches!(part, Write::Together(_)) {
@@ -250,6 +260,7 @@ impl Durable {
             exchanges: self.exchanges.iter().map(|record| (id, record.clone())).collect(),
             queues: queues.collect(),
             bindings: self.bindings.iter().map(|record| (id, record.clone())).collect(),
+            definitions: Vec::new(),
         }
     }
 

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod durable;
+mod mirror;
 mod model;
 mod naive_routing;
 mod properties;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use warren_engine::{Event, Outgoing};
+use warren_engine::{Event, MessageCounters, Outgoing, Reply};
 
 use crate::model::Model;
 use crate::script::parse_at;
@@ -207,6 +207,49 @@ struct Pair {
     played: Vec<String>,
     transcript: Vec<String>,
     bodies: usize,
+    tally: Tally,
+}
+
+/// What sessions were told of, to compare with what is counted.
+#[derive(Debug, Default, PartialEq)]
+struct Tally {
+    deliver: u64,
+    get: u64,
+    get_empty: u64,
+    redeliver: u64,
+    returned: u64,
+    confirmed: u64,
+}
+
+impl Tally {
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Deliver { redelivered, .. } => {
+                self.deliver += 1;
+                self.redeliver += u64::from(*redelivered);
+            }
+            Event::GetOk { redelivered, .. } => {
+                self.get += 1;
+                self.redeliver += u64::from(*redelivered);
+            }
+            Event::Reply { reply: Reply::GetEmpty, .. } => self.get_empty += 1,
+            Event::Return { .. } => self.returned += 1,
+            Event::Confirm { first, last, .. } => self.confirmed += last - first + 1,
+            _ => {}
+        }
+    }
+
+    /// The same as the virtual host counted it.
+    fn counted(counted: &MessageCounters) -> Self {
+        Self {
+            deliver: counted.deliver + counted.deliver_no_ack,
+            get: counted.get + counted.get_no_ack,
+            get_empty: counted.get_empty,
+            redeliver: counted.redeliver,
+            returned: counted.return_unroutable,
+            confirmed: counted.confirm,
+        }
+    }
 }
 
 impl Pair {
@@ -217,6 +260,7 @@ impl Pair {
             played: vec![],
             transcript: vec![],
             bodies: 0,
+            tally: Tally::default(),
         };
         // Something to begin with, so that short runs meet each other too.
         pair.play(&format!("memory {memory}")).expect("no fault");
@@ -272,10 +316,14 @@ impl Pair {
         self.played.push(line.to_owned());
         if line == "restart" {
             self.model.restart();
+            self.tally = Tally::default();
         }
         for command in self.world.commands(line) {
             let expected = self.model.apply(&command);
             let events = play_through(&mut self.world, command, line, &mut self.transcript);
+            events.iter().for_each(|outgoing| self.tally.note(&outgoing.event));
+            // Somebody looks on all the time, at a little of what has changed.
+            self.world.peek(2);
             self.compare(&expected, &events)?;
         }
         self.model.check(self.world.summary())?;
@@ -300,6 +348,41 @@ impl Pair {
         for outgoing in deliveries {
             let delivered = self.model.deliver(outgoing.session, &outgoing.event);
             delivered.map_err(|fault| format!("{}: {fault}", self.world.render_event(outgoing)))?;
+        }
+        Ok(())
+    }
+
+    /// Compares what is counted with what sessions were told, and what was shown bit by bit with what
+    /// somebody sees who comes now.
+    fn check_shown(&mut self) -> Result<(), String> {
+        let (bit_by_bit, at_once) = self.world.shown();
+        if bit_by_bit != at_once {
+            return Err(format!("shown was {bit_by_bit:#?}, there is {at_once:#?}"));
+        }
+        let counted = Tally::counted(&at_once.host.messages);
+        if counted != self.tally {
+            return Err(format!("{:?} happened, {counted:?} is counted", self.tally));
+        }
+        let queues = at_once.queues.values().map(|(_, counts)| counts);
+        let ready: u64 = queues.clone().map(|counts| counts.ready.messages).sum();
+        let of_queues: u64 = queues.clone().map(|counts| counts.unacknowledged.messages).sum();
+        let out = at_once.channels.values().map(|channel| channel.messages_unacknowledged);
+        let out: u64 = out.sum();
+        // Channels hold messages of queues that are gone, too.
+        if of_queues > out {
+            return Err(format!("queues have given {of_queues}, channels hold {out}"));
+        }
+        let summary = self.world.summary();
+        let found = (at_once.queues.len(), at_once.bindings.len(), at_once.channels.len());
+        let found = (found, at_once.consumers.len(), ready as usize, out as usize);
+        let there = (summary.queues, summary.bindings, summary.channels);
+        let there = (there, summary.consumers, summary.messages_ready);
+        if found != (there.0, there.1, there.2, summary.messages_unacknowledged) {
+            return Err(format!("{found:?} is shown, there is {summary:?}"));
+        }
+        let published: u64 = queues.map(|counts| counts.messages.publish).sum();
+        if published > at_once.host.exchanges.publish_out {
+            return Err(format!("{published} came to queues, more than exchanges gave"));
         }
         Ok(())
     }
@@ -362,7 +445,7 @@ proptest! {
                 return Err(TestCaseError::fail(format!("after\n{played}\n---\n{fault}")));
             }
         }
-        if let Err(fault) = pair.drain() {
+        if let Err(fault) = pair.check_shown().and_then(|()| pair.drain()) {
             let played = pair.played.join("\n");
             return Err(TestCaseError::fail(format!("after\n{played}\n---\n{fault}")));
         }
@@ -375,6 +458,8 @@ proptest! {
             }
         }
         prop_assert_eq!(transcript, pair.transcript);
+        again.end();
+        prop_assert!(again.durable.is_empty(), "a deleted virtual host leaves something");
     }
 }
 

@@ -74,13 +74,14 @@ pub(crate) fn outgoing(
             let again = again(*redelivered);
             format!("get-ok {delivery_tag} {}{again}, {message_count} left", body(message))
         }
-        Event::Taken { taken, .. } => {
+        Event::Taken { taken, done, .. } => {
             let one = |taken: &Taken| {
                 let Taken { delivery_tag, place, redelivered, message } = taken;
                 format!("{delivery_tag} {}{} from {place}", body(message), again(*redelivered))
             };
             let taken: Vec<_> = taken.iter().map(one).collect();
-            format!("taken {}", taken.join(", ")).trim_end().to_owned()
+            let more = if *done { "" } else { ", more to come" };
+            format!("taken {}{more}", taken.join(", ")).trim_end().to_owned()
         }
         Event::Return { message, .. } => format!("return {}", body(message)),
         Event::Confirm { first, last, .. } => format!("confirm {}", range(*first, *last)),
@@ -181,6 +182,8 @@ pub(crate) fn write(written: &Write, durable: &Durable) -> String {
         Write::Delivered { queue, through } => {
             format!("write delivered {}:{through}", durable.name(*queue))
         }
+        Write::DefinitionSet { key, .. } => format!("write definition {key}"),
+        Write::DefinitionDeleted { key } => format!("write no definition {key}"),
         Write::Together(parts) => {
             let parts: Vec<_> = parts.iter().map(|part| write(part, durable)).collect();
             format!("together: {}", parts.join(", "))

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use warren_engine::{
     Access, Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, Policies,
-    PolicyRecord, PolicySource, Reply, Request, SessionId, Summary, VirtualHost, VirtualHostId,
+    PolicyRecord, PolicySource, QueueType, Reply, Request, SessionId, Summary, VirtualHost,
+    VirtualHostId,
 };
 
 use crate::durable::{Durable, returns_of};
+use crate::mirror::{Known, Mirror};
 use crate::render;
 use crate::script::{self, At};
 
@@ -35,6 +37,8 @@ pub(crate) struct World {
     policies: [Vec<PolicyRecord>; 2],
     /// As `clock` last said.
     now: Milliseconds,
+    /// What the virtual host has shown of itself.
+    pub(crate) mirror: Mirror,
 }
 
 fn memory_limits(bytes: usize) -> MemoryLimits {
@@ -70,6 +74,7 @@ impl World {
             memory: None,
             policies: Default::default(),
             now: 0,
+            mirror: Mirror::default(),
         }
     }
 
@@ -91,6 +96,9 @@ impl World {
         }
         if let Some(what) = line.strip_prefix("holds ") {
             return vec![self.holds(what)];
+        }
+        if line == "show" {
+            return self.mirror.show(&mut self.host);
         }
         let mut lines = vec![];
         for command in self.commands(line) {
@@ -121,6 +129,20 @@ impl World {
             }
             _ => None,
         }
+    }
+
+    /// Somebody looks at so many things that have changed.
+    pub(crate) fn peek(&mut self, items: usize) {
+        self.mirror.peek(&mut self.host, items);
+    }
+
+    /// What was shown up to now, bit by bit, and what is shown to somebody who comes now.
+    pub(crate) fn shown(&mut self) -> (Known, Known) {
+        self.mirror.catch_up(&mut self.host);
+        let mut newcomer = Mirror::default();
+        self.host.observe_anew();
+        newcomer.catch_up(&mut self.host);
+        (std::mem::take(&mut self.mirror.known), newcomer.known)
     }
 
     /// The virtual host, to ask it something.
@@ -178,6 +200,10 @@ impl World {
             ["clock", milliseconds] => {
                 self.now = milliseconds.parse().unwrap();
                 vec![Command::Clock(self.now)]
+            }
+            ["default_queue_type", name] => {
+                self.host.set_default_queue_type(QueueType::from_name(name.as_bytes()));
+                vec![]
             }
             ["consumer_timeout", milliseconds] => {
                 self.host.set_consumer_timeout(Some(milliseconds.parse().unwrap()));
@@ -270,6 +296,26 @@ impl World {
         let damaged = damaged.map(|(place, message)| (place, message.body().len() as u32));
         let returns = returns_of(&self.durable, &load, &messages);
         Command::Loaded { load, through, messages, damaged: damaged.collect(), returns }
+    }
+
+    /// Deletes the virtual host, and gives in how many steps.
+    pub(crate) fn end(&mut self) -> usize {
+        let mut ending = std::mem::replace(&mut self.host, VirtualHost::new(ID, "/")).end();
+        let mut steps = 0;
+        loop {
+            let mut effects = Effects::default();
+            let ended = ending.step(&mut effects);
+            assert!(effects.writes.len() < 1000, "{} writes at one time", effects.writes.len());
+            for write in &effects.writes {
+                if let Err(fault) = self.durable.apply(write) {
+                    panic!("while the virtual host ends: {fault}");
+                }
+            }
+            steps += 1;
+            if ended {
+                return steps;
+            }
+        }
     }
 
     /// Carries out a command, keeps what it wrote, and checks what must hold.

@@ -1,5 +1,6 @@
 //! The loads, one module each, and what they share: options and the queues they use.
 
+pub(crate) mod api;
 pub(crate) mod backlog;
 pub(crate) mod churn;
 pub(crate) mod connections;

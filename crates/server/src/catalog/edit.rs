@@ -1,24 +1,29 @@
 //! What changes make of the records. Nothing here waits, and nothing fails but by refusing: the same
 //! records and the same change give the same outcome.
 
+mod parameters;
+mod rules;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use warren_engine::VirtualHostId;
+
+use rules::{bounded, check_name, check_pattern, check_tags, queue_type};
 
 use super::change::{Change, Done, PasswordChange, VirtualHostSettings};
-use super::error::{CatalogError, Kind};
+use super::error::CatalogError;
+use super::keys;
 use super::records::{
-    ApplyTo, GlobalParameter, Parameter, Permission, Policy, Record, Table, TopicPermission, User,
-    VirtualHost, VirtualHostLimits,
+    GlobalParameter, Permission, Record, Table, TopicPermission, User, VirtualHost,
 };
-use super::state::{CLUSTER_NAME, LIMITS, OPERATOR_POLICY, State};
+use super::state::{CLUSTER_NAME, ENDING, LAST_VIRTUAL_HOST, State};
 use crate::limits;
 
-/// The key under which the number of the last virtual host is kept.
-pub(super) const LAST_VIRTUAL_HOST: &str = "last-vhost";
-
-/// The types that a virtual host can give to queues.
-const QUEUE_TYPES: [&str; 3] = ["classic", "quorum", "stream"];
+/// The key under which it is kept that a virtual host was deleted, until all of it is gone.
+pub(crate) fn ending_key(id: VirtualHostId) -> String {
+    keys::join(ENDING, &[&id.0.to_string()])
+}
 
 /// What is to be written: a key, and what stands under it from then on, if anything.
 pub(crate) type Written = (String, Option<Vec<u8>>);
@@ -127,16 +132,7 @@ impl Edit {
         }
         let mut host = match before.clone() {
             Some(host) => host,
-            None => VirtualHost {
-                id: self.state.last_virtual_host + 1,
-                name: name.to_owned(),
-                description: String::new(),
-                tags: vec![],
-                default_queue_type: None,
-                protected_from_deletion: false,
-                tracing: false,
-                limits: VirtualHostLimits::default(),
-            },
+            None => VirtualHost::new(self.state.last_virtual_host + 1, name),
         };
         let VirtualHostSettings { description, tags, protected_from_deletion, tracing, .. } =
             settings.clone();
@@ -148,7 +144,7 @@ impl Edit {
         host.tracing = tracing.unwrap_or(host.tracing);
         if before.is_none() {
             self.state.last_virtual_host = host.id;
-            self.write(LAST_VIRTUAL_HOST.to_owned(), Some(host.id.to_string().into_bytes()));
+            self.note_last(host.id);
             self.consequences.created.insert(name.to_owned());
         } else if before.as_ref() != Some(&host) {
             self.consequences.settings.insert(name.to_owned());
@@ -179,6 +175,7 @@ impl Edit {
             self.remove(key, |state| &mut state.parameters);
         }
         self.remove(host.key(), |state| &mut state.virtual_hosts);
+        self.write(ending_key(VirtualHostId(host.id)), Some(vec![]));
         let was_new = self.consequences.created.remove(name);
         self.consequences.settings.remove(name);
         self.consequences.policies.remove(name);
@@ -186,6 +183,20 @@ impl Edit {
             self.consequences.deleted.insert((name.to_owned(), host.id));
         }
         Ok(Done::Deleted)
+    }
+
+    /// Knows a virtual host of which nothing but what is in it is left.
+    pub(crate) fn adopt(&mut self, id: VirtualHostId, name: &str) {
+        let host = VirtualHost::new(id.0, name);
+        if id.0 > self.state.last_virtual_host {
+            self.state.last_virtual_host = id.0;
+            self.note_last(id.0);
+        }
+        self.put(host, None, |state| &mut state.virtual_hosts);
+    }
+
+    fn note_last(&mut self, id: u32) {
+        self.write(LAST_VIRTUAL_HOST.to_owned(), Some(id.to_string().into_bytes()));
     }
 
     fn put_user(
@@ -209,6 +220,10 @@ impl Edit {
         match password {
             PasswordChange::Keep => {}
             PasswordChange::Clear => user.password = None,
+            PasswordChange::Set(hash) if !hash.is_sound() => {
+                let text = format!("not a password hash of {}", hash.hashing.name());
+                return Err(CatalogError::InvalidPassword(text));
+            }
             PasswordChange::Set(hash) => user.password = Some(hash.clone()),
         }
         user.tags = tags.to_vec();
@@ -221,6 +236,7 @@ impl Edit {
 
     fn delete_user(&mut self, name: &str) -> Result<Done, CatalogError> {
         let user = self.user(name)?;
+        self.access_of_user(name);
         let of_user = self.state.permissions.iter().filter(|one| one.user == name);
         for key in of_user.map(|one| one.key()).collect::<Vec<_>>() {
             self.remove(key, |state| &mut state.permissions);
@@ -257,8 +273,9 @@ impl Edit {
 
     fn delete_permission(&mut self, host: &str, user: &str) -> Result<Done, CatalogError> {
         self.check_both(host, user)?;
+        // As with RabbitMQ, to take away what is not there is no error.
         let Some(permission) = self.state.permission(host, user) else {
-            return Err(not_found(Kind::Permission, format!("{user}@{host}")));
+            return Ok(Done::Unchanged);
         };
         let key = permission.key();
         self.consequences.access.insert((host.to_owned(), user.to_owned()));
@@ -298,155 +315,13 @@ impl Edit {
         let those = all.filter(|one| exchange.is_none_or(|exchange| one.exchange == exchange));
         let keys: Vec<_> = those.map(|one| one.key()).collect();
         if keys.is_empty() {
-            return Err(not_found(Kind::TopicPermission, format!("{user}@{host}")));
+            return Ok(Done::Unchanged);
         }
         for key in keys {
             self.remove(key, |state| &mut state.topic_permissions);
         }
         self.consequences.access.insert((host.to_owned(), user.to_owned()));
         Ok(Done::Deleted)
-    }
-
-    fn put_policy(&mut self, policy: &Policy) -> Result<Done, CatalogError> {
-        self.virtual_host(&policy.virtual_host)?;
-        check_name("policy", &policy.name)?;
-        check_policy(policy)?;
-        let Policy { virtual_host, name, operator, .. } = policy;
-        let before = self.state.policy(virtual_host, name, *operator).map(|it| (**it).clone());
-        if before.is_none() {
-            bounded("policies", self.state.policies.len(), limits::POLICIES)?;
-        }
-        self.consequences.policies.insert(virtual_host.clone());
-        Ok(self.put(policy.clone(), before.as_ref(), |state| &mut state.policies))
-    }
-
-    fn delete_policy(
-        &mut self,
-        host: &str,
-        name: &str,
-        operator: bool,
-    ) -> Result<Done, CatalogError> {
-        self.virtual_host(host)?;
-        let Some(policy) = self.state.policy(host, name, operator) else {
-            return Err(not_found(Kind::Policy, name.to_owned()));
-        };
-        let key = policy.key();
-        self.consequences.policies.insert(host.to_owned());
-        self.remove(key, |state| &mut state.policies);
-        Ok(Done::Deleted)
-    }
-
-    fn put_parameter(&mut self, parameter: &Parameter) -> Result<Done, CatalogError> {
-        let Parameter { component, virtual_host, name, value } = parameter;
-        self.virtual_host(virtual_host)?;
-        if component == OPERATOR_POLICY {
-            return self.put_policy(&as_policy(parameter)?);
-        }
-        if (component.as_str(), name.as_str()) == LIMITS {
-            return self.put_virtual_host_limits(virtual_host, value);
-        }
-        check_name("component", component)?;
-        check_name("parameter", name)?;
-        let names = [&**virtual_host, component, name];
-        let before = self.state.parameters.get(&names).map(|it| (**it).clone());
-        if before.is_none() {
-            bounded("parameters", self.state.parameters.len(), limits::PARAMETERS)?;
-        }
-        Ok(self.put(parameter.clone(), before.as_ref(), |state| &mut state.parameters))
-    }
-
-    fn delete_parameter(
-        &mut self,
-        component: &str,
-        host: &str,
-        name: &str,
-    ) -> Result<Done, CatalogError> {
-        self.virtual_host(host)?;
-        if self.state.parameter(component, host, name).is_none() {
-            return Err(not_found(Kind::Parameter, name.to_owned()));
-        }
-        if component == OPERATOR_POLICY {
-            return self.delete_policy(host, name, true);
-        }
-        if (component, name) == LIMITS {
-            return self.put_virtual_host_limits(host, &Value::Object(Default::default()));
-        }
-        let key = super::keys::join(Parameter::KIND, &[host, component, name]);
-        self.remove(key, |state| &mut state.parameters);
-        Ok(Done::Deleted)
-    }
-
-    fn put_global_parameter(&mut self, parameter: &GlobalParameter) -> Result<Done, CatalogError> {
-        check_name("parameter", &parameter.name)?;
-        let before = self.state.global_parameter(&parameter.name).map(|it| (**it).clone());
-        if before.is_none() {
-            let there = self.state.global_parameters.len();
-            bounded("global parameters", there, limits::PARAMETERS)?;
-        }
-        Ok(self.put(parameter.clone(), before.as_ref(), |state| &mut state.global_parameters))
-    }
-
-    fn delete_global_parameter(&mut self, name: &str) -> Result<Done, CatalogError> {
-        let Some(parameter) = self.state.global_parameter(name) else {
-            return Err(not_found(Kind::GlobalParameter, name.to_owned()));
-        };
-        let key = parameter.key();
-        self.remove(key, |state| &mut state.global_parameters);
-        Ok(Done::Deleted)
-    }
-
-    fn put_virtual_host_limits(&mut self, name: &str, value: &Value) -> Result<Done, CatalogError> {
-        let before = self.virtual_host(name)?;
-        let mut host = before.clone();
-        host.limits = VirtualHostLimits::default();
-        let Some(limits) = value.as_object() else {
-            return Err(CatalogError::InvalidLimit("limits must be an object".to_owned()));
-        };
-        for (limit, value) in limits {
-            *virtual_host_limit(&mut host, limit)? = Some(whole(limit, value)?);
-        }
-        self.put_limited_host(host, &before)
-    }
-
-    fn set_virtual_host_limit(
-        &mut self,
-        name: &str,
-        limit: &str,
-        value: Option<&Value>,
-    ) -> Result<Done, CatalogError> {
-        let before = self.virtual_host(name)?;
-        let mut host = before.clone();
-        let place = virtual_host_limit(&mut host, limit)?;
-        *place = value.map(|value| whole(limit, value)).transpose()?;
-        self.put_limited_host(host, &before)
-    }
-
-    fn put_limited_host(
-        &mut self,
-        host: VirtualHost,
-        before: &VirtualHost,
-    ) -> Result<Done, CatalogError> {
-        if host.limits != before.limits {
-            self.consequences.settings.insert(host.name.clone());
-        }
-        Ok(self.put(host, Some(before), |state| &mut state.virtual_hosts))
-    }
-
-    fn set_user_limit(
-        &mut self,
-        name: &str,
-        limit: &str,
-        value: Option<&Value>,
-    ) -> Result<Done, CatalogError> {
-        let before = self.user(name)?;
-        let mut user = before.clone();
-        let place = match limit {
-            "max-connections" => &mut user.limits.max_connections,
-            "max-channels" => &mut user.limits.max_channels,
-            other => return Err(unknown_limit(other)),
-        };
-        *place = value.map(|value| whole(limit, value)).transpose()?;
-        Ok(self.put(user, Some(&before), |state| &mut state.users))
     }
 
     fn put<R: Record + PartialEq>(
@@ -473,108 +348,4 @@ impl Edit {
     fn write(&mut self, key: String, value: Option<Vec<u8>>) {
         self.writes.push((key, value));
     }
-}
-
-fn not_found(kind: Kind, name: String) -> CatalogError {
-    CatalogError::NotFound { kind, name }
-}
-
-fn bounded(what: &'static str, there: usize, limit: usize) -> Result<(), CatalogError> {
-    if there < limit { Ok(()) } else { Err(CatalogError::TooMany { what, limit }) }
-}
-
-/// Names travel in short strings.
-fn check_name(what: &str, name: &str) -> Result<(), CatalogError> {
-    let problem = match name.len() {
-        0 => "is empty",
-        1..=255 => return Ok(()),
-        _ => "is longer than 255 bytes",
-    };
-    Err(CatalogError::InvalidName(format!("the name of a {what} {problem}")))
-}
-
-fn check_tags(tags: &[String]) -> Result<(), CatalogError> {
-    if tags.len() > limits::TAGS {
-        return Err(CatalogError::TooMany { what: "tags", limit: limits::TAGS });
-    }
-    match tags.iter().find(|tag| tag.is_empty() || tag.len() > 255) {
-        Some(tag) => {
-            let problem = if tag.is_empty() { "is empty" } else { "is longer than 255 bytes" };
-            Err(CatalogError::InvalidTag(format!("a tag {problem}")))
-        }
-        None => Ok(()),
-    }
-}
-
-fn queue_type(name: &str) -> Result<String, CatalogError> {
-    match QUEUE_TYPES.contains(&name) {
-        true => Ok(name.to_owned()),
-        false => Err(CatalogError::InvalidQueueType(name.to_owned())),
-    }
-}
-
-fn check_pattern(pattern: &str) -> Result<(), CatalogError> {
-    if pattern.len() > limits::PATTERN_BYTES {
-        let reason = format!("it is longer than {} bytes", limits::PATTERN_BYTES);
-        let pattern = pattern.chars().take(64).collect();
-        return Err(CatalogError::InvalidPattern { pattern, reason });
-    }
-    Ok(())
-}
-
-fn check_policy(policy: &Policy) -> Result<(), CatalogError> {
-    check_pattern(&policy.pattern)?;
-    if policy.definition.is_empty() {
-        return Err(CatalogError::InvalidPolicy(
-            "policy definition should not be empty".to_owned(),
-        ));
-    }
-    Ok(())
-}
-
-fn virtual_host_limit<'a>(
-    host: &'a mut VirtualHost,
-    limit: &str,
-) -> Result<&'a mut Option<i64>, CatalogError> {
-    match limit {
-        "max-connections" => Ok(&mut host.limits.max_connections),
-        "max-queues" => Ok(&mut host.limits.max_queues),
-        other => Err(unknown_limit(other)),
-    }
-}
-
-fn unknown_limit(name: &str) -> CatalogError {
-    CatalogError::InvalidLimit(format!("Unrecognised terms are: [{name}]"))
-}
-
-fn whole(limit: &str, value: &Value) -> Result<i64, CatalogError> {
-    let number = value.as_i64();
-    number.ok_or_else(|| CatalogError::InvalidLimit(format!("{limit} should be an integer")))
-}
-
-/// A parameter of the component `operator_policy`, as the policy that it is.
-fn as_policy(parameter: &Parameter) -> Result<Policy, CatalogError> {
-    let wrong = |what: &str| CatalogError::InvalidPolicy(what.to_owned());
-    let Parameter { virtual_host, name, value, .. } = parameter;
-    let pattern = value.get("pattern").and_then(Value::as_str);
-    let definition = value.get("definition").and_then(Value::as_object);
-    let priority = match value.get("priority") {
-        None => 0,
-        Some(priority) => priority.as_i64().ok_or_else(|| wrong("priority should be a number"))?,
-    };
-    let apply_to = match value.get("apply-to").map(|name| name.as_str()) {
-        None => ApplyTo::All,
-        Some(name) => name
-            .and_then(ApplyTo::from_name)
-            .ok_or_else(|| wrong("apply-to does not say what the policy is for"))?,
-    };
-    Ok(Policy {
-        virtual_host: virtual_host.clone(),
-        name: name.clone(),
-        operator: true,
-        pattern: pattern.ok_or_else(|| wrong("Key \"pattern\" not found"))?.to_owned(),
-        apply_to,
-        priority,
-        definition: definition.ok_or_else(|| wrong("Key \"definition\" not found"))?.clone(),
-    })
 }

@@ -33,6 +33,11 @@ pub(crate) fn within(kind: &str, names: &[&str]) -> String {
     key
 }
 
+/// The kind of a record, by its key.
+pub(crate) fn kind(key: &str) -> &str {
+    key.split_once(SEPARATOR).map_or(key, |(kind, _)| kind)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

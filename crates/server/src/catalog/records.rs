@@ -210,6 +210,22 @@ pub struct GlobalParameter {
     pub value: Value,
 }
 
+impl VirtualHost {
+    /// One of which nothing is said.
+    pub(crate) fn new(id: u32, name: &str) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            description: String::new(),
+            tags: vec![],
+            default_queue_type: None,
+            protected_from_deletion: false,
+            tracing: false,
+            limits: VirtualHostLimits::default(),
+        }
+    }
+}
+
 impl Record for VirtualHost {
     const KIND: &'static str = "vhost";
 
@@ -303,6 +319,12 @@ impl<R: Record> Table<R> {
 
     pub(crate) fn put(&mut self, record: R) {
         Arc::make_mut(&mut self.0).insert(record.key(), Arc::new(record));
+    }
+
+    /// Adds a record as it was kept. False if it cannot be read, or stands under another key.
+    pub(crate) fn put_kept(&mut self, key: &str, value: &[u8]) -> bool {
+        let record = serde_json::from_slice(value).ok().filter(|record: &R| record.key() == key);
+        record.map(|record| self.put(record)).is_some()
     }
 
     pub(crate) fn remove(&mut self, key: &str) {

@@ -1,11 +1,22 @@
 //! All records at one time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tracing::warn;
+use warren_engine::VirtualHostId;
+
+use super::keys;
 use super::records::{
-    GlobalParameter, Parameter, Permission, Policy, Table, TopicPermission, User, VirtualHost,
-    VirtualHostLimits, policy_owner,
+    GlobalParameter, Parameter, Permission, Policy, Record, Table, TopicPermission, User,
+    VirtualHost, VirtualHostLimits, policy_owner,
 };
+
+/// The key under which the number of the last virtual host is kept.
+pub(super) const LAST_VIRTUAL_HOST: &str = "last-vhost";
+
+/// The kind of key under which it is kept that a virtual host is being deleted.
+pub(super) const ENDING: &str = "ending-vhost";
 
 /// The global parameter that names the cluster.
 pub(super) const CLUSTER_NAME: &str = "cluster_name";
@@ -31,6 +42,45 @@ pub struct State {
 }
 
 impl State {
+    /// What was kept, and which virtual hosts were deleted and are not gone yet. What cannot be read
+    /// is left out, which is logged.
+    pub(super) fn recovered(kept: &[(String, Vec<u8>)]) -> (Self, BTreeSet<VirtualHostId>) {
+        let (mut state, mut ending) = (Self::default(), BTreeSet::new());
+        for (key, value) in kept {
+            let is_known = match keys::kind(key) {
+                VirtualHost::KIND => state.virtual_hosts.put_kept(key, value),
+                User::KIND => state.users.put_kept(key, value),
+                Permission::KIND => state.permissions.put_kept(key, value),
+                TopicPermission::KIND => state.topic_permissions.put_kept(key, value),
+                Policy::KIND => state.policies.put_kept(key, value),
+                Parameter::KIND => state.parameters.put_kept(key, value),
+                GlobalParameter::KIND => state.global_parameters.put_kept(key, value),
+                LAST_VIRTUAL_HOST => match number(value) {
+                    Some(last) => {
+                        state.last_virtual_host = state.last_virtual_host.max(last);
+                        true
+                    }
+                    None => false,
+                },
+                ENDING => match key.rsplit('\0').next().and_then(|id| id.parse().ok()) {
+                    Some(id) => {
+                        state.last_virtual_host = state.last_virtual_host.max(id);
+                        ending.insert(VirtualHostId(id))
+                    }
+                    None => false,
+                },
+                _ => false,
+            };
+            if !is_known {
+                // In quotes, as it may hold anything.
+                warn!(?key, "a definition cannot be read, and is left out");
+            }
+        }
+        let highest = state.virtual_hosts.iter().map(|host| host.id).max().unwrap_or_default();
+        state.last_virtual_host = state.last_virtual_host.max(highest);
+        (state, ending)
+    }
+
     /// Nothing at all: neither users nor virtual hosts.
     #[must_use]
     pub fn is_blank(&self) -> bool {
@@ -159,6 +209,10 @@ impl State {
     pub fn cluster_name(&self) -> Option<&str> {
         self.global_parameter(CLUSTER_NAME)?.value.as_str()
     }
+}
+
+fn number(value: &[u8]) -> Option<u32> {
+    str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// A policy of the operator, as a parameter.

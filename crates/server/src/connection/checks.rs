@@ -82,7 +82,11 @@ impl Connection {
         no_ack: bool,
         no_wait: bool,
     ) {
-        let Some(name) = self.generated(REPLY_PREFIX) else { return };
+        // Two parts and an end as RabbitMQ's names have them, which are in Base64: programs match
+        // on that form.
+        let Some(requester) = self.generated(REPLY_PREFIX) else { return };
+        let Some(name) = self.generated(&format!("{requester}.")) else { return };
+        let name = name + "==";
         if let Some(state) = self.channels.get_mut(&channel)
             && state.replies.is_none()
         {

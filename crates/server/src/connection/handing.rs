@@ -123,17 +123,13 @@ impl Drop for Connection {
 mod tests {
     use std::time::Duration;
 
-    use rustc_hash::FxHashMap;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::{mpsc, watch};
-    use warren_engine::VirtualHostId;
 
     use super::*;
-    use crate::Config;
     use crate::alarm::Alarm;
     use crate::broker::{News, Shared, Stage};
-    use crate::catalog::Catalog;
     use crate::half_open::HalfOpen;
 
     const RUNNING: News =
@@ -162,10 +158,7 @@ mod tests {
     /// A connection to a shard that never takes anything, as it waits for a full disk.
     async fn connection() -> (TcpStream, mpsc::Receiver<ToShard>, watch::Sender<News>) {
         let (shard, inbox) = mpsc::channel(1);
-        let hosts = FxHashMap::from_iter([("/".to_owned(), (VirtualHostId(1), shard))]);
-        let config = Config::for_tests();
-        let catalog = Catalog::start(&config).unwrap();
-        let shared = Arc::new(Shared::new(config, catalog, hosts));
+        let shared = Arc::new(Shared::for_tests(vec![shard]));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, peer) = listener.accept().await.unwrap();

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
-use warren_amqp::{Event, FieldTable, Method, ReplyCode, basic, exchange, queue, tx};
+use warren_amqp::{Event, FieldTable, Method, ReplyCode, ShortString, basic, exchange, queue, tx};
 use warren_engine::{
-    Access, Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request, SessionId,
+    Acknowledgement, Command, ConsumeRequest, Declaration, Destination, Request, SessionId,
 };
 
 use super::{ChannelState, Connection, Session, checks};
-use crate::census::ConnectionInfo;
-use crate::config::Mechanism;
+use crate::census::{ConnectionInfo, Visitor};
+use crate::login::Identity;
 use crate::shard::{Outbox, ToShard};
 use crate::{clock, limits, login, names};
 
@@ -46,7 +46,7 @@ impl Connection {
                     has_published = true;
                 }
                 Event::Login { mechanism, username, password } => {
-                    self.log_in(&mechanism, &username, &password);
+                    self.log_in(&mechanism, username, password);
                 }
                 Event::Open { virtual_host } => self.open(&virtual_host),
                 Event::ChannelOpen { channel } => {
@@ -67,7 +67,7 @@ impl Connection {
                     info!(peer = %self.peer, code = code.number(), text, "protocol error");
                     self.end_session(false);
                 }
-                Event::UpdateSecret { .. } => {}
+                Event::UpdateSecret { secret } => self.renew(secret),
                 Event::Ack { channel, delivery_tag, multiple } => {
                     let ack = Acknowledgement { channel, delivery_tag, multiple };
                     self.requests.acknowledge(ack);
@@ -94,49 +94,49 @@ impl Connection {
         self.requests.request(channel, request);
     }
 
-    fn log_in(&mut self, mechanism: &str, username: &str, password: &str) {
-        let config = &self.shared.config;
-        let is_anonymous = mechanism == Mechanism::Anonymous.name();
-        let user = if is_anonymous { &config.anonymous_login_user } else { username };
-        let is_accepted = match is_anonymous {
-            true => login::is_anonymous_accepted(config, self.peer.ip()),
-            false => login::is_accepted(config, username, password, self.peer.ip()),
-        };
-        if is_accepted {
-            self.user = user.into();
-            self.mechanism = mechanism.into();
-            self.amqp.login_accepted();
-        } else {
-            warn!(peer = %self.peer, user, mechanism, "login refused");
-            self.amqp.login_refused(mechanism);
+    fn open(&mut self, virtual_host: &str) {
+        match self.opened(virtual_host) {
+            Ok(()) => self.tell_of_open(virtual_host),
+            Err(text) => self.refuse(ReplyCode::NotAllowed, &text, 10, 40),
         }
     }
 
-    fn open(&mut self, virtual_host: &str) {
-        let Some((id, shard)) = self.shared.virtual_host(virtual_host) else {
-            let text = format!("vhost {virtual_host} not found");
-            self.refuse(ReplyCode::NotAllowed, &text, 10, 40);
-            return;
-        };
-        let Some(outbox) = self.outbox_sender.take() else { return };
+    /// Opens a virtual host, or says in RabbitMQ's words why not.
+    fn opened(&mut self, virtual_host: &str) -> Result<(), String> {
+        let Some(identity) = &self.identity else { return Err("nobody has logged in".to_owned()) };
+        let not_found = || format!("vhost {virtual_host} not found");
+        let (id, shard) = self.shared.virtual_host(virtual_host).ok_or_else(not_found)?;
+        let (user, is_stored) = (Arc::clone(&identity.user), identity.is_stored());
+        let Some(outbox) = self.outbox_sender.clone() else { return Ok(()) };
         let session = self.shared.next_session();
         let info = self.info(session, virtual_host, outbox.clone());
-        let name = info.client_name.clone();
-        let place = match self.shared.census.enter(info) {
-            Ok(place) => place,
-            Err(text) => return self.refuse(ReplyCode::NotAllowed, &text, 10, 40),
-        };
-        let access = Arc::new(Access::everything(&self.user));
+        let caps = self.shared.caps(virtual_host, is_stored.then_some(&*user));
+        let visitor = Visitor { host: id, user, is_stored, outbox: outbox.clone() };
+        let place = self.shared.census.enter(info, visitor, caps)?;
+        // Whoever changes something from now on knows of this session. What was changed before is
+        // what is looked at now.
+        if self.shared.virtual_host(virtual_host).is_none_or(|(now, _)| now != id) {
+            return Err(not_found());
+        }
+        let access = login::access(&self.shared, identity, virtual_host);
+        let access = access.ok_or_else(|| {
+            format!("access to vhost '{virtual_host}' refused for user '{}'", self.user)
+        })?;
         self.is_impersonator = access.is_impersonator();
+        self.virtual_host = virtual_host.into();
+        self.outbox_sender = None;
         self.opening = Some(ToShard::Open { session, virtual_host: id, outbox, access });
         let on_the_way = Arc::new(Semaphore::new(limits::READS_ON_THE_WAY));
-        self.session =
-            Some(Session { id: session, shard, on_the_way, closed: false, _place: place });
+        self.session = Some(Session { id: session, shard, on_the_way, closed: false, place });
         self.requests.open(session);
         self.half_open = None;
         self.amqp.open_accepted();
+        Ok(())
+    }
+
+    fn tell_of_open(&self, virtual_host: &str) {
         let user = &*self.user;
-        match name {
+        match self.amqp.client_property("connection_name") {
             Some(name) => {
                 info!(peer = %self.peer, name, user, vhost = virtual_host, "connection open");
             }
@@ -168,9 +168,14 @@ impl Connection {
     }
 
     fn open_channel(&mut self, channel: u16) {
-        match self.shared.census.enter_channel() {
+        let Some(session) = &self.session else { return };
+        let is_stored = self.identity.as_ref().is_some_and(Identity::is_stored);
+        let cap = is_stored.then(|| self.shared.channel_cap(&self.user)).flatten();
+        match session.place.enter_channel(cap) {
             Ok(place) => {
-                let state = ChannelState { _place: Some(place), ..ChannelState::default() };
+                let answered = self.traffic.channel_opened(channel);
+                let state =
+                    ChannelState { _place: Some(place), answered, ..ChannelState::default() };
                 self.channels.insert(channel, state);
                 self.amqp.channel_open_ok(channel);
                 self.request(channel, Request::ChannelOpen);
@@ -217,20 +222,20 @@ impl Connection {
         let request = match method {
             exchange::AMQPMethod::Declare(declare) => declare_exchange(declare),
             exchange::AMQPMethod::Delete(delete) => Request::ExchangeDelete {
-                name: delete.exchange.into(),
+                name: stripped(&delete.exchange),
                 if_unused: delete.if_unused,
                 no_wait: delete.nowait,
             },
             exchange::AMQPMethod::Bind(bind) => Request::Bind {
-                source: bind.source.into(),
-                destination: Destination::Exchange(bind.destination.into()),
+                source: stripped(&bind.source),
+                destination: Destination::Exchange(stripped(&bind.destination)),
                 routing_key: bind.routing_key.into(),
                 arguments: bind.arguments,
                 no_wait: bind.nowait,
             },
             exchange::AMQPMethod::Unbind(unbind) => Request::Unbind {
-                source: unbind.source.into(),
-                destination: Destination::Exchange(unbind.destination.into()),
+                source: stripped(&unbind.source),
+                destination: Destination::Exchange(stripped(&unbind.destination)),
                 routing_key: unbind.routing_key.into(),
                 arguments: unbind.arguments,
                 no_wait: unbind.nowait,
@@ -250,15 +255,15 @@ impl Connection {
                 request
             }
             queue::AMQPMethod::Bind(bind) => Request::Bind {
-                source: bind.exchange.into(),
-                destination: Destination::Queue(bind.queue.into()),
+                source: stripped(&bind.exchange),
+                destination: Destination::Queue(stripped(&bind.queue)),
                 routing_key: bind.routing_key.into(),
                 arguments: bind.arguments,
                 no_wait: bind.nowait,
             },
             queue::AMQPMethod::Unbind(unbind) => Request::Unbind {
-                source: unbind.exchange.into(),
-                destination: Destination::Queue(unbind.queue.into()),
+                source: stripped(&unbind.exchange),
+                destination: Destination::Queue(stripped(&unbind.queue)),
                 routing_key: unbind.routing_key.into(),
                 arguments: unbind.arguments,
                 no_wait: false,
@@ -267,7 +272,7 @@ impl Connection {
                 Request::QueuePurge { name: purge.queue.into(), no_wait: purge.nowait }
             }
             queue::AMQPMethod::Delete(delete) => Request::QueueDelete {
-                name: delete.queue.into(),
+                name: stripped(&delete.queue),
                 if_unused: delete.if_unused,
                 if_empty: delete.if_empty,
                 no_wait: delete.nowait,
@@ -282,7 +287,7 @@ impl Connection {
     }
 
     fn declare_queue(&mut self, declare: queue::Declare) -> Option<Request> {
-        let mut name: String = declare.queue.into();
+        let mut name = stripped(&declare.queue);
         let generated = name.is_empty() && !declare.passive;
         if generated {
             name = self.generated("amq.gen-")?;
@@ -368,12 +373,18 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
+/// The name of what is declared, bound or deleted.
+fn stripped(name: &ShortString) -> String {
+    names::without_line_ends(name.as_str())
+}
+
 fn declare_exchange(declare: exchange::Declare) -> Request {
+    let name = stripped(&declare.exchange);
     if !declare.passive {
-        warn_of_kept(declare.exchange.as_str(), &declare.arguments);
+        warn_of_kept(&name, &declare.arguments);
     }
     Request::ExchangeDeclare {
-        name: declare.exchange.into(),
+        name,
         kind: declare.kind.into(),
         declaration: Declaration {
             passive: declare.passive,

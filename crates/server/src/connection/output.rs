@@ -8,6 +8,7 @@ use warren_amqp::{Content, Method, ReplyCode, ShortString, basic, confirm, excha
 use warren_engine::{Error, Event, Message, Origin, Reply};
 
 use super::{ChannelState, Connection};
+use crate::census;
 use crate::limits;
 use crate::reply_code::reply_code;
 
@@ -51,7 +52,7 @@ impl Connection {
         // As a string, so that a name with line breaks cannot forge a log line.
         let text = error.to_string();
         info!(peer = %self.peer, channel, reason = text, "closing channel");
-        self.channels.remove(&channel);
+        self.forget_channel(channel);
         if self.amqp.channel_may_close(channel) {
             let Origin { class_id, method_id } = origin;
             self.amqp.close_channel(channel, reply_code(error), &text, class_id, method_id);
@@ -124,6 +125,11 @@ impl Connection {
         }
     }
 
+    fn forget_channel(&mut self, channel: u16) {
+        self.channels.remove(&channel);
+        self.traffic.channel_closed(channel);
+    }
+
     /// A run of messages was taken, or refused.
     fn encode_confirms(
         &mut self,
@@ -132,6 +138,7 @@ impl Connection {
         answer: fn(&mut warren_amqp::Connection, u16, u64, bool),
     ) {
         if let Some(state) = self.channels.get_mut(&channel) {
+            census::answer(&state.answered, last - first + 1);
             let amqp = &mut self.amqp;
             state.confirms.add(first, last, |tag, multiple| answer(amqp, channel, tag, multiple));
         }
@@ -154,7 +161,7 @@ impl Connection {
 
         let method = match reply {
             Reply::ChannelCloseOk => {
-                self.channels.remove(&channel);
+                self.forget_channel(channel);
                 self.amqp.channel_close_ok(channel);
                 return;
             }

@@ -298,6 +298,10 @@ impl Repair<'_> {
         for ((host, _), record) in &topology.bindings {
             self.state.change_topology(Write::Bound(*host, record.clone()));
         }
+        for (key, value) in &topology.definitions {
+            let (key, value) = (key.clone(), value.clone());
+            self.state.change_topology(Write::DefinitionSet { key, value });
+        }
         flush(new, &mut self.state, meta)?;
         for (queue, standing) in &counts.standings {
             if queue.lane_number() != 0 {
@@ -308,7 +312,7 @@ impl Repair<'_> {
         }
         let mut messages = Messages::new(self.overlay);
         old.walk(&mut |walked| {
-            if let Walked::Row { queue, entries: Some(entries), .. } = walked
+            if let Walked::Row { queue, row: Some(entries), .. } = walked
                 && !self.found.changes.get(&queue).is_some_and(|delta| delta.deleted)
             {
                 if !self.state.queues.contains_key(&queue.declared()) {
@@ -323,7 +327,26 @@ impl Repair<'_> {
             Ok(())
         })?;
         flush(new, &mut self.state, meta)?;
+        self.take_returns(new, meta, old)?;
         Ok(topology)
+    }
+
+    /// Takes over how often messages came back, as far as they are in places that are known. What
+    /// cannot be read is counted from nothing again.
+    fn take_returns(&mut self, new: &Index, meta: Meta, old: &Index) -> Result<(), Error> {
+        old.walk_returns(&mut |walked| {
+            if let Walked::Row { queue, row: Some((first, last, count)), .. } = walked
+                && let Some(places) = self.state.queues.get(&queue)
+            {
+                let last = last.min(places.next_sequence.saturating_sub(1));
+                self.state.come_back(queue, first, last, count);
+            }
+            if self.state.live.held > LAYER_ENTRIES_MAX {
+                flush(new, &mut self.state, meta)?;
+            }
+            Ok(())
+        })?;
+        flush(new, &mut self.state, meta)
     }
 
     /// Takes the messages of a row that are whole, and writes the others beside the copies.
@@ -397,7 +420,8 @@ impl Repair<'_> {
             self.notes.push(format!(
                 "the database was made anew from {} records of the log; exchanges, queues and \
                  bindings declared before them are lost, and messages whose acknowledgement \
-                 stood in segments that are gone come again, marked as redelivered",
+                 stood in segments that are gone come again, marked as redelivered; users, virtual \
+                 hosts, permissions and policies made before them are lost too",
                 report.replayed_records
             ));
             for damage in report.damaged {

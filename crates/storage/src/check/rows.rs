@@ -97,12 +97,12 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn row(&mut self, walked: Walked, findings: &mut Findings) -> Result<(), Error> {
+    fn row(&mut self, walked: Walked<Vec<Entry>>, findings: &mut Findings) -> Result<(), Error> {
         match walked {
-            Walked::Row { queue, key, entries: Some(entries) } => {
+            Walked::Row { queue, key, row: Some(entries) } => {
                 self.good_row(queue, key, &entries, findings)
             }
-            Walked::Row { queue, key, entries: None } => {
+            Walked::Row { queue, key, row: None } => {
                 self.bad_rows.insert(queue);
                 findings.damage(self.index.bad_row(queue, key, None));
                 Ok(())

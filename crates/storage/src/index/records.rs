@@ -1,10 +1,10 @@
-//! The records of the topology in the database.
+//! The records of the topology in the database, and definitions.
 
-use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{ReadableDatabase, ReadableTable, TableError, WriteTransaction};
 use warren_engine::{QueueId, VirtualHostId, Write};
 
 use super::seal::{Key, seal, unseal};
-use super::{BINDINGS, EXCHANGES, Index, QUEUES};
+use super::{BINDINGS, DEFINITIONS, EXCHANGES, Index, QUEUES};
 use crate::Error;
 use crate::bytes::Cursor;
 use crate::recovery::Damage;
@@ -13,6 +13,7 @@ use crate::topology::{self, Topology};
 const EXCHANGES_NAME: &str = "exchanges";
 const QUEUES_NAME: &str = "queues";
 const BINDINGS_NAME: &str = "bindings";
+const DEFINITIONS_NAME: &str = "definitions";
 
 /// Records that cannot be read, by table and key.
 type Bad = Vec<(&'static str, String)>;
@@ -37,11 +38,12 @@ impl Index {
         let exchanges = self.read("read", |index| index.read_exchanges(topology, &mut bad));
         let queues = self.read("read", |index| index.read_queues(topology, &mut bad));
         let bindings = self.read("read", |index| index.read_bindings(topology, &mut bad));
+        let definitions = self.read("read", |index| index.read_definitions(topology, &mut bad));
         damaged.extend(bad.into_iter().map(|(table, key)| {
             let text = "the record does not match its checksum, and is lost";
             self.damage(format!("table {table}, key {key}: {text}"))
         }));
-        [exchanges, queues, bindings].into_iter().filter_map(Result::err).collect()
+        [exchanges, queues, bindings, definitions].into_iter().filter_map(Result::err).collect()
     }
 
     fn read_exchanges(&self, topology: &mut Topology, bad: &mut Bad) -> Result<(), redb::Error> {
@@ -87,6 +89,23 @@ impl Index {
         }
         Ok(())
     }
+
+    fn read_definitions(&self, topology: &mut Topology, bad: &mut Bad) -> Result<(), redb::Error> {
+        let table = match self.database()?.begin_read()?.open_table(DEFINITIONS) {
+            // It is made with the first definition, and earlier versions had none.
+            Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+            other => other?,
+        };
+        for row in table.iter()? {
+            let (key, value) = row?;
+            let key = key.value();
+            match unseal(DEFINITIONS_NAME, Key::Name(key), value.value()) {
+                Some(value) => drop(topology.definitions.insert(key.to_owned(), value.to_vec())),
+                None => bad.push((DEFINITIONS_NAME, format!("{key:?}"))),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Applies changes in order.
@@ -97,6 +116,7 @@ pub(super) fn apply(transaction: &WriteTransaction, writes: &[Write]) -> Result<
     let mut exchanges = transaction.open_table(EXCHANGES)?;
     let mut queues = transaction.open_table(QUEUES)?;
     let mut bindings = transaction.open_table(BINDINGS)?;
+    let mut definitions = transaction.open_table(DEFINITIONS)?;
     let (mut bytes, mut seal_of_binding) = (Vec::new(), Vec::new());
     for write in writes {
         bytes.clear();
@@ -127,6 +147,14 @@ pub(super) fn apply(transaction: &WriteTransaction, writes: &[Write]) -> Result<
             Write::Unbound(host, record) => {
                 topology::put_binding(&mut bytes, record);
                 bindings.remove((host.0, bytes.as_slice()))?;
+            }
+            Write::DefinitionSet { key, value } => {
+                bytes.extend_from_slice(value);
+                seal(DEFINITIONS_NAME, Key::Name(key), &mut bytes);
+                definitions.insert(key.as_str(), bytes.as_slice())?;
+            }
+            Write::DefinitionDeleted { key } => {
+                definitions.remove(key.as_str())?;
             }
             Write::Enqueued { .. }
             | Write::Settled { .. }

@@ -38,11 +38,7 @@ impl Index {
                 let key = key.value().1;
                 match opened(queue, key, value.value()) {
                     Some((first, last, count)) => found.insert(first, last, count),
-                    None => damaged.push(index.damage(format!(
-                        "table {RETURNS_NAME}, key ({}, {key}): it does not match its checksum; how \
-                         often some messages of queue {} came back is not known",
-                        queue.0, queue.0
-                    ))),
+                    None => damaged.push(index.bad_returns(queue, key)),
                 }
             }
             Ok(())
@@ -50,9 +46,19 @@ impl Index {
         newer.iter().for_each(|(first, last, count)| found.insert(first, last, count));
         Ok(())
     }
+
+    /// The damage of a row that cannot be read.
+    pub(crate) fn bad_returns(&self, queue: QueueId, key: Sequence) -> Damage {
+        self.damage(format!(
+            "table {RETURNS_NAME}, key ({}, {key}): it does not match its checksum; how often some \
+             messages of queue {} came back is not known",
+            queue.0, queue.0
+        ))
+    }
 }
 
-fn opened(queue: QueueId, key: Sequence, value: &[u8]) -> Option<Range> {
+/// A row of the table; None if it cannot be read.
+pub(super) fn opened(queue: QueueId, key: Sequence, value: &[u8]) -> Option<Range> {
     let mut cursor = Cursor::new(unseal(RETURNS_NAME, Key::Row(queue.0, key), value)?);
     Some((key, cursor.u64()?, cursor.u32()?))
 }

@@ -1,6 +1,6 @@
 //! Brings a database of format 1 to the present one: every value gets a checksum, what waits is
-//! counted once, and the numbers of `meta` move to `store`. And one of format 2, which needs nothing
-//! but its new number.
+//! counted once, and the numbers of `meta` move to `store`. And one of format 2 or 3, which needs
+//! nothing but its new number.
 
 use std::collections::BTreeSet;
 
@@ -49,8 +49,9 @@ pub(super) fn from_format_1(transaction: &WriteTransaction) -> Result<(), redb::
 }
 
 /// Format 3 only adds: times of messages, lanes of priorities, how often messages came back, marks of
-/// queues in which messages expire. What format 2 wrote is read as it stands.
-pub(super) fn from_format_2(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+/// queues in which messages expire. So does format 4: definitions. What they wrote is read as it
+/// stands.
+pub(super) fn from_format_2_or_3(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     transaction.open_table(META)?.insert(FORMAT, u64::from(FORMAT_VERSION))?;
     Ok(())
 }

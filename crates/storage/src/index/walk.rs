@@ -1,13 +1,14 @@
 //! Goes through a database that may be damaged: everything that can be reached is given, and what
 //! cannot is named.
 
-use redb::ReadableDatabase;
+use redb::{ReadableDatabase, TableError};
 use warren_engine::{QueueId, Sequence};
 
 use super::messages::opened;
-use super::{Index, MESSAGES, MESSAGES_NAME};
+use super::{Index, MESSAGES, MESSAGES_NAME, RETURNS, Sealed, returns};
 use crate::Error;
 use crate::delta::Entry;
+use crate::returns::Range;
 
 /// Rows that are read at a time: about 1 MiB.
 const STEP_ROWS: usize = 256;
@@ -15,11 +16,14 @@ const STEP_ROWS: usize = 256;
 /// The key of a row: queue and first place.
 type RowKey = (u64, u64);
 
-/// A row of waiting messages, or what is wrong instead.
+/// Reads a row; None if it does not match its checksum.
+type Opened<'o, T> = &'o dyn Fn(QueueId, Sequence, &[u8]) -> Option<T>;
+
+/// A row, or what is wrong instead.
 #[derive(Debug)]
-pub(crate) enum Walked {
-    /// A row; no entries if it does not match its checksum.
-    Row { queue: QueueId, key: Sequence, entries: Option<Vec<Entry>> },
+pub(crate) enum Walked<T> {
+    /// A row; None if it does not match its checksum.
+    Row { queue: QueueId, key: Sequence, row: Option<T> },
     /// Rows behind this key cannot be reached; what follows comes from the end, in reverse order.
     Unreachable { after: RowKey, reason: String },
 }
@@ -55,16 +59,48 @@ impl Index {
     /// Those of `each` only.
     pub(crate) fn walk(
         &self,
-        each: &mut dyn FnMut(Walked) -> Result<(), Error>,
+        each: &mut dyn FnMut(Walked<Vec<Entry>>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.walk_table(MESSAGES, &|queue, key, row| opened(MESSAGES_NAME, queue, key, row), each)
+    }
+
+    /// The same for how often messages came back.
+    ///
+    /// # Errors
+    /// Those of `each` only.
+    pub(crate) fn walk_returns(
+        &self,
+        each: &mut dyn FnMut(Walked<Range>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let is_there = self.read("read", |index| {
+            match index.database()?.begin_read()?.open_table(RETURNS) {
+                Ok(_) => Ok(true),
+                // In a database of an earlier version.
+                Err(TableError::TableDoesNotExist(_)) => Ok(false),
+                Err(error) => Err(error.into()),
+            }
+        });
+        match is_there {
+            Ok(false) => Ok(()),
+            // What is wrong is told by what follows.
+            Ok(true) | Err(_) => self.walk_table(RETURNS, &returns::opened, each),
+        }
+    }
+
+    fn walk_table<T>(
+        &self,
+        table: Sealed<'static, RowKey>,
+        opened: Opened<'_, T>,
+        each: &mut dyn FnMut(Walked<T>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut last = (0, 0);
         let reason = loop {
             let mut rows = Vec::with_capacity(STEP_ROWS);
-            let read = self.read("read", |index| index.rows_behind(last, &mut rows));
+            let read = self.read("read", |index| index.rows_behind(table, last, opened, &mut rows));
             let ended = rows.len() < STEP_ROWS;
-            for (key, entries) in rows {
+            for (key, row) in rows {
                 last = key;
-                each(walked(key, entries))?;
+                each(walked(key, row))?;
             }
             match read {
                 Ok(()) if ended => return Ok(()),
@@ -76,11 +112,12 @@ impl Index {
         let mut before = (u64::MAX, u64::MAX);
         loop {
             let mut rows = Vec::with_capacity(STEP_ROWS);
-            let read = self.read("read", |index| index.rows_between(last, before, &mut rows));
+            let read = self
+                .read("read", |index| index.rows_between(table, last, before, opened, &mut rows));
             let ended = rows.len() < STEP_ROWS || read.is_err();
-            for (key, entries) in rows {
+            for (key, row) in rows {
                 before = key;
-                each(walked(key, entries))?;
+                each(walked(key, row))?;
             }
             if ended {
                 return Ok(());
@@ -88,12 +125,14 @@ impl Index {
         }
     }
 
-    fn rows_behind(
+    fn rows_behind<T>(
         &self,
+        table: Sealed<'static, RowKey>,
         last: RowKey,
-        rows: &mut Vec<(RowKey, Option<Vec<Entry>>)>,
+        opened: Opened<'_, T>,
+        rows: &mut Vec<(RowKey, Option<T>)>,
     ) -> Result<(), redb::Error> {
-        let table = self.database()?.begin_read()?.open_table(MESSAGES)?;
+        let table = self.database()?.begin_read()?.open_table(table)?;
         let mut before = last;
         for row in table.range(next(last)..)?.take(STEP_ROWS) {
             let (key, value) = row?;
@@ -102,18 +141,20 @@ impl Index {
                 return Err(redb::Error::Corrupted("rows are not in order".to_owned()));
             }
             before = key;
-            rows.push((key, opened(MESSAGES_NAME, QueueId(key.0), key.1, value.value())));
+            rows.push((key, opened(QueueId(key.0), key.1, value.value())));
         }
         Ok(())
     }
 
-    fn rows_between(
+    fn rows_between<T>(
         &self,
+        table: Sealed<'static, RowKey>,
         last: RowKey,
         end: RowKey,
-        rows: &mut Vec<(RowKey, Option<Vec<Entry>>)>,
+        opened: Opened<'_, T>,
+        rows: &mut Vec<(RowKey, Option<T>)>,
     ) -> Result<(), redb::Error> {
-        let table = self.database()?.begin_read()?.open_table(MESSAGES)?;
+        let table = self.database()?.begin_read()?.open_table(table)?;
         let mut behind = end;
         for row in table.range(next(last)..end)?.rev().take(STEP_ROWS) {
             let (key, value) = row?;
@@ -122,14 +163,14 @@ impl Index {
                 return Err(redb::Error::Corrupted("rows are not in order".to_owned()));
             }
             behind = key;
-            rows.push((key, opened(MESSAGES_NAME, QueueId(key.0), key.1, value.value())));
+            rows.push((key, opened(QueueId(key.0), key.1, value.value())));
         }
         Ok(())
     }
 }
 
-fn walked((queue, key): RowKey, entries: Option<Vec<Entry>>) -> Walked {
-    Walked::Row { queue: QueueId(queue), key, entries }
+fn walked<T>((queue, key): RowKey, row: Option<T>) -> Walked<T> {
+    Walked::Row { queue: QueueId(queue), key, row }
 }
 
 fn next((queue, key): RowKey) -> RowKey {

@@ -18,9 +18,9 @@ fn fixture_options() -> Options {
     Options { segment_bytes: 4 << 10, spare_segments: 0, ..options() }
 }
 
-/// What the fixture holds: topology and messages of two queues, both in redb and in the log.
-/// Written to the store if there is one.
-fn fixture(opened: &mut Option<Opened>) -> Model {
+/// What the fixture of a version holds: topology and messages of two queues, both in redb and in the
+/// log. Written to the store if there is one.
+fn fixture(opened: &mut Option<Opened>, version: u32) -> Model {
     let mut model = Model::default();
     let queues = [QueueId::new(HOST, 1_001), QueueId::new(HOST, 1_002)];
     let mut flush = |opened: &mut Option<Opened>, writes: &[Write]| {
@@ -32,6 +32,9 @@ fn fixture(opened: &mut Option<Opened>) -> Model {
     };
     flush(opened, &[declared(1_001), declared(1_002)]);
     flush(opened, &topology()[..3]);
+    if version >= 4 {
+        flush(opened, &[Write::Together(vec![defined("a", "1"), defined("b", "2")])]);
+    }
     for sequence in 1..=12 {
         let both = [(queues[0], sequence), (queues[1], sequence)];
         let body = format!("shared {sequence} ").repeat(30);
@@ -55,7 +58,15 @@ fn fixture(opened: &mut Option<Opened>) -> Model {
     flush(opened, &[delivered(queues[0], 13)]);
     flush(opened, &[settled(spilled, 13, 13), enqueued(b"spilled again", &[(spilled, 15)])]);
     flush(opened, &topology());
+    if version >= 4 {
+        let deleted = Write::DefinitionDeleted { key: "a".to_owned() };
+        flush(opened, &[deleted, defined("b", "3"), defined("c", "")]);
+    }
     model.restarted()
+}
+
+fn defined(key: &str, value: &str) -> Write {
+    Write::DefinitionSet { key: key.to_owned(), value: value.as_bytes().to_vec() }
 }
 
 /// Exchanges of every type, bindings to both kinds of destination, arguments of several kinds.
@@ -117,14 +128,14 @@ fn copy(from: &Path, to: &Path) {
 fn folders_of_every_format_version_open() {
     if let Ok(folder) = std::env::var(RECORD) {
         let opened = open(Path::new(&folder), fixture_options()).expect("a new folder");
-        fixture(&mut Some(opened));
+        fixture(&mut Some(opened), FORMAT_VERSION);
     }
     for version in 1..=FORMAT_VERSION {
         let folder = tempfile::tempdir().expect("a folder");
         copy(&fixture_folder(version), folder.path());
         let mut opened = open(folder.path(), fixture_options()).expect("the fixture opens");
         assert_eq!(opened.report.damaged, vec![]);
-        let model = fixture(&mut None);
+        let model = fixture(&mut None, version);
         model.compare(&opened.recovered).expect("what was recorded");
         check_contents(&opened.reader, &model).expect("what was recorded");
         opened.log.append(&[declared(2_000)]).expect("it goes on");

@@ -47,6 +47,7 @@ pub(crate) struct Model {
     /// Queues and the lanes of queues that were used, each by its own name.
     pub(crate) queues: BTreeMap<QueueId, ModelQueue>,
     pub(crate) bindings: Vec<BindingRecord>,
+    pub(crate) definitions: BTreeMap<String, Vec<u8>>,
     /// Encoded messages that no restart survives, by queue and place.
     pub(crate) spilled: BTreeMap<QueueId, BTreeMap<Sequence, Vec<u8>>>,
 }
@@ -109,6 +110,12 @@ impl Model {
                 }
             }
             Write::Unbound(_, record) => self.bindings.retain(|binding| binding != record),
+            Write::DefinitionSet { key, value } => {
+                self.definitions.insert(key.clone(), value.clone());
+            }
+            Write::DefinitionDeleted { key } => {
+                self.definitions.remove(key);
+            }
             Write::Enqueued { message, queues } => {
                 for (queue, sequence) in queues {
                     if queue.is_spilled() {
@@ -161,6 +168,8 @@ impl Model {
             recovered.bindings.iter().map(|(_, record)| record.clone()).collect();
         bindings.sort_by_key(binding_key);
         same("bindings", &bindings, &self.bindings)?;
+        let definitions: BTreeMap<_, _> = recovered.definitions.iter().cloned().collect();
+        same("definitions", &definitions, &self.definitions)?;
         let found: Vec<_> = recovered.queues.iter().map(|queue| &queue.record).collect();
         let queues = || self.queues.iter().filter(|(name, _)| name.lane_number() == 0);
         same("queues", &found, &queues().map(|(_, queue)| &queue.record).collect())?;
@@ -275,7 +284,8 @@ impl Generator {
                 let queue = self.random.pick(&queues).expect("a queue");
                 vec![Write::QueueDeleted(queue), Write::QueueDeleted(queue.spilled())]
             }
-            5..10 => vec![self.topology(model)],
+            5..9 => vec![self.topology(model)],
+            9 => vec![self.definitions()],
             10..60 => self.publish(model, &queues),
             60..67 => self.deliver(model, &names),
             67..70 => self.come_back(model, &names),
@@ -319,6 +329,18 @@ impl Generator {
             2 => Write::Unbound(HOST, self.random.pick(&model.bindings).unwrap_or(record)),
             _ => Write::Bound(HOST, record),
         }
+    }
+
+    /// Some definitions as one change.
+    fn definitions(&mut self) -> Write {
+        let changes = (0..=self.random.below(3)).map(|_| {
+            let key = format!("kind\0name-{}", self.random.below(6));
+            match self.random.below(3) {
+                0 => Write::DefinitionDeleted { key },
+                _ => Write::DefinitionSet { key, value: self.body() },
+            }
+        });
+        Write::Together(changes.collect())
     }
 
     fn publish(&mut self, model: &Model, queues: &[QueueId]) -> Vec<Write> {

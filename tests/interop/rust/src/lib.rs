@@ -1,4 +1,4 @@
-//! What the programs of this crate share: PROGRAM HOST PORT CONTROL_PORT warren|rabbitmq. Each
+//! What the programs of this crate share: PROGRAM HOST PORT CONTROL_PORT warren|rabbitmq ... Each
 //! check prints a line, and the last line sums up.
 
 use std::cell::Cell;
@@ -51,7 +51,7 @@ impl Checks {
     /// Reads the command line.
     pub fn from_arguments() -> Result<Self, Trouble> {
         let words: Vec<String> = std::env::args().skip(1).collect();
-        let [host, port, control_port, broker] = words.as_slice() else {
+        let [host, port, control_port, broker, ..] = words.as_slice() else {
             return Err("usage: PROGRAM HOST PORT CONTROL_PORT warren|rabbitmq".into());
         };
         Ok(Self {
@@ -98,7 +98,12 @@ impl Checks {
         if self.broker == "warren" {
             return Ok(());
         }
-        Err(Box::new(Skip("only warren has it".to_owned())))
+        self.skip("only warren has it")
+    }
+
+    /// Ends a check that cannot be made.
+    pub fn skip(&self, reason: &str) -> Outcome {
+        Err(Box::new(Skip(reason.to_owned())))
     }
 
     /// A name that nobody else uses.

@@ -186,6 +186,11 @@ pub(super) fn channel_state() -> Vec<Row> {
                 wire.send_method(1, (85, 10), &[0]);
             },
         ),
+    ]
+}
+
+pub(super) fn flow() -> Vec<Row> {
+    vec![
         connection(
             "a prefetch in bytes",
             540,

@@ -107,8 +107,15 @@ fn frames_fit_up_to_the_agreed_frame_max() {
     let fits = publish(1, &[b'x'; 4088], 4088);
     let expected = "publish on 1 to 'logs' 'a.b' [0, 0]: 4088 bytes of 120";
     assert_eq!(peer.feed(&fits), [expected]);
-    let events = peer.feed(&publish(1, &[b'x'; 4089], 4089));
-    assert!(events[0].contains("frame_too_large,4089,4088"), "{events:?}");
+    let events = peer.feed(&publish(1, &[b'x'; 4097], 4097));
+    assert!(events[0].contains("frame_too_large,4097,4088"), "{events:?}");
+}
+
+#[test]
+fn a_body_in_pieces_of_frame_max_is_taken_though_its_frames_are_larger() {
+    let mut peer = Peer::open_with(Settings::default(), 4096, 0).and_channel(1);
+    let expected = "publish on 1 to 'logs' 'a.b' [0, 0]: 4096 bytes of 120";
+    assert_eq!(peer.feed(&publish(1, &[b'x'; 4096], 4096)), [expected]);
 }
 
 #[test]
@@ -170,9 +177,11 @@ fn a_malformed_close_is_a_frame_error() {
 }
 
 #[test]
-fn a_new_secret_is_taken_and_confirmed() {
+fn a_new_secret_is_confirmed_when_the_broker_has_taken_it() {
     let mut peer = Peer::open();
     let bytes = method(0, 10, 70, &[&long(b"token")[..], &short("old one expires")].concat());
     assert_eq!(peer.feed(&bytes), ["UpdateSecret { secret: \"token\" }"]);
+    assert!(peer.answers().is_empty());
+    peer.connection.update_secret_ok();
     assert_eq!(peer.answers(), ["0 Connection(UpdateSecretOk(UpdateSecretOk))"]);
 }

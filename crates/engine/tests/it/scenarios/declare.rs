@@ -509,3 +509,35 @@ fn a_missing_queue_cannot_be_got_from() {
         ",
     );
 }
+
+#[test]
+fn a_virtual_host_gives_queues_a_type() {
+    scenario(
+        "
+        given declare queue before durable
+        default_queue_type quorum
+        declare queue q durable
+          > once written: s1.1 declare-ok q, 0 ready, 0 consumers
+          > write queue q
+        declare queue q durable x-queue-type=quorum
+          > once written: s1.1 declare-ok q, 0 ready, 0 consumers
+        declare queue q durable
+          > once written: s1.1 declare-ok q, 0 ready, 0 consumers
+        # What is there has the type that it has.
+        declare queue before durable
+          > once written: s1.1 declare-ok before, 0 ready, 0 consumers
+        declare queue before durable x-queue-type=classic
+          > once written: s1.1 declare-ok before, 0 ready, 0 consumers
+        # What a queue of that type cannot be is classic.
+        declare queue t
+          > s1.1 declare-ok t, 0 ready, 0 consumers
+        declare queue e durable exclusive
+          > s1.1 declare-ok e, 0 ready, 0 consumers
+        declare queue t x-queue-type=classic
+          > s1.1 declare-ok t, 0 ready, 0 consumers
+        declare queue q durable x-queue-type=classic
+          > s1.1 channel error 50.10: inequivalent arg 'x-queue-type' for queue 'q' in vhost '/': \
+              received 'classic' but current is 'quorum'
+        ",
+    );
+}

@@ -96,15 +96,30 @@ fn a_message_that_was_taken_goes_back_to_its_place() {
 }
 
 #[test]
+fn a_message_goes_back_between_others() {
+    scenario(
+        "
+        given declare queue q; publish '' q a | '' q b | '' q c
+        given take q 2; nack 1 requeue
+        browse q
+          > 0-1 a
+          > 0-2 b again
+          > 0-3 c
+        ",
+    );
+}
+
+#[test]
 fn messages_on_disk_are_taken_once_they_are_read_and_leave_the_range() {
     scenario(
         "
         given memory 200; declare queue q durable
         given publish '' q *110 persistent | '' q *111 persistent | '' q *112 persistent
         take q 1,3
+          > s1.1 taken 1 *110 from 0-1, more to come
           > load q:3
         loaded
-          > s1.1 taken 1 *110 from 0-1, 2 *112 from 0-3
+          > s1.1 taken 2 *112 from 0-3
         out q
           > 0-1 tag 1 with nobody on s1.1 since 0
           > 0-3 tag 2 with nobody on s1.1 since 0
@@ -117,6 +132,23 @@ fn messages_on_disk_are_taken_once_they_are_read_and_leave_the_range() {
         loaded
           > s1.1 get-ok 3 *111, 0 left
           > write delivered q:2
+        ",
+    );
+}
+
+#[test]
+fn an_answer_that_brings_a_part_is_followed_by_another() {
+    scenario(
+        "
+        given memory 200; declare queue q durable
+        given publish '' q *110 persistent | '' q *111 persistent | '' q *112 persistent
+        take q 2,3
+          > load q:2,3
+        loaded through 2
+          > s1.1 taken 1 *111 from 0-2, more to come
+          > load q:3
+        loaded
+          > s1.1 taken 2 *112 from 0-3
         ",
     );
 }
@@ -267,7 +299,7 @@ fn a_take_ends_with_its_queue() {
         given publish '' q *110 persistent | '' q *111 persistent | '' q *112 persistent
         given take q 1,3
         delete queue q
-          > s1.1 taken 1 *110 from 0-1
+          > s1.1 taken
           > once written: s1.1 delete-ok 2
           > write no queue q
         ",

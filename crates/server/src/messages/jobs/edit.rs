@@ -97,8 +97,8 @@ mod tests {
 
     use super::*;
 
-    fn message(headers: FieldTable) -> Message {
-        let headers = table::encode(&headers);
+    fn message(headers: &FieldTable) -> Message {
+        let headers = table::encode(headers);
         let properties = Builder::new()
             .set(Property::Headers, headers)
             .set(Property::UserId, "alice")
@@ -123,10 +123,10 @@ mod tests {
         let mut headers = FieldTable::default();
         let deaths = vec![death("second", "later"), death("first", "order.created")];
         headers.insert("x-death".into(), FieldValue::FieldArray(deaths.into()));
-        let edited = edited(&message(headers), &Target::Origin, &Edits::default());
+        let edited = edited(&message(&headers), &Target::Origin, &Edits::default());
         assert_eq!((&*edited.exchange, &*edited.routing_key), ("first", "order.created"));
         let plain =
-            super::edited(&message(FieldTable::default()), &Target::Origin, &Edits::default());
+            super::edited(&message(&FieldTable::default()), &Target::Origin, &Edits::default());
         assert_eq!((&*plain.exchange, &*plain.routing_key), ("dlx", "dead"));
     }
 
@@ -141,7 +141,7 @@ mod tests {
             body: Some(b"other".to_vec()),
         };
         let target = Target::Queue("q".to_owned());
-        let edited = edited(&message(headers), &target, &edits);
+        let edited = edited(&message(&headers), &target, &edits);
         assert_eq!(
             (&*edited.exchange, &*edited.routing_key, &*edited.body),
             ("", "q", &b"other"[..])

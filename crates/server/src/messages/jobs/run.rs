@@ -20,7 +20,8 @@ pub(super) async fn run(
 ) -> Result<(), String> {
     let host = &job.request.virtual_host;
     let client = management.open(identity, host).await;
-    let mut work = Work { job, management, client: client.map_err(|error| error.to_string())? };
+    let client = client.map_err(|error| error.to_string())?;
+    let mut work = Work { job, management, client, staying: 0 };
     let done = work.all().await;
     // What was taken and is not settled goes back with the session.
     work.client.close().await;
@@ -31,6 +32,8 @@ struct Work<'a> {
     job: &'a Job,
     management: &'a Management,
     client: Client,
+    /// So many messages in a row were not taken.
+    staying: u64,
 }
 
 /// A message that is meant, seen where it waits.
@@ -115,7 +118,11 @@ impl Work<'_> {
             Action::Move(target, edits) => self.move_away(meant, target, edits).await,
             Action::Copy(target, edits) => self.copy(meant, target, edits).await,
         };
-        done.map_err(|error| error.to_string())
+        done.map_err(|error| error.to_string())?;
+        if self.staying >= limits::JOB_STAYING {
+            return Err(format!("the last {} messages were not taken by any queue", self.staying));
+        }
+        Ok(())
     }
 
     async fn delete(&mut self, meant: Vec<Meant>) -> Result<(), ClientError> {
@@ -163,7 +170,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn count_published(&self, outcome: Published) {
+    fn count_published(&mut self, outcome: Published) {
+        self.staying = if outcome == Published::Taken { 0 } else { self.staying + 1 };
         let counter = match outcome {
             Published::Taken => &self.job.done,
             Published::Unroutable => &self.job.unroutable,

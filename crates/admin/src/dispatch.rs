@@ -1,0 +1,122 @@
+//! From the table of routes to a router: who sent a request, whether it may, who answers.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, FromRequestParts, Path, Request};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+
+use crate::answer::Answer;
+use crate::api::Api;
+use crate::authenticate::{authenticate, nobody};
+use crate::authorize::Right;
+use crate::call::{Call, named_virtual_host};
+use crate::error::Error;
+use crate::forgery;
+use crate::live;
+use crate::origin::Origin;
+use crate::query::Query;
+use crate::routes::Route;
+
+/// A router that knows these routes.
+pub(crate) fn router(api: &Arc<Api>, routes: Vec<Route>) -> Router {
+    let mut paths: BTreeMap<&'static str, Vec<Route>> = BTreeMap::new();
+    for route in routes {
+        paths.entry(route.path).or_default().push(route);
+    }
+    let mut router = Router::new();
+    for (path, routes) in paths {
+        let (api, routes) = (Arc::clone(api), Arc::new(routes));
+        let answer = move |request: Request| {
+            let (api, routes) = (Arc::clone(&api), Arc::clone(&routes));
+            async move { answer(api, &routes, request).await.into_response() }
+        };
+        router = router.route(path, any(answer));
+    }
+    router
+}
+
+/// Answers a request to a path that has these routes.
+async fn answer(api: Arc<Api>, routes: &[Route], request: Request) -> Answer {
+    let wanted = match *request.method() {
+        Method::HEAD => &Method::GET,
+        ref method => method,
+    };
+    if wanted == Method::OPTIONS {
+        let allow = HeaderValue::try_from(allowed(routes));
+        let allow = allow.map_err(|error| Error::Internal(error.to_string()))?;
+        return Ok((StatusCode::OK, [(header::ALLOW, allow)]).into_response());
+    }
+    let Some(route) = routes.iter().find(|route| route.method == wanted) else {
+        return Err(Error::MethodNotAllowed { allowed: allowed(routes) });
+    };
+    let call = admit(&api, route, request).await?;
+    if route.method == Method::GET && route.right != Right::None && live::is_wanted(&call.headers) {
+        return live::answer(route.clone(), call);
+    }
+    carry_out(route, call).await
+}
+
+/// Lets a handler answer, when there is a place for it.
+pub(crate) async fn carry_out(route: &Route, call: Call) -> Answer {
+    let api = Arc::clone(&call.api);
+    let Ok(_place) = api.places.acquire().await else {
+        return Err(Error::Unavailable("the broker stops".to_owned()));
+    };
+    let answer = tokio::time::timeout(api.config.request_timeout, (route.handler)(call));
+    answer
+        .await
+        .unwrap_or_else(|_| Err(Error::Unavailable("the broker did not answer in time".to_owned())))
+}
+
+/// The methods of a path, as `Allow` lists them.
+fn allowed(routes: &[Route]) -> String {
+    let mut methods: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
+    if methods.contains(&"GET") {
+        methods.insert(0, "HEAD");
+    }
+    methods.push("OPTIONS");
+    methods.join(", ")
+}
+
+/// A request, if its sender has the right.
+async fn admit(api: &Arc<Api>, route: &Route, request: Request) -> Result<Call, Error> {
+    let (mut parts, body) = request.into_parts();
+    let path = Path::<Vec<(String, String)>>::from_request_parts(&mut parts, &()).await;
+    // Escapes that are no text name nothing.
+    let Path(path) = path.map_err(|_| Error::NoSuchObject)?;
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let Some(ConnectInfo(peer)) = peer else {
+        return Err(Error::Internal("a request has no peer".to_owned()));
+    };
+    let origin = Origin::of(&parts.headers, peer.ip(), &api.config.trusted_proxies);
+    let state = api.management.catalog().snapshot();
+    let (identity, session) = if route.right == Right::None {
+        (nobody(), None)
+    } else {
+        let sender = authenticate(api, &state, &parts.headers, &origin).await?;
+        (sender.identity, sender.session)
+    };
+    let body = match &session {
+        Some(session) if route.method != Method::GET => {
+            forgery::check(api, session, &origin, &parts.headers, body).await?
+        }
+        _ => body,
+    };
+    let virtual_host = named_virtual_host(&path, &parts.headers);
+    // What is not there is not found, whoever asks.
+    let virtual_host = virtual_host.filter(|name| state.virtual_host(name).is_some());
+    route.right.check(&state, &identity, virtual_host)?;
+    let query = Query::read(&parts.uri)?;
+    let (uri, headers, api, body) = (parts.uri, parts.headers, Arc::clone(api), body.into());
+    Ok(Call { api, state, identity, session, origin, path, uri, query, headers, body })
+}
+
+/// What is answered where there is no route.
+pub(crate) async fn no_such_path() -> Response {
+    Error::NoSuchObject.into_response()
+}
