@@ -176,7 +176,6 @@ impl World {
                     }
                     self.model.restarted(&found, &unsynced)?;
                     node.appended_op = self.model.op;
-                    node.set_policies(self.model.rules);
                     self.node = Some(node);
                     return Ok(());
                 }

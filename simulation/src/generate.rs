@@ -11,7 +11,6 @@ use crate::client::{Client, ClientChannel};
 use crate::limits;
 use crate::messages::{Publication, batch, hash_when_delivered};
 use crate::model::{Model, Times, header_arguments};
-use crate::policies::{Rules, access};
 use crate::random::Random;
 use crate::world::Profile;
 
@@ -41,10 +40,6 @@ pub(crate) enum Wish {
     Acknowledge,
     Nack,
     Recover,
-    /// An operator changes the policies.
-    SetPolicies,
-    /// An operator changes what the client may do.
-    SetAccess,
     /// An acknowledgement of what was never delivered.
     WrongTag,
 }
@@ -203,15 +198,6 @@ impl Asking<'_> {
                     multiple: self.random.percent(50),
                 };
                 Some(Command::Acknowledge { session, acknowledgements: vec![wrong] })
-            }
-            Wish::SetPolicies => {
-                let rules = Rules::draw(self.random);
-                self.model.next_rules.push_back(rules);
-                Some(Command::SetPolicies(rules.compile()))
-            }
-            Wish::SetAccess => {
-                let access = access(self.random.percent(70));
-                Some(Command::SetAccess { session, access })
             }
             _ => {
                 let request = self.request(wish, channel)?;
@@ -388,8 +374,6 @@ impl Asking<'_> {
             | Wish::Publish
             | Wish::Acknowledge
             | Wish::ConfirmSelect
-            | Wish::SetPolicies
-            | Wish::SetAccess
             | Wish::WrongTag => return None,
         };
         if wants_reply(&request) {

@@ -26,7 +26,6 @@ mod limits;
 mod messages;
 mod model;
 mod node;
-mod policies;
 mod random;
 mod trace;
 mod world;

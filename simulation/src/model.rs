@@ -23,11 +23,10 @@ mod transactions;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use warren_engine::{Command, Expired, Milliseconds, Outgoing, Right, SessionId, Summary};
+use warren_engine::{Command, Expired, Milliseconds, Outgoing, SessionId, Summary};
 
 use crate::generate::is_single_active;
 use crate::messages::{MessageId, Publication};
-use crate::policies::{BARRED, Rules};
 use crate::{Violation, limits};
 use requests::End;
 use streams::{LastBatch, Reading};
@@ -70,8 +69,6 @@ struct Copy {
     returns: u32,
     /// How often it died.
     deaths: u32,
-    /// When it died last.
-    died: Milliseconds,
     expires: Expiry,
 }
 
@@ -196,12 +193,6 @@ pub(crate) struct Model {
     names: BTreeMap<String, QueueNumber>,
     last_queue: QueueNumber,
     sessions: BTreeSet<SessionId>,
-    /// Sessions that may not publish to one of the exchanges.
-    barred: BTreeSet<SessionId>,
-    /// What the policies say.
-    pub(crate) rules: Rules,
-    /// What they are going to say, by commands that are on their way.
-    pub(crate) next_rules: VecDeque<Rules>,
     channels: BTreeMap<At, Channel>,
     /// Commands so far; a command's number is the count after it.
     pub(crate) op: u64,
@@ -241,9 +232,6 @@ impl Model {
             names: BTreeMap::new(),
             last_queue: 0,
             sessions: BTreeSet::new(),
-            barred: BTreeSet::new(),
-            rules: Rules::default(),
-            next_rules: VecDeque::new(),
             channels: BTreeMap::new(),
             op: 0,
             synced_op: 0,
@@ -303,14 +291,10 @@ impl Model {
                 self.request(at, request, events)?;
             }
             Command::Clock(now) => self.time_passes(*now),
-            Command::SetAccess { session, access } => {
-                self.barred.remove(session);
-                if !access.may(Right::Write, BARRED) {
-                    self.barred.insert(*session);
-                }
-            }
-            Command::SetPolicies(_) => self.change_rules(),
-            Command::Flushed { .. } | Command::Loaded { .. } => {}
+            Command::Flushed { .. }
+            | Command::Loaded { .. }
+            | Command::SetAccess { .. }
+            | Command::SetPolicies(_) => {}
         }
         self.expired(expired)?;
         let moved = !dead_lettered.is_empty();

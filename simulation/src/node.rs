@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use warren_engine::{
-    Command, Effects, Event, Expired, Load, MemoryLimits, Milliseconds, Outgoing, QueueId,
+    Access, Command, Effects, Event, Expired, Load, MemoryLimits, Milliseconds, Outgoing, QueueId,
     RecoveredQueue, SessionId, VirtualHost, VirtualHostId,
 };
 use warren_storage::fault::SimulatedDisk;
@@ -16,7 +16,6 @@ use warren_storage::{Checkpointer, Log, Moves, Opened, Options, Reader, open_on}
 use crate::committer::{Checkpoint, Group, Unsynced};
 use crate::messages::{deaths_of, id_of};
 use crate::model::{Found, FoundMessage, Model};
-use crate::policies::{Rules, access};
 use crate::trace::Trace;
 use crate::{Counts, Violation, limits};
 
@@ -141,15 +140,10 @@ impl Node {
         Ok((node, found))
     }
 
-    /// The broker tells the policies before any client comes.
-    pub(crate) fn set_policies(&mut self, rules: Rules) {
-        self.host.set_policies(rules.compile());
-    }
-
     /// A client's connection has opened the virtual host.
     pub(crate) fn connect(&mut self, session: SessionId) {
         self.outboxes.insert(session, VecDeque::new());
-        let access = access(true);
+        let access = Arc::new(Access::everything("guest"));
         self.inbox.push_back(Command::OpenSession { session, access });
     }
 

@@ -78,8 +78,6 @@ impl Profile {
             (40, Wish::Acknowledge),
             (8, Wish::Nack),
             (1, Wish::Recover),
-            (1, Wish::SetPolicies),
-            (1, Wish::SetAccess),
         ];
         for (weight, _) in &mut wishes {
             // Some wishes are rare in this run, some frequent.

@@ -15,7 +15,7 @@ impl Model {
         let Some(copy) = queue.copies.remove(&place) else { return false };
         queue.ready.remove(&(Reverse(copy.level), place));
         let durable = copy.durable;
-        if self.rules.letters(&queue.name).or(dead_letters_of(&queue.name)).is_some() {
+        if dead_letters_of(&queue.name).is_some() {
             queue.leaving.push_back((place, copy));
         } else if durable {
             self.change(Change::Settled(number, place));
@@ -36,8 +36,7 @@ impl Model {
             return;
         }
         copy.returns += 1;
-        let limit = self.rules.delivery_limit().unwrap_or(DELIVERY_LIMIT);
-        if copy.returns > limit.min(DELIVERY_LIMIT) {
+        if copy.returns > DELIVERY_LIMIT {
             self.give_up(number, place);
             return;
         }
@@ -58,8 +57,7 @@ impl Model {
                 return Err(Violation::new("P11", text));
             };
             let (message, deaths) = (copy.message, copy.deaths + 1);
-            let to = self.rules.letters(name).or(dead_letters_of(name));
-            let to = to.and_then(|to| self.names.get(to)).copied();
+            let to = dead_letters_of(name).and_then(|to| self.names.get(to)).copied();
             if let Some((to, next)) = to.and_then(|to| Some((to, self.queues.get_mut(&to)?))) {
                 next.last_place += 1;
                 let place = next.last_place;
@@ -68,8 +66,7 @@ impl Model {
                 let level = level_in(&next.name, publication.and_then(|it| it.priority));
                 let Expiry { due, .. } = next.times.expiry_of_dead(self.now);
                 let expires = Expiry { due, last: due.max(self.now) };
-                let copy = Copy::new(message, level, durable, expires);
-                let copy = Copy { deaths, died: self.now, ..copy };
+                let copy = Copy { deaths, ..Copy::new(message, level, durable, expires) };
                 next.copies.insert(place, copy);
                 next.ready.insert((Reverse(level), place));
                 self.just_moved.insert((to, place));
@@ -104,7 +101,7 @@ impl Model {
 impl Copy {
     /// A message that enters a queue.
     pub(super) fn new(message: u64, level: u8, durable: bool, expires: Expiry) -> Self {
-        let (redelivered, holder, returns, deaths, died) = (false, None, 0, 0, 0);
-        Self { message, level, durable, redelivered, holder, returns, deaths, died, expires }
+        let (redelivered, holder, returns, deaths) = (false, None, 0, 0);
+        Self { message, level, durable, redelivered, holder, returns, deaths, expires }
     }
 }

@@ -14,12 +14,11 @@ use super::routing::group_and_pattern;
 use super::transactions::Transaction;
 use super::{
     At, Change, Channel, Consumer, Copy, Delivery, Expected, Expiry, Get, Model, Queue,
-    QueueNumber, Told, Topology,
+    QueueNumber, Times, Told, Topology,
 };
 use crate::Violation;
 use crate::generate::{level_in, wants_reply};
 use crate::messages::id_of;
-use crate::policies::BARRED;
 
 /// How a delivery ends.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +35,6 @@ impl Model {
             self.channels.keys().copied().filter(|at| at.0 == session).collect();
         let settled = channels.into_iter().map(|at| self.close_channel(at)).max();
         self.sessions.remove(&session);
-        self.barred.remove(&session);
         let owned: Vec<QueueNumber> = self
             .queues
             .iter()
@@ -110,15 +108,14 @@ impl Model {
             let Some(id) = message.as_ref().and_then(id_of) else { continue };
             let Some(published) = self.messages.get(id as usize) else { continue };
             let is_queue = |name: &str| self.names.contains_key(name);
-            let is_barred = self.barred.contains(&at.0) && published.publication.exchange == BARRED;
             match self.topology.route(&published.publication, is_queue) {
-                Some(names) if !is_barred => {
+                Some(names) => {
                     let names: Vec<String> = names.into_iter().collect();
                     if !self.hold_publish(at, id, &names) {
                         self.enqueue(id, names);
                     }
                 }
-                _ => {
+                None => {
                     self.close_channel(at);
                     self.errors.push(at);
                 }
@@ -410,7 +407,7 @@ impl Model {
                 owner: declaration.exclusive.then_some(at.0),
                 auto_delete: declaration.auto_delete,
                 declared_op: self.op,
-                times: self.times_of(name),
+                times: Times::of(name),
                 ..Queue::default()
             };
             if durable {

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::{Copy, Durable, Found, Model, Queue, Topology};
+use super::{Copy, Durable, Found, Model, Queue, Times, Topology};
 use crate::Violation;
 use crate::committer::Unsynced;
 
@@ -98,11 +98,10 @@ impl Model {
                     let redelivered = found.was_delivered(*place) || returns > 0;
                     let expires = match deaths.count {
                         0 => self.expiry(&found.name, *message),
-                        _ => self.times_of(&found.name).expiry_of_dead(deaths.last),
+                        _ => Times::of(&found.name).expiry_of_dead(deaths.last),
                     };
                     let copy = Copy::new(*message, found.level(*place), true, expires);
-                    let (deaths, died) = (deaths.count, deaths.last);
-                    (*place, Copy { redelivered, returns, deaths, died, ..copy })
+                    (*place, Copy { redelivered, returns, deaths: deaths.count, ..copy })
                 })
                 .collect();
             let queue = Queue {
@@ -112,7 +111,7 @@ impl Model {
                 delivered_through: found.delivered_through.clone(),
                 ready: copies.iter().map(|(place, copy)| (Reverse(copy.level), *place)).collect(),
                 copies,
-                times: self.times_of(&found.name),
+                times: Times::of(&found.name),
                 used: None,
                 ..Queue::default()
             };
@@ -121,8 +120,6 @@ impl Model {
         }
         self.queues = queues;
         self.sessions.clear();
-        self.barred.clear();
-        self.next_rules.clear();
         self.channels.clear();
         self.expected.clear();
         self.consumers_made = 0;

@@ -71,45 +71,11 @@ impl Times {
 }
 
 impl Model {
-    /// The times of a queue, with what policies say.
-    pub(super) fn times_of(&self, queue: &str) -> Times {
-        let own = Times::of(queue);
-        let ttl = [own.ttl, self.rules.ttl(queue)].into_iter().flatten().min();
-        Times { ttl, ..own }
-    }
-
-    /// The policies are others, and hold for what is there.
-    pub(super) fn change_rules(&mut self) {
-        self.rules = self.next_rules.pop_front().unwrap_or_default();
-        let numbers: Vec<_> = self.queues.keys().copied().collect();
-        for number in numbers {
-            let Some(name) = self.queues.get(&number).map(|queue| queue.name.clone()) else {
-                continue;
-            };
-            let times = self.times_of(&name);
-            let Some(queue) = self.queues.get_mut(&number).filter(|it| it.times.ttl != times.ttl)
-            else {
-                continue;
-            };
-            queue.times = times;
-            for copy in queue.copies.values_mut() {
-                let published = self.messages.get(copy.message as usize);
-                copy.expires = match (copy.deaths, published) {
-                    (0, Some(published)) => {
-                        let due = times.expiry(&published.publication);
-                        Expiry { due, last: due }
-                    }
-                    _ => times.expiry_of_dead(copy.died),
-                };
-            }
-        }
-    }
-
     pub(super) fn expiry(&self, queue: &str, message: MessageId) -> Expiry {
         let published = self.messages.get(message as usize);
         // Nothing expires in a stream.
         let published = published.filter(|_| !is_stream(queue));
-        let due = published.map(|published| self.times_of(queue).expiry(&published.publication));
+        let due = published.map(|published| Times::of(queue).expiry(&published.publication));
         let due = due.unwrap_or(Milliseconds::MAX);
         Expiry { due, last: due }
     }
