@@ -291,7 +291,10 @@ impl Model {
                 self.request(at, request, events)?;
             }
             Command::Clock(now) => self.time_passes(*now),
-            Command::Flushed { .. } | Command::Loaded { .. } | Command::SetAccess { .. } => {}
+            Command::Flushed { .. }
+            | Command::Loaded { .. }
+            | Command::SetAccess { .. }
+            | Command::SetPolicies(_) => {}
         }
         self.expired(expired)?;
         let moved = !dead_lettered.is_empty();

@@ -218,7 +218,7 @@ impl Node {
                     return Ok(());
                 }
             }
-            Command::Clock(_) | Command::Loaded { .. } => {}
+            Command::Clock(_) | Command::Loaded { .. } | Command::SetPolicies(_) => {}
         }
         let events = self.effects.events.len();
         self.host.apply(command.clone(), &mut self.effects);

@@ -8,7 +8,7 @@ mod suites;
 
 use run::{Failure, Step};
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 

@@ -81,7 +81,7 @@ impl ExchangeEntry {
             auto_delete: record.auto_delete,
             internal: record.internal,
             arguments: field_table::to_json(&record.arguments),
-            policy: None,
+            policy: self.exchange.policies.policy().map(str::to_owned),
             message_stats: totals
                 .is_full()
                 .then(|| numbers(&self.exchange.readings(self.clock, ranges), Kind::Messages)),
@@ -105,6 +105,7 @@ impl Entry for ExchangeEntry {
             ["durable"] => record.durable.into(),
             ["auto_delete"] => record.auto_delete.into(),
             ["internal"] => record.internal.into(),
+            ["policy"] => self.exchange.policies.policy().into(),
             ["message_stats", rest @ ..] => {
                 samples::key(&*self.exchange, self.clock, Kind::Messages, rest)
             }

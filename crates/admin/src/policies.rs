@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use warren_server::catalog::{ApplyTo, Change, Done, Policy};
+use warren_engine::{ApplyTo, Definition, PolicyValue};
+use warren_server::catalog::{Change, Done, Policy};
 
 use crate::answer::{self, Answer};
 use crate::call::Call;
@@ -89,6 +90,20 @@ impl PutPolicy {
         };
         let (virtual_host, name) = (virtual_host.to_owned(), name.to_owned());
         Ok(Policy { virtual_host, name, operator, pattern, apply_to, priority, definition })
+    }
+}
+
+/// What policies say, as JSON.
+pub(crate) fn definition(said: &Definition) -> Map<String, Value> {
+    said.iter().map(|(key, value)| (key.clone(), to_json(value))).collect()
+}
+
+fn to_json(value: &PolicyValue) -> Value {
+    match value {
+        PolicyValue::Number(number) => (*number).into(),
+        PolicyValue::Text(text) | PolicyValue::Other(text) => text.as_str().into(),
+        PolicyValue::Flag(flag) => (*flag).into(),
+        PolicyValue::List(values) => values.iter().map(to_json).collect(),
     }
 }
 

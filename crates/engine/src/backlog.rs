@@ -19,13 +19,15 @@ mod check;
 mod expire;
 mod outcome;
 mod pick;
+mod retime;
 
 use std::collections::VecDeque;
 
 use self::away::AwayMessages;
 use self::expire::{Expiring, Loading};
 pub(crate) use self::outcome::{Answer, Missing, Purged};
-use crate::expiry::NEVER;
+pub(crate) use self::retime::QueueTime;
+use crate::expiry::{Expiry, NEVER};
 use crate::observation::Amount;
 use crate::planted::{self, Bug};
 use crate::record::{Sequence, Waiting};
@@ -170,6 +172,10 @@ pub(crate) struct Backlog {
     is_purged: bool,
     /// How long messages may wait.
     ttl: Option<Milliseconds>,
+    /// Messages below this place came when that was another time (see `retime.rs`).
+    timed_from: Sequence,
+    /// There may be messages whose own time is longer.
+    hides_own: bool,
     /// Empty entries in the head (see `expire.rs`).
     gone: usize,
     /// Messages with a time of their own; not there before one needs it.
@@ -250,6 +256,7 @@ impl Backlog {
         now: Milliseconds,
     ) -> bool {
         let expiry = self.expiry_of_new(message, now);
+        self.hides_own |= expiry.hides_own;
         let is_behind = self.on_disk.is_some() && !planted::is(Bug::NewOvertakesDisk);
         if !is_behind && self.resident_bytes < resident_max {
             let kept = if durable { Kept::Durable } else { Kept::InMemory };
@@ -295,6 +302,7 @@ impl Backlog {
 
     /// Puts messages back to their places that nobody got (see [`Self::requeue`]).
     pub(crate) fn put_back(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
+        self.retime(&mut entries);
         self.back_to_range(&mut entries);
         let alone = entries.iter().filter(|entry| entry.expires_alone);
         let alone: Vec<_> = alone.map(|entry| (entry.expires, entry.sequence)).collect();
@@ -518,7 +526,7 @@ impl Backlog {
         }
         let mut messages = messages.into_iter().peekable();
         let start = self.head.partition_point(|entry| entry.sequence < load.first);
-        let mut lost = vec![];
+        let (mut lost, mut alone) = (vec![], vec![]);
         for (at, entry) in self.head.iter_mut().enumerate().skip(start) {
             if entry.sequence > through {
                 break;
@@ -528,13 +536,20 @@ impl Backlog {
             if entry.message.is_none() && !entry.is_gone() {
                 match found {
                     Some((_, message)) => {
+                        let expiry = Expiry::of(&message, self.ttl, self.since);
                         entry.message = Some(message);
                         self.resident_bytes += entry.resident_bytes();
+                        if entry.sequence < self.timed_from && expiry.is_own && !entry.expires_alone
+                        {
+                            (entry.expires, entry.expires_alone) = (expiry.at, true);
+                            alone.push((expiry.at, entry.sequence));
+                        }
                     }
                     None => lost.push(at),
                 }
             }
         }
+        alone.into_iter().for_each(|(at, sequence)| self.expires_in_head(at, sequence));
         let mut gone: Vec<Sequence> = vec![];
         for at in lost.into_iter().rev() {
             if let Some(entry) = self.head.remove(at) {

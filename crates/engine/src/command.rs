@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use warren_amqp::FieldTable;
 
-use crate::{Access, Destination, Load, Message, MessageBatch, Origin, Place, Sequence};
+use crate::{Access, Destination, Load, Message, MessageBatch, Origin, Place, Policies, Sequence};
 
 /// A client's connection, unique on its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +42,8 @@ pub enum Command {
         /// Whether an [`crate::Event::SessionClosed`] is to tell that all is done.
         reply: bool,
     },
+    /// The policies are these from now on, for all that is there and comes.
+    SetPolicies(Arc<Policies>),
     /// Messages, in the order in which they came in.
     Publish(PublishBatch),
     /// `basic.ack`, in the order in which they came in.

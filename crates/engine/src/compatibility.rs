@@ -26,6 +26,8 @@ const WITHOUT_EFFECT: [&str; 10] = [
 #[derive(Debug, Default)]
 pub(crate) struct Compatibility {
     counts: BTreeMap<&'static str, u64>,
+    /// How many policies have each setting without an effect.
+    in_policies: BTreeMap<&'static str, u64>,
 }
 
 impl Compatibility {
@@ -46,8 +48,19 @@ impl Compatibility {
         new
     }
 
+    /// Takes how many policies have each setting without an effect. Gives the settings that no
+    /// policy had before.
+    pub(crate) fn set_policies(
+        &mut self,
+        counts: BTreeMap<&'static str, u64>,
+    ) -> Vec<&'static str> {
+        let before = std::mem::replace(&mut self.in_policies, counts);
+        let new = self.in_policies.keys().filter(|name| !before.contains_key(*name));
+        new.copied().collect()
+    }
+
     pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.counts.iter().map(|(name, count)| (*name, *count))
+        self.counts.iter().chain(&self.in_policies).map(|(name, count)| (*name, *count))
     }
 }
 

@@ -64,8 +64,10 @@ impl GroupNames {
 /// What an exchange is to do beyond what its record says in plain fields.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ExchangeSettings {
-    /// Where a message goes for which there is no binding.
+    /// Where a message goes for which there is no binding, by the declaration.
     alternate: Option<String>,
+    /// The same by policies.
+    pub(crate) policy_alternate: Option<String>,
     /// The type by which it routes: that of the record, or the one inside.
     pub(crate) routes_as: ExchangeType,
     /// Messages may ask for a delay.
@@ -104,6 +106,7 @@ impl ExchangeSettings {
     pub(crate) fn plain(kind: ExchangeType) -> Self {
         Self {
             alternate: None,
+            policy_alternate: None,
             routes_as: match kind {
                 ExchangeType::Delayed | ExchangeType::RecentHistory => ExchangeType::Fanout,
                 other => other,
@@ -135,9 +138,9 @@ impl ExchangeSettings {
     }
 
     /// The exchange that a message goes to for which there is no binding. The argument of the
-    /// declaration comes before what a policy says; policies have their place here.
+    /// declaration comes before what a policy says.
     pub(crate) fn alternate(&self) -> Option<&str> {
-        self.alternate.as_deref()
+        self.alternate.as_deref().or(self.policy_alternate.as_deref())
     }
 
     /// True if two messages with the same routing key may go to different places.

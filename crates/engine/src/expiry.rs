@@ -59,6 +59,8 @@ pub(crate) struct Expiry {
     pub(crate) at: Milliseconds,
     /// The message itself asks for it, so that it may come before those of messages in front.
     pub(crate) is_own: bool,
+    /// The message asks for one, and that of the queue comes before it.
+    pub(crate) hides_own: bool,
 }
 
 impl Expiry {
@@ -71,14 +73,15 @@ impl Expiry {
     ) -> Self {
         let own = if message.may_expire() { message.expiration() } else { None };
         let Some(least) = [own, ttl].into_iter().flatten().min() else {
-            return Self { at: NEVER, is_own: false };
+            return Self { at: NEVER, is_own: false, hides_own: false };
         };
         let accepted = match message.time() {
             0 => otherwise,
             time => time,
         };
         let is_own = own.is_some_and(|own| ttl.is_none_or(|ttl| own < ttl));
-        Self { at: accepted.saturating_add(least), is_own }
+        let hides_own = own.is_some() && !is_own;
+        Self { at: accepted.saturating_add(least), is_own, hides_own }
     }
 }
 

@@ -12,7 +12,7 @@ mod time;
 
 use std::collections::BTreeMap;
 
-use crate::backlog::{Answer, Backlog, Entry, Missing, Purged};
+use crate::backlog::{Answer, Backlog, Entry, Missing, Purged, QueueTime};
 use crate::observation::Amount;
 use crate::planted::{self, Bug};
 use crate::record::{RecoveredQueue, Sequence};
@@ -27,20 +27,20 @@ struct Levels {
     /// Of messages with a higher priority, too.
     highest: u8,
     /// How long messages may wait.
-    ttl: Option<Milliseconds>,
+    time: QueueTime,
 }
 
 impl Levels {
     fn of(settings: &QueueSettings) -> Option<Self> {
-        let ttl = settings.message_ttl;
+        let time = time_of(settings);
         match (settings.kind, settings.max_priority) {
             (QueueType::Classic, Some(highest)) if highest > 0 => {
-                Some(Self { default: 0, highest, ttl })
+                Some(Self { default: 0, highest, time })
             }
             (QueueType::Quorum, _) => Some(Self {
                 default: limits::QUORUM_DEFAULT_LEVEL,
                 highest: limits::QUORUM_LEVELS - 1,
-                ttl,
+                time,
             }),
             _ => None,
         }
@@ -58,6 +58,11 @@ impl Levels {
             number => number,
         }
     }
+}
+
+/// The time that messages may wait from the beginning.
+fn time_of(settings: &QueueSettings) -> QueueTime {
+    QueueTime { ttl: settings.message_ttl, ..QueueTime::default() }
 }
 
 /// How far the durable messages of a lane were delivered that wanted an acknowledgement.
@@ -110,7 +115,7 @@ impl Others {
     /// Changes a lane that may be made for it, and keeps count.
     fn change<T>(&mut self, levels: Levels, level: u8, work: impl FnOnce(&mut Backlog) -> T) -> T {
         let lane = self.lanes.entry(level).or_insert_with(|| Lane {
-            backlog: Backlog::default().in_lane(levels.swap(level)).with_ttl(levels.ttl),
+            backlog: Backlog::default().in_lane(levels.swap(level)).with_time(levels.time),
             delivered: Delivered::default(),
         });
         let backlog = &mut lane.backlog;
@@ -166,7 +171,7 @@ enum At {
 
 impl Lanes {
     pub(crate) fn new(settings: &QueueSettings) -> Self {
-        let base = Backlog::default().with_ttl(settings.message_ttl);
+        let base = Backlog::default().with_time(time_of(settings));
         Self { base, levels: Levels::of(settings), ..Self::default() }
     }
 
@@ -175,13 +180,13 @@ impl Lanes {
         let mut lanes = Self::new(settings);
         let backlog = |waiting, delivered_through| {
             let found = Backlog::recovered(waiting, delivered_through);
-            let found = found.with_ttl(settings.message_ttl);
+            let found = found.with_time(time_of(settings));
             if recovered.may_expire { found.looked_through_later() } else { found }
         };
         lanes.base = backlog(recovered.waiting, recovered.delivered_through);
         for found in recovered.lanes.iter().filter(|found| found.waiting.messages > 0) {
             // Whatever the arguments say now, nothing that waits is left out.
-            let none = Levels { default: 0, highest: 0, ttl: settings.message_ttl };
+            let none = Levels { default: 0, highest: 0, time: time_of(settings) };
             let levels = *lanes.levels.get_or_insert(none);
             let backlog = backlog(found.waiting, found.delivered_through);
             let (level, backlog) = (levels.swap(found.lane), backlog.in_lane(found.lane));

@@ -35,6 +35,7 @@ pub mod planted;
 #[cfg(not(feature = "planted"))]
 #[expect(unreachable_pub, reason = "tests reach it by the feature")]
 mod planted;
+mod policy;
 mod queue;
 mod record;
 mod round;
@@ -66,6 +67,10 @@ pub use observation::{
     ExchangeSample, HostCounters, Observation, QueueCounts, QueueDescription, QueueSample,
 };
 pub use pattern::{BadPattern, check_pattern};
+pub use policy::{
+    AppliedPolicies, ApplyTo, Definition, EffectivePolicies, EffectiveValue, Policies,
+    PolicyProblem, PolicyRecord, PolicySource, PolicyValue, validate_policy,
+};
 pub use record::{
     BindingRecord, Destination, ExchangeRecord, ExchangeType, QueueId, QueueRecord, Recovered,
     RecoveredLane, RecoveredQueue, Sequence, VirtualHostId, Waiting, Write,

@@ -255,6 +255,21 @@ pub const PATTERN_INSTRUCTIONS: usize = 16 * 1024;
 /// not fill the broker's memory.
 pub const ACCESS_DECISIONS: usize = 256;
 
+/// Policies that are held against names in one go when policies change, over all exchanges and
+/// queues: about a millisecond, as one takes a part of a microsecond.
+pub const POLICY_STEP: usize = 4096;
+
+/// As how many of these a queue counts whose settings change.
+pub const POLICY_CHANGE_COST: usize = 16;
+
+/// Messages that a queue drops in one go when it has more than it may: about a millisecond. One
+/// answer from disk brings no more.
+pub const SHED_STEP: usize = LOAD_MESSAGES;
+
+/// The same while [`LEAVING_LONG`] messages wait to go to its dead letter exchange: enough that a
+/// queue into which more comes becomes no longer.
+pub const SHED_STEP_LEAVING: usize = 64;
+
 /// Sessions, queues and exchanges of a deleted virtual host that go at one time, and the writes and
 /// events after which the rest waits: about a millisecond.
 pub const ENDING_STEP: usize = 256;

@@ -11,8 +11,8 @@ use warren_amqp::FieldTable;
 
 use crate::death::Reason;
 use crate::{
-    BindingRecord, ExchangeCounters, ExchangeRecord, LossCounters, MessageCounters, Milliseconds,
-    QueueId, QueueRecord, QueueType, SessionId,
+    AppliedPolicies, BindingRecord, ExchangeCounters, ExchangeRecord, LossCounters,
+    MessageCounters, Milliseconds, QueueId, QueueRecord, QueueType, SessionId,
 };
 
 /// A part of what has changed.
@@ -213,6 +213,8 @@ pub struct QueueDescription {
     pub owner: Option<SessionId>,
     /// When it was declared; `None` for one that a restart found.
     pub declared_at: Option<Milliseconds>,
+    /// The policies that apply.
+    pub policies: AppliedPolicies,
 }
 
 /// An exchange at a time.
@@ -222,6 +224,8 @@ pub struct ExchangeSample {
     pub id: u32,
     /// As it was declared, when that is new. The default exchange has an empty name.
     pub record: Option<Arc<ExchangeRecord>>,
+    /// The policies that apply.
+    pub policies: AppliedPolicies,
     /// What was counted.
     pub counters: ExchangeCounters,
 }

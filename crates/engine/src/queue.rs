@@ -6,12 +6,13 @@ use std::collections::{BTreeSet, VecDeque};
 
 use smallvec::smallvec;
 
-use crate::backlog::{Answer, Entry, Kept, Missing, Purged};
+use crate::backlog::{Answer, Entry, Kept, Missing, Purged, QueueTime};
 use crate::expiry::NEVER;
 use crate::lanes::{Delivered, Lanes};
 use crate::leaving::Leaving;
 use crate::observation::Amount;
 use crate::planted::{self, Bug};
+use crate::policy::AppliedPolicies;
 use crate::record::{QueueRecord, RecoveredQueue, Sequence, Write};
 use crate::round::Round;
 use crate::settings::{Overflow, QueueSettings, QueueType};
@@ -74,6 +75,8 @@ impl Shares {
 pub(crate) struct Queue {
     pub(crate) record: QueueRecord,
     pub(crate) settings: QueueSettings,
+    /// The policies that the settings follow from, beside the arguments.
+    pub(crate) policies: AppliedPolicies,
     /// The connection that an exclusive queue belongs to.
     pub(crate) owner: Option<SessionId>,
     pub(crate) backlog: Lanes,
@@ -138,10 +141,10 @@ impl Queue {
         let single_active = settings.single_active_consumer.then(Box::default);
         Self {
             record,
-            has_limits: settings.kind != QueueType::Stream
-                && (settings.max_length.is_some() || settings.max_length_bytes.is_some()),
+            has_limits: settings.has_limits(),
             counts_returns: settings.kind == QueueType::Quorum,
             settings,
+            policies: AppliedPolicies::default(),
             owner,
             backlog,
             leaving: Leaving::default(),
@@ -187,6 +190,30 @@ impl Queue {
         queue.persistent = Amount { messages, bytes };
         queue.counted = Counted::from(recovered.next_sequence, messages);
         queue
+    }
+
+    /// Changes the settings, and gives those before. What follows for messages that are there comes
+    /// with time.
+    pub(crate) fn set_settings(
+        &mut self,
+        settings: QueueSettings,
+        now: Milliseconds,
+    ) -> QueueSettings {
+        let before = std::mem::replace(&mut self.settings, settings);
+        let settings = &self.settings;
+        self.has_limits = settings.has_limits();
+        if settings.message_ttl != before.message_ttl {
+            let (ttl, timed_from) = (settings.message_ttl, self.next_sequence);
+            self.backlog.set_time(QueueTime { ttl, timed_from, since: now });
+        }
+        if settings.expires != before.expires {
+            // As with RabbitMQ, the time begins now.
+            self.used = now;
+        }
+        if let (Some(stream), Some(settings)) = (&mut self.stream, &settings.stream) {
+            stream.set_settings(**settings);
+        }
+        before
     }
 
     /// Puts a new message at the end; gives the name of its lane, its place, and whether it stays in

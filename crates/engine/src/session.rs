@@ -115,6 +115,8 @@ pub(crate) struct Consumer {
     /// How long a delivery may stay unacknowledged, in milliseconds, if the consumer or its queue
     /// says so.
     pub(crate) timeout: Option<Milliseconds>,
+    /// It is the consumer that says so.
+    pub(crate) has_own_timeout: bool,
     /// Consumers with a higher one are served first.
     pub(crate) priority: i64,
     pub(crate) in_flight: u32,

@@ -106,6 +106,17 @@ pub(crate) enum Overflow {
     RejectPublishDeadLetter,
 }
 
+impl Overflow {
+    pub(crate) fn from_name(name: &[u8]) -> Option<Self> {
+        match name {
+            b"drop-head" => Some(Self::DropHead),
+            b"reject-publish" => Some(Self::RejectPublish),
+            b"reject-publish-dlx" => Some(Self::RejectPublishDeadLetter),
+            _ => None,
+        }
+    }
+}
+
 /// Where messages go that a queue gives up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeadLetter {
@@ -192,6 +203,12 @@ impl QueueSettings {
             settings.stream = None;
         }
         settings
+    }
+
+    /// It is said how much may be ready.
+    pub(crate) fn has_limits(&self) -> bool {
+        self.kind != QueueType::Stream
+            && (self.max_length.is_some() || self.max_length_bytes.is_some())
     }
 
     fn read(arguments: &FieldTable) -> Result<Self, Problem> {
@@ -352,10 +369,10 @@ fn queue_type(arguments: &FieldTable) -> Result<QueueType, Problem> {
 fn overflow(arguments: &FieldTable) -> Result<Overflow, Problem> {
     const NAME: &str = "x-overflow";
     match string(arguments, NAME)? {
-        None | Some(b"drop-head") => Ok(Overflow::DropHead),
-        Some(b"reject-publish") => Ok(Overflow::RejectPublish),
-        Some(b"reject-publish-dlx") => Ok(Overflow::RejectPublishDeadLetter),
-        Some(_) => Err((NAME, "invalid_overflow".to_owned())),
+        None => Ok(Overflow::DropHead),
+        Some(name) => {
+            Overflow::from_name(name).ok_or_else(|| (NAME, "invalid_overflow".to_owned()))
+        }
     }
 }
 

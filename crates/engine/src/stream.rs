@@ -147,6 +147,14 @@ impl Stream {
         (self.index.first(), self.index.end())
     }
 
+    /// Changes what is kept.
+    pub(crate) fn set_settings(&mut self, settings: StreamSettings) {
+        if settings != self.settings {
+            self.settings = settings;
+            self.has_grown = settings.has_retention();
+        }
+    }
+
     /// How many messages there are.
     pub(crate) fn len(&self) -> u64 {
         self.index.messages()

@@ -5,6 +5,7 @@
 mod explain;
 mod history;
 mod observe;
+mod policies;
 mod route;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,7 @@ use warren_amqp::{FieldTable, table};
 use crate::QueueId;
 use crate::counters::ExchangeCounters;
 use crate::exchange::{ExchangeSettings, GroupNames};
+use crate::policy::AppliedPolicies;
 use crate::record::{BindingRecord, Destination, ExchangeRecord, ExchangeType};
 use crate::router::{ExchangeKey, Router, Target};
 use history::History;
@@ -47,6 +49,8 @@ pub(crate) type Route = Arc<[QueueId]>;
 pub(crate) struct Exchange {
     pub(crate) record: ExchangeRecord,
     settings: ExchangeSettings,
+    /// The policies that apply.
+    pub(crate) policies: AppliedPolicies,
     /// See [`ExchangeSettings::varies`].
     varies: bool,
     router: Router,
@@ -238,6 +242,7 @@ impl Topology {
             varies: settings.varies(),
             history: settings.history.map(History::new),
             settings,
+            policies: AppliedPolicies::default(),
             record,
             bindings: BTreeSet::new(),
             routes: FxHashMap::default(),

@@ -21,6 +21,7 @@ mod order;
 mod overflow;
 mod pause;
 mod places;
+mod policies;
 mod publish;
 mod replies;
 mod rights;
@@ -43,6 +44,7 @@ pub use ending::EndingHost;
 use memory::Memory;
 pub use memory::MemoryLimits;
 use observe::Changes;
+use policies::PolicyState;
 use rights::Resource;
 use streams::Streams;
 pub use summary::Summary;
@@ -115,6 +117,7 @@ pub struct VirtualHost {
     consumers_made: u32,
     changes: Changes,
     compatibility: Compatibility,
+    policies: PolicyState,
     unroutable: UnroutableMessages,
 }
 
@@ -148,6 +151,7 @@ impl VirtualHost {
             consumers_made: 0,
             changes: Changes::default(),
             compatibility: Compatibility::default(),
+            policies: PolicyState::default(),
             unroutable: UnroutableMessages::default(),
         }
     }
@@ -230,7 +234,7 @@ impl VirtualHost {
     }
 
     /// Arguments that were accepted and have no effect, each with how often it was sent since the
-    /// start.
+    /// start; and settings of policies, each with how many policies have it.
     pub fn arguments_without_effect(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.compatibility.counts()
     }
@@ -262,6 +266,7 @@ impl VirtualHost {
                 self.watch_deliveries();
             }
             Command::SetAccess { session, access } => self.set_access(session, access, effects),
+            Command::SetPolicies(policies) => self.change_policies(policies, effects),
             Command::CloseSession { session, reply } => self.close_session(session, reply, effects),
             Command::Publish(batch) => self.publish(batch, effects),
             Command::Acknowledge { session, acknowledgements } => {

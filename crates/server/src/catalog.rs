@@ -10,9 +10,11 @@ mod error;
 mod keys;
 mod live;
 pub mod password;
+mod policies;
 mod records;
 mod start;
 mod state;
+mod term;
 
 use std::sync::Arc;
 
@@ -26,9 +28,10 @@ pub use error::{CatalogError, Kind};
 pub(crate) use live::{Live, shard_of};
 use password::{Checked, Passwords};
 pub use password::{Hashing, PasswordHash};
+pub(crate) use policies::of as policies_of;
 pub use records::{
-    ApplyTo, GlobalParameter, Parameter, Permission, Policy, TopicPermission, User, UserLimits,
-    VirtualHost, VirtualHostLimits,
+    GlobalParameter, Parameter, Permission, Policy, TopicPermission, User, UserLimits, VirtualHost,
+    VirtualHostLimits,
 };
 pub(crate) use start::Start;
 pub use state::State;

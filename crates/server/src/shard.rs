@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{error, info};
 use warren_amqp::ReplyCode;
 use warren_engine::{
-    Access, Command, Effects, EndingHost, Event, Load, Milliseconds, Outgoing, SessionId,
+    Access, Command, Effects, EndingHost, Event, Load, Milliseconds, Outgoing, Policies, SessionId,
     VirtualHost, VirtualHostId, Write,
 };
 use warren_storage::Loaded;
@@ -68,6 +68,8 @@ pub(crate) enum ToShard {
     Remove(VirtualHostId, oneshot::Sender<()>),
     /// Other settings hold for a virtual host.
     Configure(VirtualHostId, HostSettings, oneshot::Sender<()>),
+    /// Other policies hold in a virtual host.
+    SetPolicies(VirtualHostId, Arc<Policies>, oneshot::Sender<()>),
     /// Sessions may do this from now on. Some of them may be on their way to be opened.
     SetAccess(Vec<SessionId>, Arc<Access>, oneshot::Sender<()>),
     /// Hand on everything and end.
@@ -248,6 +250,10 @@ impl Shard {
                 if let Some(host) = self.hosts.stir(host) {
                     settings.apply_to(host);
                 }
+                let _ = done.send(());
+            }
+            ToShard::SetPolicies(host, policies, done) => {
+                self.apply_to(host, Command::SetPolicies(policies));
                 let _ = done.send(());
             }
             ToShard::SetAccess(sessions, access, done) => {

@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use warren_engine::{Recovered, VirtualHost, VirtualHostId};
 use warren_storage::{Opened, Options as StorageOptions, Report};
 
-use crate::catalog::Start;
+use crate::catalog::{self, Start};
 use crate::committer::Group;
 use crate::config::Config;
 use crate::error::Error;
@@ -37,6 +37,7 @@ pub(crate) fn shards(
         let mut host = VirtualHost::recover(id, &definition.name, &part);
         HostSettings::of(config, definition).apply_to(&mut host);
         host.set_seed(names::random_number()?);
+        host.set_policies(catalog::policies_of(&start.state, &definition.name));
         if let Some(hosts) = hosts.get_mut(id.0 as usize % count) {
             hosts.push(host);
         }

@@ -5,6 +5,7 @@ mod definitions;
 mod lists;
 mod messages;
 mod objects;
+mod policies;
 mod requests;
 mod users;
 

@@ -11,6 +11,7 @@ use warren_server::view::{Clock, Measured, QueueView, Ranges, Reading, View};
 use crate::consumers::ConsumerObject;
 use crate::field_table;
 use crate::list::{Entry, Key};
+use crate::policies::definition;
 use crate::samples::{self, Kind, numbers};
 use crate::time::timestamp_text;
 use crate::totals::Totals;
@@ -136,6 +137,7 @@ impl QueueEntry {
         let Shown { node, ranges, totals, .. } = shown;
         let QueueView { virtual_host, description, .. } = &*self.queue;
         let record = &description.record;
+        let policies = description.policies.of_queue(&record.arguments);
         let replicas = match description.kind {
             QueueType::Classic => None,
             QueueType::Quorum | QueueType::Stream => Some(Replicas {
@@ -160,9 +162,9 @@ impl QueueEntry {
             arguments: field_table::to_json(&record.arguments),
             node: node.clone(),
             replicas,
-            policy: None,
-            operator_policy: None,
-            effective_policy_definition: Map::new(),
+            policy: policies.policy,
+            operator_policy: policies.operator_policy,
+            effective_policy_definition: definition(&policies.definition),
             owner_pid_details: self.queue.owner.as_ref().map(|owner| Owner {
                 name: owner.name.clone(),
                 peer_host: owner.peer.ip().to_canonical().to_string(),
@@ -237,6 +239,8 @@ impl Entry for QueueEntry {
             ["durable"] => record.durable.into(),
             ["auto_delete"] => record.auto_delete.into(),
             ["exclusive"] => record.exclusive.into(),
+            ["policy"] => description.policies.policy().into(),
+            ["operator_policy"] => description.policies.operator_policy().into(),
             ["state"] if self.queue.is_idle(self.clock) => "idle".into(),
             ["state"] => "running".into(),
             ["consumers"] => u64::from(sample.consumers).into(),

@@ -9,19 +9,18 @@ use crate::expiry::NEVER;
 use crate::record::Sequence;
 use crate::{Load, QueueId};
 
-impl Entry {
-    fn browsed(&self) -> Option<Browsed> {
+impl Backlog {
+    fn browsed(&self, entry: &Entry) -> Option<Browsed> {
+        let expires = self.expiry(entry);
         Some(Browsed {
-            place: Place { lane: self.lane, sequence: self.sequence },
-            message: self.message.clone()?,
-            redelivered: self.redelivered,
-            returns: self.returns,
-            expires: (self.expires != NEVER).then_some(self.expires),
+            place: Place { lane: entry.lane, sequence: entry.sequence },
+            message: entry.message.clone()?,
+            redelivered: entry.redelivered,
+            returns: entry.returns,
+            expires: (expires != NEVER).then_some(expires),
         })
     }
-}
 
-impl Backlog {
     /// Adds up to `max` messages from the place `from` on to `out`, as far as their contents are in
     /// memory. Gives what is to be read if one is on disk alone; then others may follow it.
     pub(crate) fn browse(
@@ -36,7 +35,7 @@ impl Backlog {
         let waiting = |entry: &&Entry| !entry.is_gone();
         let mut head = self.head.iter().skip(start).filter(waiting).peekable();
         while out.len() < max
-            && let Some(found) = head.peek().and_then(|entry| entry.browsed())
+            && let Some(found) = head.peek().and_then(|entry| self.browsed(entry))
         {
             out.push(found);
             head.next();

@@ -45,11 +45,13 @@ pub(super) struct Expiring {
     /// Those in the head, the first one to expire on top. Some of them may have left it.
     head: BinaryHeap<Reverse<(Milliseconds, Sequence)>>,
     /// Those on disk. Some of them may have left it for the head.
-    range: Wheel,
+    pub(super) range: Wheel,
     /// What is to be read because it has expired.
     due: Vec<Sequence>,
     /// The part of the range of which a restart does not know what expires when.
-    unknown: Option<(Sequence, Sequence)>,
+    pub(super) unknown: Option<(Sequence, Sequence)>,
+    /// The head is looked through from this place on, as the time of the queue has changed.
+    pub(super) retime: Option<Sequence>,
     /// What has expired is read before the contents that are wanted next: these came last.
     has_turn: bool,
 }
@@ -80,11 +82,6 @@ impl Entry {
 }
 
 impl Backlog {
-    /// With the time that messages may wait, `x-message-ttl`.
-    pub(crate) fn with_ttl(self, ttl: Option<Milliseconds>) -> Self {
-        Self { ttl, ..self }
-    }
-
     /// With messages on disk that may have a time of their own.
     pub(crate) fn looked_through_later(mut self) -> Self {
         if let Some(on_disk) = self.on_disk {
@@ -93,7 +90,7 @@ impl Backlog {
         self
     }
 
-    fn expiring(&mut self) -> &mut Expiring {
+    pub(super) fn expiring(&mut self) -> &mut Expiring {
         self.expiring.get_or_insert_default()
     }
 
@@ -109,7 +106,7 @@ impl Backlog {
 
     /// The next message has expired, so that nobody gets it.
     pub(crate) fn is_stale(&self, now: Milliseconds) -> bool {
-        self.head.front().is_some_and(|entry| entry.expires < now)
+        self.head.front().is_some_and(|entry| self.expiry(entry) < now)
     }
 
     /// When a new message is to leave: not before it was offered to consumers once.
@@ -138,11 +135,12 @@ impl Backlog {
     }
 
     /// Gives a message that came from disk its time.
-    pub(super) fn set_expiry(&self, entry: &mut Entry) {
+    pub(super) fn set_expiry(&mut self, entry: &mut Entry) {
         if let Some(message) = &entry.message
-            && (self.ttl.is_some() || message.may_expire())
+            && (self.ttl.is_some() || message.may_expire() || entry.expires != NEVER)
         {
             let expiry = self.expiry_of_old(message);
+            self.hides_own |= expiry.hides_own;
             (entry.expires, entry.expires_alone) = (expiry.at, expiry.is_own);
         }
     }
@@ -171,7 +169,10 @@ impl Backlog {
             // One that waits for its content is seen to when that has come.
             entry.message.is_some() || !needs_content || !is_loading
         });
-        let front = front.map_or(NEVER, |entry| entry.expires);
+        let front = front.map_or(NEVER, |entry| self.expiry(entry));
+        if self.front_is_unknown() && !is_loading {
+            return now;
+        }
         let Some(expiring) = &self.expiring else {
             let looks_on = self.ttl.is_some() && self.head.is_empty();
             return if looks_on && self.on_disk.is_some() && !is_loading { now } else { front };
@@ -182,7 +183,8 @@ impl Backlog {
             return soonest;
         }
         let looks_on = self.ttl.is_some() && self.head.is_empty() && self.on_disk.is_some();
-        if looks_on || !expiring.due.is_empty() || expiring.unknown.is_some() {
+        let is_to_be_read = looks_on || !expiring.due.is_empty() || expiring.unknown.is_some();
+        if is_to_be_read || expiring.retime.is_some() {
             return now;
         }
         soonest.min(expiring.range.next_due().unwrap_or(NEVER))
@@ -200,7 +202,7 @@ impl Backlog {
         let can_go = |entry: &Entry| entry.message.is_some() || !needs_content;
         while expired.len() < max
             && let Some(front) = self.head.front()
-            && front.expires <= now
+            && self.expiry(front) <= now
             && can_go(front)
         {
             expired.extend(self.pop_front());
@@ -220,6 +222,7 @@ impl Backlog {
                 None => {}
             }
         }
+        self.retime_head();
         self.find_due(now);
         expired
     }
@@ -281,7 +284,8 @@ impl Backlog {
         }
         let front = self.head.front();
         let waits = needs_content
-            && front.is_some_and(|front| front.expires <= now && front.message.is_none());
+            && front.is_some_and(|front| self.expiry(front) <= now && front.message.is_none());
+        let waits = waits || self.front_is_unknown();
         let looks_on = self.ttl.is_some() && front.is_none();
         if waits || looks_on { self.load(queue, share) } else { None }
     }
@@ -390,6 +394,7 @@ impl Backlog {
         now: Milliseconds,
     ) -> Option<Entry> {
         let expiry = self.expiry_of_old(&message);
+        self.hides_own |= expiry.hides_own;
         if expiry.at > now {
             if expiry.is_own {
                 self.expires_on_disk(expiry.at, sequence, now);

@@ -1,7 +1,7 @@
 //! What expires in the lanes of a queue (see `backlog/expire.rs`).
 
 use super::{At, Lanes};
-use crate::backlog::Entry;
+use crate::backlog::{Entry, QueueTime};
 use crate::{Load, Milliseconds, QueueId};
 
 impl Lanes {
@@ -9,6 +9,16 @@ impl Lanes {
     fn all(&self) -> Vec<At> {
         let others = self.others.iter().flat_map(|others| others.lanes.keys());
         std::iter::once(At::Base).chain(others.map(|level| At::Level(*level))).collect()
+    }
+
+    /// Changes the time that messages may wait.
+    pub(crate) fn set_time(&mut self, time: QueueTime) {
+        self.base.set_time(time);
+        let others = self.others.iter_mut().flat_map(|others| others.lanes.values_mut());
+        others.for_each(|lane| lane.backlog.set_time(time));
+        if let Some(levels) = &mut self.levels {
+            levels.time = time;
+        }
     }
 
     /// Something may expire here.
@@ -21,6 +31,17 @@ impl Lanes {
     pub(crate) fn has_own_times(&self) -> bool {
         let mut others = self.others.iter().flat_map(|others| others.lanes.values());
         self.base.has_own_times() || others.any(|lane| lane.backlog.has_own_times())
+    }
+
+    /// The first message can be taken, with or without its content.
+    pub(crate) fn has_first(&self) -> bool {
+        match self.first() {
+            At::Base => self.base.has_first(),
+            At::Level(level) => {
+                let lane = self.others.as_ref().and_then(|others| others.lanes.get(&level));
+                lane.is_some_and(|lane| lane.backlog.has_first())
+            }
+        }
     }
 
     /// The next message has expired, so that nobody gets it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use warren_amqp::FieldTable;
 
 use super::Topology;
+use crate::AppliedPolicies;
 use crate::counters::ExchangeCounters;
 use crate::observation::{ExchangeSample, Observation};
 use crate::record::{ExchangeRecord, ExchangeType};
@@ -56,11 +57,26 @@ impl Default for Counted {
 }
 
 impl Counted {
-    fn sample(&mut self, key: ExchangeKey, record: impl Fn() -> ExchangeRecord) -> ExchangeSample {
+    fn sample(
+        &mut self,
+        key: ExchangeKey,
+        record: impl Fn() -> ExchangeRecord,
+        policies: AppliedPolicies,
+    ) -> ExchangeSample {
         self.is_noted = false;
         let record = (!self.is_shown).then(|| Arc::new(record()));
         self.is_shown = true;
-        ExchangeSample { id: key.0, record, counters: self.counters }
+        ExchangeSample { id: key.0, record, policies, counters: self.counters }
+    }
+}
+
+impl Counted {
+    /// The exchange has changed.
+    pub(super) fn note(&mut self, key: ExchangeKey, changes: &mut Changes) {
+        if !self.is_noted {
+            self.is_noted = true;
+            changes.since.exchanges.push(key);
+        }
     }
 }
 
@@ -100,10 +116,7 @@ impl Topology {
         };
         let Some(counted) = counted else { return };
         counted.counters += counters;
-        if !counted.is_noted {
-            counted.is_noted = true;
-            self.changes.since.exchanges.push(key);
-        }
+        counted.note(key, &mut self.changes);
     }
 
     /// How many changes nobody has seen.
@@ -141,10 +154,13 @@ impl Topology {
         out.bindings_gone.append(&mut taken(&mut lists.bindings_gone, left));
         for key in taken(&mut self.changes.shown.exchanges, left) {
             if key == ExchangeKey::DEFAULT {
-                out.exchanges.push(self.default_exchange.sample(key, default_exchange));
+                let policies = AppliedPolicies::default();
+                let sample = self.default_exchange.sample(key, default_exchange, policies);
+                out.exchanges.push(sample);
             } else if let Some(exchange) = self.exchanges.get_mut(&key) {
                 let record = &exchange.record;
-                out.exchanges.push(exchange.counted.sample(key, || record.clone()));
+                let policies = exchange.policies.clone();
+                out.exchanges.push(exchange.counted.sample(key, || record.clone(), policies));
             }
         }
         for id in taken(&mut self.changes.shown.bindings, left) {

@@ -53,7 +53,7 @@ impl VirtualHost {
     }
 
     /// Puts a queue on the list of those whose messages go to dead letter exchanges.
-    fn note_leaving(&mut self, id: QueueId) {
+    pub(super) fn note_leaving(&mut self, id: QueueId) {
         if let Some(queue) = self.queues.get_mut(&id)
             && !queue.is_leaving
         {
@@ -208,10 +208,14 @@ impl VirtualHost {
         Some((queue.settings.dead_letter.clone()?, queue.record.name.clone()))
     }
 
-    /// Whether the exchange for dead letters of a queue is there.
+    /// Whether the exchange for dead letters of a queue is there. A policy that named one may be
+    /// gone.
     fn topology_takes(&self, id: QueueId) -> Option<bool> {
-        let letter = self.queues.get(&id)?.settings.dead_letter.as_ref()?;
-        Some(letter.exchange.is_empty() || self.topology.exchange(&letter.exchange).is_some())
+        let letter = self.queues.get(&id)?.settings.dead_letter.as_ref();
+        let takes = |letter: &DeadLetter| {
+            letter.exchange.is_empty() || self.topology.exchange(&letter.exchange).is_some()
+        };
+        Some(letter.is_some_and(takes))
     }
 
     /// A queue is about to be deleted: what it gave up and has in memory goes before it does.

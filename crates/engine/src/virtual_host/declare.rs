@@ -69,6 +69,7 @@ impl VirtualHost {
             }
             ExchangeSettings::declared(&record, &self.name)?;
             self.topology.add_exchange(record.clone());
+            self.apply_policies_to_exchange(&record.name);
             if record.durable {
                 effects.writes.push(Write::ExchangeDeclared(self.id, record));
             }
@@ -166,6 +167,7 @@ impl VirtualHost {
         let mut queue = Queue::new(record, settings, owner);
         queue.declared_at = self.now;
         self.queues.insert(id, queue);
+        self.apply_policies(id);
         self.changes.queue_created(id);
         self.subscribe_by_name(&name, effects);
         let waits = durable && !planted::is(Bug::DeclareBeforeSync);

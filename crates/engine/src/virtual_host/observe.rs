@@ -255,6 +255,7 @@ impl Queue {
                 kind: self.settings.kind,
                 owner: self.owner,
                 declared_at: (self.declared_at != 0).then_some(self.declared_at),
+                policies: self.policies.clone(),
             })
         });
         QueueSample { id: self.record.id, description, counts: self.counts() }

@@ -5,7 +5,7 @@ use super::dead_letter::Reason;
 use crate::queue::Queue;
 use crate::settings::Overflow;
 use crate::topology::Route;
-use crate::{Effects, Message, QueueId};
+use crate::{Effects, Message, QueueId, limits};
 
 impl VirtualHost {
     /// Whether a queue with limits refuses a message. Its consumers come first, as they make room.
@@ -48,23 +48,37 @@ impl VirtualHost {
         }
     }
 
-    /// Lets the oldest messages go that a queue has no room for. Those of which only the disk knows
-    /// are read first; nobody gets them meanwhile, as there is nothing before them.
-    pub(super) fn shed(&mut self, id: QueueId, effects: &mut Effects) {
+    /// Lets the oldest messages go that a queue has no room for, as far as it goes at one time: when
+    /// a policy gives it less room, they may be millions. Those of which only the disk knows are read
+    /// first; nobody gets them meanwhile, as there is nothing before them. Gives how many went.
+    pub(super) fn shed(&mut self, id: QueueId, effects: &mut Effects) -> usize {
         let shares = self.shares();
-        while let Some(queue) = self.queues.get_mut(&id)
+        let mut most = limits::SHED_STEP;
+        let mut shed = 0;
+        while shed < most
+            && let Some(queue) = self.queues.get_mut(&id)
             && queue.is_over()
         {
+            if queue.leaving.is_long() {
+                most = most.min(limits::SHED_STEP_LEAVING);
+            }
             let before = queue.resident_bytes();
             let dropped = queue.backlog.drop_first();
             self.memory.changed(before, queue.resident_bytes());
             match dropped {
-                Some(entry) => self.give_up(id, &entry, Reason::MaxLength, effects),
+                Some(entry) => {
+                    shed += 1;
+                    self.give_up(id, &entry, Reason::MaxLength, effects);
+                }
                 None => {
                     effects.loads.extend(queue.backlog.load(id, shares.stored));
-                    return;
+                    return shed;
                 }
             }
         }
+        if shed == most {
+            self.schedule(id);
+        }
+        shed
     }
 }

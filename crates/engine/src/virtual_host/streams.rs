@@ -181,7 +181,7 @@ impl VirtualHost {
         }
     }
 
-    /// After a restart, something may be too old by now.
+    /// After a restart or another policy, something may be too old by now.
     pub(super) fn look_at_stream(&mut self, id: QueueId) {
         let stream = self.queues.get(&id).and_then(|queue| queue.stream.as_ref());
         if stream.is_some_and(|stream| stream.has_grown) {

@@ -2,6 +2,7 @@
 
 use super::declare::count;
 use super::rights::Resource;
+use super::timeout::own_timeout;
 use super::{Refusal, VirtualHost};
 use crate::command::ConsumeRequest;
 use crate::consumer_settings::ConsumerSettings;
@@ -80,6 +81,7 @@ impl VirtualHost {
             no_ack: request.no_ack,
             prefetch: channel.prefetch_consumer,
             timeout,
+            has_own_timeout: own_timeout(&request.arguments).is_some(),
             priority: settings.priority,
             in_flight: 0,
             is_parked: !is_served,

@@ -20,6 +20,8 @@ pub(super) enum Timer {
     Queue(QueueId),
     /// All deliveries that are unacknowledged.
     Deliveries,
+    /// Exchanges and queues for which the policies may be others.
+    Policies,
 }
 
 /// What is to be looked at, and when.
@@ -86,6 +88,7 @@ impl VirtualHost {
             let done = match timer {
                 Timer::Queue(id) => self.look_at_queue(id, left, effects),
                 Timer::Deliveries => self.look_at_deliveries(effects),
+                Timer::Policies => self.look_at_policies(),
             };
             left = left.saturating_sub(1 + done);
         }
@@ -110,6 +113,8 @@ impl VirtualHost {
         }
         if queue.leaving.is_long() {
             // Those that expired before go first, and then it is looked at again.
+            queue.due = NEVER;
+            self.schedule(id);
             return 0;
         }
         let needs_content = queue.settings.dead_letter.is_some();
@@ -118,12 +123,13 @@ impl VirtualHost {
         self.memory.changed(before, queue.resident_bytes());
         effects.loads.extend(queue.backlog.load_expired(id, now, share, needs_content));
         self.give_up_expired(id, &expired, effects);
+        let shed = self.shed(id, effects);
         self.serve_waiting_gets(id, effects);
         self.mark_dirty(id);
-        let Some(queue) = self.queues.get_mut(&id) else { return expired.len() };
+        let Some(queue) = self.queues.get_mut(&id) else { return expired.len() + shed };
         queue.due = NEVER;
         let work = if queue.backlog.has_own_times() { limits::EXPIRY_WORK_COST } else { 0 };
-        expired.len() + work
+        expired.len() + shed + work
     }
 
     /// Messages that expired leave their queue.
@@ -173,7 +179,7 @@ impl Queue {
 
     /// Time changes something about the queue, sooner or later.
     pub(super) fn is_timed(&self) -> bool {
-        self.settings.expires.is_some() || self.backlog.is_timed()
+        self.settings.expires.is_some() || self.backlog.is_timed() || self.is_over()
     }
 
     /// When time is to be given to the queue.
@@ -181,6 +187,8 @@ impl Queue {
         let needs_content = self.settings.dead_letter.is_some();
         let of_messages = match self.leaving.is_long() {
             true => NEVER,
+            // More have to go than went in one go.
+            false if self.is_over() && self.backlog.has_first() => now,
             false => self.backlog.next_due(now, needs_content),
         };
         self.expires_unused().map_or(of_messages, |due| due.min(of_messages))

@@ -98,12 +98,18 @@ impl VirtualHost {
         queue: QueueId,
         arguments: &FieldTable,
     ) -> Option<Milliseconds> {
-        let argument = arguments.inner().get("x-consumer-timeout").and_then(integer);
-        let argument = argument.and_then(|value| u64::try_from(value).ok()).filter(|ms| *ms > 0);
+        let argument = own_timeout(arguments);
         let own = argument.or_else(|| self.queues.get(&queue)?.settings.consumer_timeout)?;
-        self.timeouts.shortest = Some(self.timeouts.shortest.map_or(own, |other| other.min(own)));
-        self.watch_deliveries();
+        self.note_timeout(Some(own));
         Some(own)
+    }
+
+    /// Sees to it that deliveries are looked at often enough for a timeout.
+    pub(super) fn note_timeout(&mut self, timeout: Option<Milliseconds>) {
+        let Some(timeout) = timeout else { return };
+        let shortest = self.timeouts.shortest.map_or(timeout, |other| other.min(timeout));
+        self.timeouts.shortest = Some(shortest);
+        self.watch_deliveries();
     }
 
     /// Closes the channels that have a delivery for too long. Gives how many channels were looked
@@ -134,6 +140,12 @@ impl VirtualHost {
         self.watch_deliveries();
         closed
     }
+}
+
+/// The timeout that a consumer asks for itself.
+pub(super) fn own_timeout(arguments: &FieldTable) -> Option<Milliseconds> {
+    let argument = arguments.inner().get("x-consumer-timeout").and_then(integer);
+    argument.and_then(|value| u64::try_from(value).ok()).filter(|ms| *ms > 0)
 }
 
 impl Channel {

@@ -176,7 +176,10 @@ impl Model {
                     *outbox -= bytes;
                 }
             }
-            Command::Clock(_) | Command::Loaded { .. } | Command::SetAccess { .. } => {}
+            Command::Clock(_)
+            | Command::Loaded { .. }
+            | Command::SetAccess { .. }
+            | Command::SetPolicies(_) => {}
         }
         std::mem::take(&mut self.lines)
     }

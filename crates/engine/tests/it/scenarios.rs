@@ -17,6 +17,7 @@ mod limits;
 mod order;
 mod overflow;
 mod places;
+mod policies;
 mod priorities;
 mod publish;
 mod replies;

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use warren_amqp::properties::{Builder, Property};
 use warren_amqp::{FieldTable, FieldValue, table};
 use warren_engine::{
-    Access, Acknowledgement, Command, ConsumeRequest, Declaration, Destination, MessageBatch,
-    Milliseconds, Permission, Place, PublishBatch, Request, SessionId, TopicPermission,
+    Access, Acknowledgement, ApplyTo, Command, ConsumeRequest, Declaration, Definition,
+    Destination, MessageBatch, Milliseconds, Permission, Place, PolicyRecord, PolicyValue,
+    PublishBatch, Request, SessionId, TopicPermission,
 };
 
 pub(crate) type At = (SessionId, u16);
@@ -143,6 +144,32 @@ pub(crate) fn access(words: &[&str]) -> Access {
         }
     }
     Access::from_patterns(user, "/", None, &permission, &topics).unwrap()
+}
+
+/// A policy: `^q priority=1 apply=queues max-length=5`, its pattern first.
+pub(crate) fn policy(policy: &str, words: &[&str]) -> PolicyRecord {
+    let (pattern, rest) = words.split_first().unwrap();
+    let mut record = PolicyRecord {
+        name: policy.to_owned(),
+        pattern: name(pattern),
+        apply_to: ApplyTo::All,
+        priority: 0,
+        definition: Definition::new(),
+    };
+    for word in rest {
+        let (key, text) = word.split_once('=').unwrap();
+        match key {
+            "priority" => record.priority = number(text),
+            "apply" => record.apply_to = ApplyTo::from_name(text).unwrap(),
+            _ => {
+                let value = text
+                    .parse()
+                    .map_or_else(|_| PolicyValue::Text(name(text)), PolicyValue::Number);
+                record.definition.insert(key.to_owned(), value);
+            }
+        }
+    }
+    record
 }
 
 /// The command that a line stands for.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use warren_engine::{
-    Access, Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, QueueType, Reply,
-    Request, SessionId, Summary, VirtualHost, VirtualHostId,
+    Access, Command, Effects, Event, Load, MemoryLimits, Milliseconds, Outgoing, Policies,
+    PolicyRecord, PolicySource, QueueType, Reply, Request, SessionId, Summary, VirtualHost,
+    VirtualHostId,
 };
 
 use crate::durable::{Durable, returns_of};
@@ -32,6 +33,8 @@ pub(crate) struct World {
     /// with tens of thousands of commands do without until the last ones.
     pub(crate) checks: bool,
     memory: Option<usize>,
+    /// Policies of users and of operators.
+    policies: [Vec<PolicyRecord>; 2],
     /// As `clock` last said.
     now: Milliseconds,
     /// What the virtual host has shown of itself.
@@ -69,6 +72,7 @@ impl World {
             stale: None,
             checks: true,
             memory: None,
+            policies: Default::default(),
             now: 0,
             mirror: Mirror::default(),
         }
@@ -89,6 +93,9 @@ impl World {
         }
         if let Some(look) = self.look(line) {
             return look;
+        }
+        if let Some(what) = line.strip_prefix("holds ") {
+            return vec![self.holds(what)];
         }
         if line == "show" {
             return self.mirror.show(&mut self.host);
@@ -148,30 +155,10 @@ impl World {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             ["restart"] => {
-                self.host = VirtualHost::recover(ID, "/", &self.durable.recovered(ID));
-                self.host.set_consumer_timeout(None);
-                if let Some(bytes) = self.memory {
-                    self.host.set_memory_limits(memory_limits(bytes));
-                }
-                self.sessions.clear();
-                self.outboxes.clear();
-                self.loads.clear();
+                self.restart();
                 vec![]
             }
-            ["open", at] => {
-                let (session, channel) = script::parse_at(at);
-                let mut commands = vec![];
-                if !self.sessions.contains(&session) {
-                    self.sessions.push(session);
-                    let access = Arc::new(Access::everything("guest"));
-                    commands.push(Command::OpenSession { session, access });
-                }
-                if channel != 0 {
-                    let request = Request::ChannelOpen;
-                    commands.push(Command::Request { session, channel, request });
-                }
-                commands
-            }
+            ["open", at] => self.open(at),
             // What a session may do, opened if it is not.
             ["access", at, rest @ ..] => {
                 let (session, _) = script::parse_at(at);
@@ -208,6 +195,17 @@ impl World {
             }
             ["loaded", "stale"] => self.stale.take().into_iter().collect(),
             ["loaded", rest @ ..] => vec![self.answer(rest)],
+            // Adds a policy of a user or of an operator, in the place of one of the same name.
+            ["policy", name, rest @ ..] => {
+                let record = script::policy(name, rest);
+                self.change_policies(0, name, Some(record))
+            }
+            ["operator", "policy", name, rest @ ..] => {
+                let record = script::policy(name, rest);
+                self.change_policies(1, name, Some(record))
+            }
+            ["no", "policy", name] => self.change_policies(0, name, None),
+            ["no", "operator", "policy", name] => self.change_policies(1, name, None),
             // So many bytes of contents may a queue have in memory, and all queues twice as many.
             ["memory", bytes] => {
                 let bytes = bytes.parse().unwrap();
@@ -217,6 +215,69 @@ impl World {
             }
             _ => vec![script::parse(line, self.now)],
         }
+    }
+
+    fn restart(&mut self) {
+        self.host = VirtualHost::recover(ID, "/", &self.durable.recovered(ID));
+        self.host.set_consumer_timeout(None);
+        self.host.set_policies(Arc::new(self.compiled()));
+        if let Some(bytes) = self.memory {
+            self.host.set_memory_limits(memory_limits(bytes));
+        }
+        self.sessions.clear();
+        self.outboxes.clear();
+        self.loads.clear();
+    }
+
+    fn open(&mut self, at: &str) -> Vec<Command> {
+        let (session, channel) = script::parse_at(at);
+        let mut commands = vec![];
+        if !self.sessions.contains(&session) {
+            self.sessions.push(session);
+            let access = Arc::new(Access::everything("guest"));
+            commands.push(Command::OpenSession { session, access });
+        }
+        if channel != 0 {
+            let request = Request::ChannelOpen;
+            commands.push(Command::Request { session, channel, request });
+        }
+        commands
+    }
+
+    fn compiled(&self) -> Policies {
+        let [user, operator] = &self.policies;
+        Policies::compile(user, operator).unwrap()
+    }
+
+    fn change_policies(
+        &mut self,
+        whose: usize,
+        name: &str,
+        record: Option<PolicyRecord>,
+    ) -> Vec<Command> {
+        self.policies[whose].retain(|other| other.name != name);
+        self.policies[whose].extend(record);
+        vec![Command::SetPolicies(Arc::new(self.compiled()))]
+    }
+
+    /// What holds for `queue q` or `exchange x`, and why.
+    fn holds(&self, what: &str) -> String {
+        let (kind, name) = what.split_once(' ').unwrap();
+        let found = match kind {
+            "queue" => self.host.queue_policies(name),
+            _ => self.host.exchange_policies(name),
+        };
+        let Some(found) = found else { return "nothing is there".to_owned() };
+        let names = [found.policy, found.operator_policy].map(Option::unwrap_or_default);
+        let values = found.values.iter().map(|value| {
+            let source = match value.source {
+                PolicySource::Argument => "argument",
+                PolicySource::Policy => "policy",
+                PolicySource::OperatorPolicy => "operator",
+            };
+            format!(" {}={} ({source})", value.key, value.value)
+        });
+        format!("'{}' '{}':{}", names[0], names[1], values.collect::<String>())
     }
 
     /// The answer to the oldest load: all that it asked for, `through N`, `without N`.

@@ -10,6 +10,7 @@ use warren_engine::{SessionId, VirtualHostId, Write};
 use super::accesses::Accesses;
 use super::edit::{Consequences, Written};
 use super::error::CatalogError;
+use super::policies;
 use super::state::State;
 use crate::census::{Census, Visitor};
 use crate::committer::Group;
@@ -111,6 +112,12 @@ impl Live {
             let id = VirtualHostId(definition.id);
             let settings = HostSettings::of(&self.config, definition);
             self.tell(id, |done| ToShard::Configure(id, settings, done)).await;
+        }
+        for name in &consequences.policies {
+            let Some(definition) = state.virtual_host(name) else { continue };
+            let id = VirtualHostId(definition.id);
+            let policies = policies::of(state, name);
+            self.tell(id, |done| ToShard::SetPolicies(id, policies, done)).await;
         }
     }
 

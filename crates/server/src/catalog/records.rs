@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use warren_engine::ApplyTo;
 
 use super::keys;
 use super::password::PasswordHash;
@@ -121,51 +122,20 @@ pub struct TopicPermission {
     pub read: String,
 }
 
-/// What a policy is for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ApplyTo {
-    /// Everything.
-    #[default]
-    All,
-    /// Exchanges.
-    Exchanges,
-    /// Queues of every type.
-    Queues,
-    /// Classic queues.
-    ClassicQueues,
-    /// Quorum queues.
-    QuorumQueues,
-    /// Streams.
-    Streams,
-}
+/// [`ApplyTo`] by its name.
+mod apply_to {
+    use serde::de::{Deserializer, Error, Unexpected};
+    use serde::{Deserialize, Serializer};
+    use warren_engine::ApplyTo;
 
-impl ApplyTo {
-    /// The name in the HTTP API.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Exchanges => "exchanges",
-            Self::Queues => "queues",
-            Self::ClassicQueues => "classic_queues",
-            Self::QuorumQueues => "quorum_queues",
-            Self::Streams => "streams",
-        }
+    pub(super) fn serialize<S: Serializer>(it: &ApplyTo, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(it.name())
     }
 
-    /// What has this name in the HTTP API.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        let all = [
-            Self::All,
-            Self::Exchanges,
-            Self::Queues,
-            Self::ClassicQueues,
-            Self::QuorumQueues,
-            Self::Streams,
-        ];
-        all.into_iter().find(|one| one.name() == name)
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ApplyTo, D::Error> {
+        let name = String::deserialize(from)?;
+        let wrong = || D::Error::invalid_value(Unexpected::Str(&name), &"what policies are for");
+        ApplyTo::from_name(&name).ok_or_else(wrong)
     }
 }
 
@@ -181,6 +151,7 @@ pub struct Policy {
     /// Names that it is for.
     pub pattern: String,
     /// What it is for.
+    #[serde(with = "apply_to")]
     pub apply_to: ApplyTo,
     /// The highest one that is for something holds for it.
     pub priority: i64,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
-use warren_engine::{Recovered, VirtualHostId};
+use warren_engine::{ApplyTo, Recovered, VirtualHostId};
 
 use super::edit::Written;
 use super::records::{Record, Table};

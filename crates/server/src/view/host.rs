@@ -200,15 +200,20 @@ impl Host {
     }
 
     fn exchange(&mut self, sample: ExchangeSample, look: &Look, budget: &mut Budget) {
-        let ExchangeSample { id, record, counters } = sample;
+        let ExchangeSample { id, record, policies, counters } = sample;
         if let Some(record) = record {
             self.exchange_names.insert(record.name.as_str().into(), id);
             let meter = Meter::new(look.second(), None);
             let virtual_host = Arc::clone(&self.name);
-            let exchange = ExchangeView { virtual_host, record, counters, meter };
+            let applied = policies.clone();
+            let exchange =
+                ExchangeView { virtual_host, record, policies: applied, counters, meter };
             self.exchanges.insert(id, exchange);
         }
-        self.exchanges.change(id, look, budget, |exchange| exchange.counters = counters);
+        self.exchanges.change(id, look, budget, |exchange| {
+            exchange.counters = counters;
+            exchange.policies = policies;
+        });
     }
 
     fn remove_exchange(&mut self, id: u32, budget: &mut Budget) {

@@ -5,8 +5,9 @@ use std::sync::{Arc, LazyLock};
 
 use warren_amqp::FieldTable;
 use warren_engine::{
-    ChannelSample, ConsumerDescription, ConsumerSample, Destination, ExchangeCounters,
-    ExchangeRecord, MessageCounters, Milliseconds, QueueCounts, QueueDescription, QueueId,
+    AppliedPolicies, ChannelSample, ConsumerDescription, ConsumerSample, Destination,
+    ExchangeCounters, ExchangeRecord, MessageCounters, Milliseconds, QueueCounts, QueueDescription,
+    QueueId,
 };
 
 use super::meter::Meter;
@@ -128,6 +129,8 @@ pub struct ExchangeView {
     pub virtual_host: Arc<str>,
     /// What it is; the default exchange has an empty name.
     pub record: Arc<ExchangeRecord>,
+    /// The policies that apply.
+    pub policies: AppliedPolicies,
     /// What is counted.
     pub counters: ExchangeCounters,
     pub(super) meter: Meter,

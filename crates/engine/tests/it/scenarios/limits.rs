@@ -260,3 +260,32 @@ fn a_session_that_asks_without_end_is_ended() {
         ]
     );
 }
+
+/// A queue that has so many messages on their way out that no more of them may expire is looked at
+/// again when these have gone.
+#[test]
+fn a_message_expires_though_very_many_leave_its_queue_at_that_time() {
+    let mut world = World::new();
+    world.checks = false;
+    world.run("clock 1000");
+    world.run("declare queue dead");
+    let letters = "x-dead-letter-exchange='' x-dead-letter-routing-key=dead";
+    world.run(&format!("declare queue q x-message-ttl=1000 {letters}"));
+    world.run("consume q c");
+    let many = vec!["'' q x"; 1000].join(" | ");
+    for _ in 0..10 {
+        world.run(&format!("publish {many}"));
+    }
+    world.run("cancel c");
+    world.run("publish '' q last");
+    world.run("nack 0 multiple");
+    for _ in 0..30 {
+        world.run("clock 2000");
+        world.checks = true;
+        if world.run("due") == ["never"] {
+            break;
+        }
+    }
+    let lines = world.run("declare queue dead passive");
+    assert_eq!(lines, ["s1.1 declare-ok dead, 10001 ready, 0 consumers"]);
+}

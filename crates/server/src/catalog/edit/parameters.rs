@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::Edit;
 use super::rules::{
-    as_policy, bounded, check_name, check_policy, check_value, failed, not_found, term,
-    unknown_limit, virtual_host_limit, whole,
+    as_policy, bounded, check_name, check_policy, check_value, failed, not_found, unknown_limit,
+    virtual_host_limit, whole,
 };
 use crate::catalog::change::Done;
 use crate::catalog::error::{CatalogError, Kind};
@@ -14,6 +14,7 @@ use crate::catalog::records::{
     GlobalParameter, Parameter, Policy, Record, VirtualHost, VirtualHostLimits,
 };
 use crate::catalog::state::{LIMITS, OPERATOR_POLICY};
+use crate::catalog::term::term;
 use crate::limits;
 
 impl Edit {

@@ -1,9 +1,12 @@
 //! What may be in records, and RabbitMQ's words for what may not.
 
 use serde_json::Value;
+use warren_engine::ApplyTo;
 
 use crate::catalog::error::{CatalogError, Kind};
-use crate::catalog::records::{ApplyTo, Parameter, Policy, VirtualHost};
+use crate::catalog::policies;
+use crate::catalog::records::{Parameter, Policy, VirtualHost};
+use crate::catalog::term::term;
 use crate::limits;
 
 /// The types that a virtual host can give to queues.
@@ -47,12 +50,17 @@ pub(super) fn queue_type(name: &str) -> Result<String, CatalogError> {
     }
 }
 
-pub(super) fn check_pattern(pattern: &str) -> Result<(), CatalogError> {
-    if pattern.len() > limits::PATTERN_BYTES {
-        let reason = format!("it is longer than {} bytes", limits::PATTERN_BYTES);
-        let pattern = pattern.chars().take(64).collect();
-        return Err(CatalogError::InvalidPattern { pattern, reason });
+fn check_length(pattern: &str) -> Result<(), CatalogError> {
+    if pattern.len() <= limits::PATTERN_BYTES {
+        return Ok(());
     }
+    let reason = format!("it is longer than {} bytes", limits::PATTERN_BYTES);
+    let pattern = pattern.chars().take(64).collect();
+    Err(CatalogError::InvalidPattern { pattern, reason })
+}
+
+pub(super) fn check_pattern(pattern: &str) -> Result<(), CatalogError> {
+    check_length(pattern)?;
     warren_engine::check_pattern(pattern).map_err(|bad| {
         let (pattern, reason) = (bad.pattern, bad.problem);
         CatalogError::InvalidPattern { pattern, reason }
@@ -70,12 +78,11 @@ pub(super) fn check_value(value: &Value) -> Result<(), CatalogError> {
 }
 
 pub(super) fn check_policy(policy: &Policy) -> Result<(), CatalogError> {
-    check_pattern(&policy.pattern)?;
-    if policy.definition.is_empty() {
-        let text = "Validation failed\n\nno policy provided\n".to_owned();
-        return Err(CatalogError::InvalidPolicy(text));
-    }
-    check_value(&Value::Object(policy.definition.clone()))
+    check_length(&policy.pattern)?;
+    check_value(&Value::Object(policy.definition.clone()))?;
+    let problem = |problem| format!("Validation failed\n\n{problem}\n");
+    let checked = policies::record(policy).check(policy.operator);
+    checked.map_err(|wrong| CatalogError::InvalidPolicy(problem(wrong)))
 }
 
 pub(super) fn virtual_host_limit<'a>(
@@ -101,23 +108,6 @@ pub(super) fn unknown_limit(name: &str, value: &Value, what: &str) -> String {
 pub(super) fn whole(limit: &str, value: &Value) -> Result<i64, String> {
     let wrong = || format!("{limit} should be a number, actually was {}", term(value));
     value.as_i64().ok_or_else(wrong)
-}
-
-/// A value as RabbitMQ shows it in such words.
-pub(super) fn term(value: &Value) -> String {
-    match value {
-        Value::String(text) => format!("<<\"{text}\">>"),
-        Value::Array(values) => {
-            let all: Vec<_> = values.iter().map(term).collect();
-            format!("[{}]", all.join(","))
-        }
-        Value::Object(pairs) => {
-            let all =
-                pairs.iter().map(|(name, value)| format!("{{<<\"{name}\">>,{}}}", term(value)));
-            format!("[{}]", all.collect::<Vec<_>>().join(","))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
-    }
 }
 
 /// A parameter of the component `operator_policy`, as the policy that it is.

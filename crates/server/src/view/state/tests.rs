@@ -2,9 +2,9 @@
 
 use warren_amqp::FieldTable;
 use warren_engine::{
-    Amount, ChannelKey, ChannelSample, ConsumerDescription, ConsumerSample, ExchangeCounters,
-    ExchangeRecord, ExchangeSample, ExchangeType, MessageCounters, QueueCounts, QueueDescription,
-    QueueId, QueueRecord, QueueSample, QueueType,
+    Amount, AppliedPolicies, ChannelKey, ChannelSample, ConsumerDescription, ConsumerSample,
+    ExchangeCounters, ExchangeRecord, ExchangeSample, ExchangeType, MessageCounters, QueueCounts,
+    QueueDescription, QueueId, QueueRecord, QueueSample, QueueType,
 };
 
 use super::super::reading::{Range, Ranges, Reading};
@@ -29,7 +29,13 @@ fn description(number: u32, name: &str) -> Arc<QueueDescription> {
         paused: false,
         arguments: FieldTable::default(),
     };
-    Arc::new(QueueDescription { record, kind: QueueType::Classic, owner: None, declared_at: None })
+    Arc::new(QueueDescription {
+        record,
+        kind: QueueType::Classic,
+        owner: None,
+        declared_at: None,
+        policies: AppliedPolicies::default(),
+    })
 }
 
 fn counts(publish: u64, ready: u64) -> QueueCounts {
@@ -331,6 +337,7 @@ fn exchanges_and_bindings_are_found_by_their_ends() {
     let exchange = |id, name: &str| ExchangeSample {
         id,
         record: Some(Arc::new(record(name))),
+        policies: AppliedPolicies::default(),
         counters: ExchangeCounters::default(),
     };
     let binding = |source: &str, destination| warren_engine::BindingRecord {
