@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
+use crate::planted::{self, Bug};
 use crate::queue::ConsumerKey;
 
 /// Who is served, and who waits for it.
@@ -75,6 +76,9 @@ impl SingleActive {
     /// consumer has nothing unacknowledged.
     pub(crate) fn compare(&mut self, is_idle: bool) -> Turn {
         let Some((priority, active)) = self.active else { return Turn::Stays };
+        if planted::is(Bug::NobodyYields) {
+            return Turn::Stays;
+        }
         let is_higher = self.order.first().is_some_and(|(Reverse(other), _)| *other > priority);
         if !is_idle {
             if is_higher && !std::mem::replace(&mut self.yields, true) {

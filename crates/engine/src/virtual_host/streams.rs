@@ -9,6 +9,7 @@ use warren_amqp::FieldTable;
 use super::{Refusal, VirtualHost};
 use crate::backlog::{Answer, Entry};
 use crate::effect::delivery_weight;
+use crate::planted::{self, Bug};
 use crate::queue::{ConsumerKey, Queue};
 use crate::session::{Delivery, Session};
 use crate::stream::arguments::{Filter, Start};
@@ -113,6 +114,7 @@ impl VirtualHost {
                     due = time;
                     break;
                 }
+                Kept::Gone(..) if planted::is(Bug::RetentionNotWritten) => {}
                 Kept::Gone(first, last) => settled(id, first, last, effects),
             }
         }

@@ -122,7 +122,7 @@ impl VirtualHost {
         for index in 0..publishes.len() {
             let Some(HeldPublish { message, route, .. }) = publishes.get_mut(index) else { break };
             if message.exchange().is_empty() {
-                *route = self.topology.route(message).0;
+                *route = self.topology.route_again(message);
             }
             if message.time() == self.now || !self.minds_time(message, route) {
                 continue;
