@@ -1,8 +1,8 @@
 //! Single active consumer: all consumers of a queue may wait, one of them is served.
 //!
-//! The first to come is active until it goes. Then the one with the highest priority takes over, and
-//! among equals the one that came first. In a quorum queue one with a higher priority does not wait
-//! for that: the active one yields, which is to say that it gets nothing more, and when it has
+//! The first to come is active until it goes. Then the one with the highest priority takes over,
+//! and among equals the one that came first. In a quorum queue one with a higher priority does not
+//! wait for that: the active one yields, which is to say that it gets nothing more, and when it has
 //! nothing unacknowledged it waits like the others. So does RabbitMQ 4.
 
 use std::cmp::Reverse;

@@ -26,8 +26,8 @@ impl VirtualHost {
         Ok(())
     }
 
-    /// Carries out what the channel's transaction holds. If a queue refuses one of the messages, all
-    /// else is done, and the channel ends, as with RabbitMQ.
+    /// Carries out what the channel's transaction holds. If a queue refuses one of the messages,
+    /// all else is done, and the channel ends, as with RabbitMQ.
     pub(super) fn tx_commit(&mut self, at: At, effects: &mut Effects) -> Result<(), Refusal> {
         let (mut publishes, settlements) = self.take_transaction(at)?.into_parts();
         self.begin_times(&mut publishes);
