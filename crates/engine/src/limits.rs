@@ -84,8 +84,8 @@ pub const HELD_BYTES: usize = OUTBOX_BYTES;
 /// thousand small messages, or a few of the largest.
 pub const TRANSACTION_BYTES: usize = 64 * 1024 * 1024;
 
-/// Messages whose time begins with their commit are laid end to end in allocations of so many bytes,
-/// as many as one read from a socket brings: a message that stays alone keeps the whole of one.
+/// Messages whose time begins with their commit are laid end to end in allocations of so many
+/// bytes, as many as one read from a socket brings: a message that stays alone keeps all of one.
 pub const COMMIT_BATCH_BYTES: usize = 32 * 1024;
 
 /// Deliveries in a session's outbox above which direct replies are dropped, in bytes. They come

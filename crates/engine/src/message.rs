@@ -376,6 +376,14 @@ impl Message {
         self.changed(parts.properties, parts.hidden_keys)
     }
 
+    /// The same message in an allocation of its own, accepted at this time.
+    pub(crate) fn accepted_at(&self, time: Milliseconds) -> Self {
+        let mut batch = MessageBatch::with_capacity(1, self.encoded_bytes()).at(time);
+        self.copy_to(&mut batch);
+        batch.finish();
+        Self { batch: Arc::new(batch), index: 0 }
+    }
+
     /// Appends the same message to a batch, accepted when the messages of that one are.
     pub(crate) fn copy_to(&self, batch: &mut MessageBatch) {
         let Parts { hidden_keys, properties, body, .. } = self.parts();

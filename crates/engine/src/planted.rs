@@ -75,6 +75,28 @@ pub enum Bug {
     UrgentWaits,
     /// A consumer that is to wait for the active one is served beside it.
     TwoActive,
+    /// A consumer of a quorum queue goes on though one with a higher priority waits.
+    NobodyYields,
+    /// A channel with a delivery that is unacknowledged for too long stays open.
+    TimeoutForgotten,
+    /// A channel is closed when half of the time is over.
+    TimeoutTooEarly,
+    /// What a stream need not keep stays.
+    RetentionForgotten,
+    /// A stream loses a segment more than it has to.
+    RetentionTakesMore,
+    /// A stream loses its last segment as well.
+    RetentionTakesLast,
+    /// What a stream did not keep is there again after a restart.
+    RetentionNotWritten,
+    /// An exchange that chooses by chance always makes the same choice.
+    ChanceAlwaysSame,
+    /// An exchange that chooses by chance gives one more queue a copy.
+    ChanceTakesTwo,
+    /// A new binding does not get the last message that an exchange kept.
+    HistoryForgetsLast,
+    /// An exchange keeps one message more than it should.
+    HistoryTooLong,
 }
 
 #[cfg(feature = "planted")]

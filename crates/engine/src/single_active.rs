@@ -1,8 +1,8 @@
 //! Single active consumer: all consumers of a queue may wait, one of them is served.
 //!
-//! The first to come is active until it goes. Then the one with the highest priority takes over, and
-//! among equals the one that came first. In a quorum queue one with a higher priority does not wait
-//! for that: the active one yields, which is to say that it gets nothing more, and when it has
+//! The first to come is active until it goes. Then the one with the highest priority takes over,
+//! and among equals the one that came first. In a quorum queue one with a higher priority does not
+//! wait for that: the active one yields, which is to say that it gets nothing more, and when it has
 //! nothing unacknowledged it waits like the others. So does RabbitMQ 4.
 
 use std::cmp::Reverse;
@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
+use crate::planted::{self, Bug};
 use crate::queue::ConsumerKey;
 
 /// Who is served, and who waits for it.
@@ -75,6 +76,9 @@ impl SingleActive {
     /// consumer has nothing unacknowledged.
     pub(crate) fn compare(&mut self, is_idle: bool) -> Turn {
         let Some((priority, active)) = self.active else { return Turn::Stays };
+        if planted::is(Bug::NobodyYields) {
+            return Turn::Stays;
+        }
         let is_higher = self.order.first().is_some_and(|(Reverse(other), _)| *other > priority);
         if !is_idle {
             if is_higher && !std::mem::replace(&mut self.yields, true) {

@@ -102,6 +102,8 @@ pub(crate) struct Topology {
     /// The virtual topics, in the order in which they were declared.
     virtual_topics: Vec<ExchangeKey>,
     random: Random,
+    /// Exchanges keep the messages that are routed, if they are of the kind that does.
+    keeps_history: bool,
     /// Counts changes, so that remembered routes know that they are old.
     epoch: u64,
     no_route: Route,
@@ -133,6 +135,7 @@ impl Topology {
             by_target: FxHashMap::default(),
             virtual_topics: vec![],
             random: Random::default(),
+            keeps_history: true,
             epoch: 1,
             no_route: Arc::from([]),
             published: ExchangeCounters::default(),

@@ -15,6 +15,7 @@ use warren_amqp::table::{self, Value};
 use super::{Asked, Target};
 use crate::Error;
 use crate::exchange::HashOn;
+use crate::planted::{self, Bug};
 use crate::record::{BindingRecord, Destination};
 
 /// A target and its bindings.
@@ -132,6 +133,9 @@ impl ChoiceRouter {
             Choice::Random => self.nth(asked.random),
         };
         found.extend(place.map(|place| place.target));
+        if self.choice == Choice::Random && planted::is(Bug::ChanceTakesTwo) {
+            found.extend(self.nth(asked.random.wrapping_add(1)).map(|place| place.target));
+        }
     }
 
     fn nth(&self, number: u64) -> Option<&Place> {

@@ -1,10 +1,10 @@
 //! Topic routing: binding patterns as a tree of words, walked with a set of positions.
 //!
-//! A pattern is words split by dots, or by another character; `*` stands for one word, `#` for any number of words, also
-//! none. The tree has a node for each beginning of a pattern. Routing keeps the set of nodes that
-//! the words so far can have led to, each at most once, so that its cost is words x positions
-//! however many `#` the patterns have, and does not hang on the number of bindings that the key
-//! cannot match.
+//! A pattern is words split by dots, or by another character; `*` stands for one word, `#` for any
+//! number of words, also none. The tree has a node for each beginning of a pattern. Routing keeps
+//! the set of nodes that the words so far can have led to, each at most once, so that its cost is
+//! words x positions however many `#` the patterns have, and does not hang on the number of bindings
+//! that the key cannot match.
 
 use rustc_hash::FxHashMap;
 

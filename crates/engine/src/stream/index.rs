@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use super::arguments::StreamSettings;
+use crate::planted::{self, Bug};
 use crate::record::{Sequence, Waiting};
 use crate::{Milliseconds, limits};
 
@@ -248,10 +249,14 @@ impl Index {
     pub(super) fn retention(&self, settings: &StreamSettings, now: Milliseconds) -> Retention {
         let Some(oldest) = self.chunks.front() else { return Retention::Fine };
         let last = self.last(0);
-        if last >= self.segment {
+        let stays = last >= self.segment && !planted::is(Bug::RetentionTakesLast);
+        if stays || planted::is(Bug::RetentionForgotten) {
             return Retention::Fine;
         }
-        let bytes = self.body_bytes + self.messages * limits::STREAM_MESSAGE_BYTES;
+        let mut bytes = self.body_bytes + self.messages * limits::STREAM_MESSAGE_BYTES;
+        if planted::is(Bug::RetentionTakesMore) {
+            bytes += settings.segment_bytes;
+        }
         if settings.max_bytes.is_some_and(|max| bytes > max) {
             return Retention::Gone(oldest.first, last);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::planted::{self, Bug};
 use crate::{Message, limits};
 
 #[derive(Debug)]
@@ -29,7 +30,10 @@ impl History {
         }
         self.messages.push_back(message.alone());
         self.bytes += weight;
-        while self.messages.len() > self.messages_max || self.bytes > limits::RECENT_HISTORY_BYTES {
+        let more = usize::from(planted::is(Bug::HistoryTooLong));
+        while self.messages.len() > self.messages_max + more
+            || self.bytes > limits::RECENT_HISTORY_BYTES
+        {
             let Some(oldest) = self.messages.pop_front() else { break };
             self.bytes = self.bytes.saturating_sub(Self::weight(&oldest));
         }

@@ -7,6 +7,7 @@ use warren_amqp::properties;
 use warren_amqp::table::{self, Value};
 
 use super::{Exchange, Route, Topology, VIRTUAL_TOPIC};
+use crate::planted::{self, Bug};
 use crate::router::{Asked, ExchangeKey, Target, mix};
 use crate::{Message, QueueId, copies, limits};
 
@@ -83,6 +84,14 @@ impl Topology {
             Some(start) => self.route_from(start, message),
             None => (Arc::clone(&self.no_route), Scope::Address),
         }
+    }
+
+    /// The same for a message that was routed before: exchanges that keep messages have it.
+    pub(crate) fn route_again(&mut self, message: &Message) -> Route {
+        self.keeps_history = false;
+        let (route, _) = self.route(message);
+        self.keeps_history = true;
+        route
     }
 
     /// The queues that a message goes to once it is at this exchange.
@@ -198,7 +207,11 @@ impl Topology {
                 }
                 scope = Scope::Message;
                 asked.random = self.random.next();
+                if planted::is(Bug::ChanceAlwaysSame) {
+                    asked.random = 0;
+                }
                 if let Some(history) = &mut exchange.history
+                    && self.keeps_history
                     && !is_not_kept(headers)
                 {
                     history.keep(message);

@@ -2,7 +2,8 @@
 //!
 //! A channel that consumes `amq.rabbitmq.reply-to` gets a name that nobody can guess, which the
 //! server puts into the `reply_to` of its messages. Whoever publishes to that name on the default
-//! exchange, or names it in the header `CC` of a message there, reaches the channel. Nothing is kept: if the channel is gone, so is the answer.
+//! exchange, or names it in the header `CC` of a message there, reaches the channel. Nothing is
+//! kept: if the channel is gone, so is the answer.
 
 use super::{Refusal, VirtualHost};
 use crate::effect::delivery_weight;
@@ -82,9 +83,8 @@ impl VirtualHost {
         Ok(true)
     }
 
-    /// A message may be an answer: then it goes to the channels that its routing keys name, those in
-    /// the headers `CC` and `BCC` too, and to each once.
-    /// False if nobody asked.
+    /// A message may be an answer: then it goes to the channels that its routing keys name, those
+    /// in the headers `CC` and `BCC` too, and to each once. False if nobody asked.
     pub(super) fn deliver_replies(&mut self, message: &Message, effects: &mut Effects) -> bool {
         if self.reply_consumers.is_empty() || !message.exchange().is_empty() {
             return false;

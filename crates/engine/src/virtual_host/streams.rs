@@ -11,6 +11,7 @@ use super::observe::Changes;
 use super::{Refusal, VirtualHost};
 use crate::backlog::{Answer, Entry};
 use crate::effect::delivery_weight;
+use crate::planted::{self, Bug};
 use crate::queue::{ConsumerKey, Queue};
 use crate::session::{Delivery, Session};
 use crate::stream::arguments::{Filter, Start};
@@ -119,6 +120,7 @@ impl VirtualHost {
                     due = time;
                     break;
                 }
+                Kept::Gone(..) if planted::is(Bug::RetentionNotWritten) => {}
                 Kept::Gone(first, last) => settled(id, first, last, effects),
             }
         }

@@ -11,6 +11,7 @@ use warren_amqp::FieldTable;
 use super::VirtualHost;
 use super::time::Timer;
 use crate::arguments::integer;
+use crate::planted::{self, Bug};
 use crate::queue::Queue;
 use crate::session::Channel;
 use crate::{Effects, Error, Milliseconds, Origin, QueueId, SessionId, limits};
@@ -133,6 +134,9 @@ impl VirtualHost {
         self.timeouts.shortest = shortest;
         overdue.sort_unstable();
         let closed = overdue.len();
+        if planted::is(Bug::TimeoutForgotten) {
+            overdue.clear();
+        }
         for (session, channel, timeout) in overdue {
             let error = Error::DeliveryTimeout { channel, timeout };
             self.refuse(session, channel, error.into(), NO_METHOD, effects);
@@ -172,7 +176,8 @@ impl Channel {
                 None => of_queue(&delivery.queue),
             };
             let timeout = timeout.or(default);
-            found = timeout.filter(|timeout| now.saturating_sub(*given) >= *timeout);
+            let part = if planted::is(Bug::TimeoutTooEarly) { 2 } else { 1 };
+            found = timeout.filter(|timeout| now.saturating_sub(*given) >= *timeout / part);
             if found.is_some() {
                 break;
             }

@@ -27,8 +27,8 @@ impl VirtualHost {
         Ok(())
     }
 
-    /// Carries out what the channel's transaction holds. If a queue refuses one of the messages, all
-    /// else is done, and the channel ends, as with RabbitMQ.
+    /// Carries out what the channel's transaction holds. If a queue refuses one of the messages,
+    /// all else is done, and the channel ends, as with RabbitMQ.
     pub(super) fn tx_commit(&mut self, at: At, effects: &mut Effects) -> Result<(), Refusal> {
         let (mut publishes, settlements) = self.take_transaction(at)?.into_parts();
         self.begin_times(&mut publishes);
@@ -128,7 +128,7 @@ impl VirtualHost {
         for index in 0..publishes.len() {
             let Some(HeldPublish { message, route, .. }) = publishes.get_mut(index) else { break };
             if message.exchange().is_empty() {
-                *route = self.topology.route(message).0;
+                *route = self.topology.route_again(message);
             }
             if message.time() == self.now || !self.minds_time(message, route) {
                 continue;

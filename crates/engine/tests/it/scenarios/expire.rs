@@ -29,6 +29,26 @@ fn messages_expire_after_the_time_of_their_queue() {
 }
 
 #[test]
+fn what_an_exchange_kept_has_its_time_from_the_binding_on() {
+    scenario(
+        "
+        given clock 1000; declare exchange recent x-recent-history; open s1.2
+        given declare queue q durable x-message-ttl=100
+        given publish recent k 1 persistent
+        given clock 1090; publish '' q 2 on s1.2
+        bind q recent ''
+          > s1.1 bind-ok
+          > write 1 -> q:2
+        given clock 1189
+        declare queue q passive
+          > s1.1 declare-ok q, 2 ready, 0 consumers
+        clock 1190
+          > write settled q:2
+        ",
+    );
+}
+
+#[test]
 fn a_message_expires_behind_others_that_do_not() {
     scenario(
         "

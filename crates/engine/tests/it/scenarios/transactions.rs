@@ -248,6 +248,23 @@ x-dead-letter-exchange= x-dead-letter-routing-key=dead
 }
 
 #[test]
+fn an_exchange_keeps_a_message_of_a_transaction_once() {
+    scenario(
+        "
+        given declare exchange recent x-recent-history; declare queue q
+        given bind exchange:recent amq.virtual-topic #; tx.select; open s1.2
+        publish '' VirtualTopic.a 1
+        tx.commit
+          > s1.1 commit-ok
+        bind q recent ''
+          > s1.1 bind-ok
+        get q on s1.2
+          > s1.2 get-ok 1 1, 0 left
+        ",
+    );
+}
+
+#[test]
 fn confirms_and_transactions_exclude_each_other() {
     scenario(
         "
