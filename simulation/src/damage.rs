@@ -2,6 +2,7 @@
 
 use crate::faults::End;
 use crate::messages::MessageId;
+use crate::model::StreamLimits;
 use crate::world::World;
 use crate::{Violation, limits};
 
@@ -17,7 +18,8 @@ impl World {
                 self.checkpoint();
             }
         }
-        let long = self.model.durable_messages();
+        // A stream may let a damaged message go that nobody was told of.
+        let long = self.model.durable_messages(|queue| StreamLimits::of(queue).has_retention());
         let long: Vec<MessageId> = long.into_iter().filter(|id| self.is_long(*id)).collect();
         if let Some(id) = self.random.pick(&long) {
             let copies = self.model.rots(id);

@@ -163,7 +163,7 @@ impl World {
                 self.notes.trace.line(format_args!("power will be cut at operation {at}"));
                 self.disk.cut_power_at(at);
             }
-            match Node::open(&self.disk, self.profile.memory) {
+            match Node::open(&self.disk, &self.profile) {
                 Ok((mut node, found)) => {
                     let messages: usize = found.queues.iter().map(|queue| queue.1.len()).sum();
                     self.notes.trace.line(format_args!(

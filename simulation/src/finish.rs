@@ -35,7 +35,15 @@ impl World {
             self.now += limits::LONG_TIME;
             self.rest()?;
             self.model.check_times()?;
+            if self.profile.times_out {
+                for _ in 0..2 {
+                    self.now += limits::LONG_TIME;
+                    self.rest()?;
+                }
+                self.model.check_overdue()?;
+            }
         }
+        self.model.check_choices()?;
         for slot in 0..self.clients.len() {
             self.die(slot);
         }

@@ -10,8 +10,11 @@ use warren_engine::{
 use crate::client::{Client, ClientChannel};
 use crate::limits;
 use crate::messages::{Publication, batch, hash_when_delivered};
-use crate::model::{Model, Times, header_arguments};
-use crate::names::is_stream;
+use crate::model::{Model, header_arguments};
+use crate::names::{
+    CHANCE, CONSUMER_TIMEOUT, EXCHANGES, KEYS, MORE_KEYS, PATTERNS, RECENT, VALUES,
+    exchange_arguments, is_stream, queue_arguments,
+};
 use crate::random::Random;
 use crate::world::Profile;
 
@@ -44,102 +47,6 @@ pub(crate) enum Wish {
     /// An acknowledgement of what was never delivered.
     WrongTag,
 }
-
-/// Queues by name: durable ones, transient ones, auto-delete ones, a quorum queue, streams. The
-/// exclusive ones are made up. Some subscribe themselves to a virtual topic.
-pub(crate) const QUEUES: [&str; 14] = [
-    "d0",
-    "d1",
-    "d2",
-    "d3",
-    "t0",
-    "t1",
-    "a0",
-    "at0",
-    "q0",
-    "s0",
-    "s1",
-    "Consumer.g.a.#",
-    "Consumer.g.a.b",
-    "Consumer.h.VirtualTopic.k",
-];
-
-/// How often a message may come back to the quorum queue.
-pub(crate) const DELIVERY_LIMIT: u32 = 2;
-
-/// The queue to which the dead letters of a queue go. Chains without circles; one leads nowhere.
-pub(crate) fn dead_letters_of(queue: &str) -> Option<&'static str> {
-    const LEADS: [(&str, &str); 6] =
-        [("d1", "d2"), ("d2", "d3"), ("t0", "t1"), ("t1", "d1"), ("a0", "none"), ("q0", "d3")];
-    LEADS.into_iter().find(|(from, _)| *from == queue).map(|(_, to)| to)
-}
-
-/// The highest priority that a queue of this name knows.
-pub(crate) fn max_priority(name: &str) -> u8 {
-    match name {
-        "d2" => 5,
-        "t1" => 255,
-        "q0" => 31,
-        _ => 0,
-    }
-}
-
-/// The level of a message in a queue of this name.
-pub(crate) fn level_in(name: &str, priority: Option<u8>) -> u8 {
-    // A quorum queue has messages without a priority in the middle.
-    let default = if name == "q0" { 4 } else { 0 };
-    priority.unwrap_or(default).min(max_priority(name))
-}
-
-/// A queue of this name serves one consumer alone.
-pub(crate) fn is_single_active(name: &str) -> bool {
-    matches!(name, "d3" | "a0")
-}
-
-/// The arguments that a queue is declared with.
-fn queue_arguments(name: &str) -> FieldTable {
-    let mut arguments = Times::of(name).arguments();
-    let text = |text: &str| FieldValue::LongString(text.as_bytes().into());
-    if is_stream(name) {
-        arguments.insert("x-queue-type".into(), text("stream"));
-    }
-    if let Some(to) = dead_letters_of(name) {
-        arguments.insert("x-dead-letter-exchange".into(), text(""));
-        arguments.insert("x-dead-letter-routing-key".into(), text(to));
-    }
-    if name == "q0" {
-        let limit = FieldValue::LongInt(DELIVERY_LIMIT as i32);
-        arguments.insert("x-queue-type".into(), text("quorum"));
-        arguments.insert("x-delivery-limit".into(), limit);
-    } else if max_priority(name) > 0 {
-        let max = FieldValue::LongInt(i32::from(max_priority(name)));
-        arguments.insert("x-max-priority".into(), max);
-    }
-    if is_single_active(name) {
-        arguments.insert("x-single-active-consumer".into(), FieldValue::Boolean(true));
-    }
-    arguments
-}
-
-const EXCHANGES: [(&str, &str); 9] = [
-    ("direct", "direct"),
-    ("fanout", "fanout"),
-    ("topic", "topic"),
-    ("headers", "headers"),
-    ("auto", "direct"),
-    ("inner", "fanout"),
-    ("hash", "x-consistent-hash"),
-    ("modulus", "x-modulus-hash"),
-    ("groups", "x-virtual-topic"),
-];
-/// Exchanges with an alternate, which may not be there; two of them stand in a circle.
-const ALTERNATES: [(&str, &str); 4] =
-    [("direct", "fanout"), ("topic", "inner"), ("headers", "hash"), ("hash", "headers")];
-/// More routing keys of a message: none for most.
-const MORE_KEYS: [&[&str]; 5] = [&["d1"], &["k0", "d0"], &["a.b"], &["VirtualTopic.k", "d2"], &[]];
-const KEYS: [&str; 5] = ["k0", "k1", "a.b", "a.b.c", "c"];
-const PATTERNS: [&str; 5] = ["#", "a.*", "a.#", "*", "*.b.#"];
-const VALUES: [&str; 3] = ["one", "two", "three"];
 
 /// A client that is about to ask something.
 pub(crate) struct Asking<'a> {
@@ -272,7 +179,8 @@ impl Asking<'_> {
         let (exchange, routing_key) = if random.percent(self.profile.default_exchange_percent) {
             let there = self.model.queue_names();
             let there = random.pick(&there).filter(|_| random.percent(90));
-            let any = || random.pick(&QUEUES).unwrap_or_default().to_owned();
+            let names = self.profile.queues();
+            let any = || random.pick(&names).unwrap_or_default().to_owned();
             let name = there.unwrap_or_else(any);
             // A virtual topic by its name alone, and a queue by a longer one.
             let name = match random.below(20) {
@@ -293,16 +201,18 @@ impl Asking<'_> {
             let key = random.pick(&KEYS).unwrap_or_default().to_owned();
             (exchange.unwrap_or_default(), key)
         };
+        let is_durable = exchange == CHANCE;
         let large = if random.percent(2) { 20 } else { 1 };
         Publication {
             id,
             exchange,
             routing_key,
-            persistent: random.percent(self.profile.persistent_percent),
+            persistent: random.percent(self.profile.persistent_percent) || is_durable,
             priority: random.pick(&[0, 1, 3, 5, 9, 255]).filter(|_| random.percent(40)),
             header: random.pick(&VALUES).filter(|_| random.percent(50)),
             shown_keys: more_keys(random),
             hidden_keys: more_keys(random),
+            is_not_kept: random.percent(5),
             body_bytes: random.below(self.profile.body_bytes_max * large + 1),
             time: self.now,
             expiration: random
@@ -392,7 +302,8 @@ impl Asking<'_> {
         // Mostly one that is there.
         let there = self.model.queue_names();
         let there = self.random.pick(&there).filter(|_| self.random.percent(90));
-        there.unwrap_or_else(|| self.random.pick(&QUEUES).unwrap_or_default().to_owned())
+        let any = |random: &mut Random| random.pick(&self.profile.queues()).unwrap_or_default();
+        there.unwrap_or_else(|| any(self.random).to_owned())
     }
 
     fn no_stream(&mut self) -> Option<String> {
@@ -402,7 +313,7 @@ impl Asking<'_> {
     fn declare_queue(&mut self) -> Request {
         let name = match self.random.percent(8) {
             true => format!("x{}", self.slot),
-            false => self.random.pick(&QUEUES).unwrap_or_default().to_owned(),
+            false => self.random.pick(&self.profile.queues()).unwrap_or_default().to_owned(),
         };
         let declaration = Declaration {
             passive: self.random.percent(5),
@@ -411,7 +322,7 @@ impl Asking<'_> {
             exclusive: name.starts_with('x'),
             ..Declaration::default()
         };
-        let arguments = queue_arguments(&name);
+        let arguments = queue_arguments(&name, self.profile.times_out);
         Request::QueueDeclare { name, generated: false, declaration, arguments }
     }
 
@@ -423,11 +334,7 @@ impl Asking<'_> {
             internal: name == "inner",
             ..Declaration::default()
         };
-        let mut arguments = FieldTable::default();
-        if let Some((_, alternate)) = ALTERNATES.iter().find(|(of, _)| *of == name) {
-            let alternate = FieldValue::LongString((*alternate).into());
-            arguments.insert("alternate-exchange".into(), alternate);
-        }
+        let arguments = exchange_arguments(name);
         let (name, kind) = (name.to_owned(), kind.to_owned());
         Request::ExchangeDeclare { name, kind, declaration, arguments }
     }
@@ -435,8 +342,11 @@ impl Asking<'_> {
     fn bind(&mut self) -> Option<Request> {
         let names = ["direct", "fanout", "topic", "headers", "auto", "inner", "amq.topic"];
         let more = ["amq.fanout", "amq.direct", "amq.headers", "amq.virtual-topic"];
-        let names = [&names[..], &more, &["hash", "modulus", "groups"]].concat();
-        let source = self.random.pick(&names)?;
+        let names = [&names[..], &more, &["hash", "modulus", "groups", RECENT]].concat();
+        let source = self.random.pick(&[&names[..], &[CHANCE]].concat())?;
+        if source == CHANCE {
+            return self.bind_to_chance();
+        }
         let destination = match self.random.percent(15) {
             true => Destination::Exchange(self.random.pick(&names)?.to_owned()),
             false => Destination::Queue(self.queue()),
@@ -490,6 +400,17 @@ impl Asking<'_> {
         places
     }
 
+    /// Each queue once, so that the choices are even.
+    fn bind_to_chance(&mut self) -> Option<Request> {
+        let is_durable = |name: &String| !name.starts_with(['t', 'x']) && name != "at0";
+        let durable: Vec<String> =
+            self.model.queue_names().into_iter().filter(is_durable).collect();
+        let destination = Destination::Queue(self.random.pick(&durable)?);
+        let (source, routing_key) = (CHANCE.to_owned(), "any".to_owned());
+        let (arguments, no_wait) = (FieldTable::default(), false);
+        Some(Request::Bind { source, destination, routing_key, arguments, no_wait })
+    }
+
     fn consume(&mut self, channel: &mut ClientChannel) -> Option<(&'static str, Request)> {
         let queue = self.queue();
         let mut arguments = FieldTable::default();
@@ -510,6 +431,10 @@ impl Asking<'_> {
         if !is_stream(&queue) && self.random.percent(30) {
             let priority = self.random.pick(&[-1, 1, 7]).unwrap_or_default();
             arguments.insert("x-priority".into(), FieldValue::LongInt(priority));
+        }
+        if self.profile.times_out && self.random.percent(40) {
+            let timeout = self.random.pick(&[60, 200, 1_000]).unwrap_or_default();
+            arguments.insert(CONSUMER_TIMEOUT.into(), FieldValue::LongInt(timeout));
         }
         let exclusive = self.random.percent(5);
         let no_wait = false;

@@ -4,7 +4,8 @@
 //! when power is cut or a disk operation fails. The same seed gives the same run.
 //!
 //! ```text
-//! client.rs, generate.rs   what clients do, and what they check about what they get
+//! client.rs, generate.rs,  what clients do, and what they check about what they get
+//! names.rs
 //!     | commands   ^ events
 //! node.rs, committer.rs    the shard, committer, loader and checkpoint of the server, as steps
 //!     |                    around the real VirtualHost, Log, Checkpointer and Reader

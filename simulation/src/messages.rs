@@ -24,6 +24,8 @@ pub(crate) struct Publication {
     /// More routing keys: in the header `CC`, and in `BCC`, which no consumer sees.
     pub(crate) shown_keys: Vec<&'static str>,
     pub(crate) hidden_keys: Vec<&'static str>,
+    /// No exchange is to keep it for those who come later.
+    pub(crate) is_not_kept: bool,
     pub(crate) body_bytes: usize,
     /// When it was accepted.
     pub(crate) time: Milliseconds,
@@ -32,6 +34,7 @@ pub(crate) struct Publication {
 }
 
 const FILTER_VALUE: &str = "x-stream-filter-value";
+const NOT_KEPT: &str = "x-recent-history-no-store";
 const HEADERS: u16 = 1 << 13;
 const DELIVERY_MODE: u16 = 1 << 12;
 const PRIORITY: u16 = 1 << 11;
@@ -49,7 +52,7 @@ impl Publication {
         let mut flags = 0;
         let mut list = vec![];
         let has_keys = !self.shown_keys.is_empty() || !self.hidden_keys.is_empty();
-        if self.header.is_some() || has_keys {
+        if self.header.is_some() || has_keys || self.is_not_kept {
             flags |= HEADERS;
             let mut table = vec![];
             if !self.hidden_keys.is_empty() && published {
@@ -62,6 +65,11 @@ impl Publication {
                 table.push(FILTER_VALUE.len() as u8);
                 table.extend(FILTER_VALUE.as_bytes());
                 put_text(&mut table, value);
+            }
+            if self.is_not_kept {
+                table.push(NOT_KEPT.len() as u8);
+                table.extend(NOT_KEPT.as_bytes());
+                table.extend(b"t\x01");
             }
             if !self.shown_keys.is_empty() {
                 put_keys(&mut table, "CC", &self.shown_keys);

@@ -7,16 +7,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use warren_engine::{
-    Access, Command, Effects, Event, Expired, Load, MemoryLimits, Milliseconds, Outgoing, QueueId,
-    RecoveredQueue, SessionId, VirtualHost, VirtualHostId,
+    Access, Command, Effects, Event, Expired, Load, Milliseconds, Outgoing, QueueId,
+    RecoveredQueue, SessionId, VirtualHost, VirtualHostId, Write,
 };
 use warren_storage::fault::SimulatedDisk;
 use warren_storage::{Checkpointer, Log, Moves, Opened, Options, Reader, open_on};
 
 use crate::committer::{Checkpoint, Group, Unsynced};
 use crate::messages::{deaths_of, id_of};
-use crate::model::{Found, FoundMessage, Model};
+use crate::model::{Found, FoundMessage, Model, Said};
+use crate::names::is_stream;
 use crate::trace::Trace;
+use crate::world::Profile;
 use crate::{Counts, Violation, limits};
 
 pub(crate) const HOST: VirtualHostId = VirtualHostId(1);
@@ -93,7 +95,7 @@ impl Node {
     /// Opens the store and gives what it holds beside the broker.
     pub(crate) fn open(
         disk: &SimulatedDisk,
-        memory: MemoryLimits,
+        profile: &Profile,
     ) -> Result<(Self, Found), warren_storage::Error> {
         let opened = open_on(Arc::new(disk.clone()), options())?;
         let Opened { log, checkpointer, reader, recovered, report } = opened;
@@ -107,9 +109,8 @@ impl Node {
         found.bindings = recovered.bindings.iter().map(|(_, record)| record.clone()).collect();
         found.damaged = report.damaged.iter().map(|damage| format!("{damage:?}")).collect();
         let mut host = VirtualHost::recover(HOST, "/", &recovered);
-        host.set_memory_limits(memory);
-        // Runs are shorter than any timeout that makes sense.
-        host.set_consumer_timeout(None);
+        host.set_memory_limits(profile.memory);
+        host.set_consumer_timeout(profile.consumer_timeout);
         let node = Self {
             host,
             log,
@@ -221,13 +222,14 @@ impl Node {
             Command::Clock(_) | Command::Loaded { .. } | Command::SetPolicies(_) => {}
         }
         let events = self.effects.events.len();
+        let (writes, last) = (self.effects.writes.len(), self.effects.writes.last().cloned());
         self.host.apply(command.clone(), &mut self.effects);
         notes.counts.commands += 1;
         if let Command::Publish(batch) = command {
             notes.counts.published += batch.publishes.len() as u64;
         }
         note_events(self.effects.events.get(events..).unwrap_or_default(), notes);
-        let mut told = vec![];
+        let mut said = self.said(writes, last.as_ref());
         if let Some((queue, messages)) = self.effects.vanished.first() {
             let text = format!("{messages} messages of queue {} are not there", queue.counter());
             return Err(Violation::new("P1", text));
@@ -243,14 +245,50 @@ impl Node {
                 Expired::Message(queue, _) => self.host.queue_name(*queue).map(str::to_owned),
                 Expired::Queue(_, name) => Some(name.clone()),
             };
-            told.push((name.unwrap_or_default(), expired));
+            said.expired.push((name.unwrap_or_default(), expired));
         }
         let checked = self.host.check_invariants();
         checked.map_err(|text| Violation::new("invariant", text))?;
         let events = self.effects.events.get(events..).unwrap_or_default();
-        model.apply(command, events, &self.effects.dead_lettered, &told)?;
-        self.effects.dead_lettered.clear();
+        said.dead_lettered = std::mem::take(&mut self.effects.dead_lettered).into();
+        model.apply(command, events, said)?;
         model.check_summary(&self.host.summary())
+    }
+
+    /// What the writes of a command say: those behind the first `before` ones, and what was joined to
+    /// the last of these.
+    fn said(&self, before: usize, last: Option<&Write>) -> Said {
+        let mut said = Said::default();
+        if let (Some(Write::Settled { last: old, .. }), Some(at)) = (last, before.checked_sub(1))
+            && let Some(Write::Settled { queue, last, .. }) = self.effects.writes.get(at)
+            && last > old
+        {
+            self.note_settled(*queue, old + 1, *last, &mut said);
+        }
+        for write in self.effects.writes.iter().skip(before) {
+            self.note_write(write, &mut said);
+        }
+        said
+    }
+
+    fn note_write(&self, write: &Write, said: &mut Said) {
+        match write {
+            Write::Together(parts) => parts.iter().for_each(|part| self.note_write(part, said)),
+            Write::Settled { queue, first, last } => self.note_settled(*queue, *first, *last, said),
+            // Dead letters are written anew; the first time counts.
+            Write::Enqueued { message, queues } if deaths_of(message) == 0 => {
+                let Some(id) = id_of(message) else { return };
+                let names =
+                    queues.iter().filter_map(|(queue, _)| self.host.queue_name(queue.declared()));
+                said.written.entry(id).or_insert_with(|| names.map(str::to_owned).collect());
+            }
+            _ => {}
+        }
+    }
+
+    fn note_settled(&self, queue: QueueId, first: u64, last: u64, said: &mut Said) {
+        let name = self.host.queue_name(queue).filter(|name| is_stream(name));
+        said.let_go.extend(name.map(|name| (name.to_owned(), first, last)));
     }
 
     /// Hands on what has come together: events to sessions, writes and wishes to the committer.

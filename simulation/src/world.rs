@@ -7,7 +7,8 @@ use warren_storage::fault::SimulatedDisk;
 use crate::client::Client;
 use crate::committer::Checkpoint;
 use crate::generate::{Asking, Wish};
-use crate::model::Model;
+use crate::model::{Model, Times};
+use crate::names::QUEUES;
 use crate::node::{Node, Notes};
 use crate::random::Random;
 use crate::{Outcome, Violation, limits};
@@ -50,6 +51,11 @@ pub struct Profile {
     pub(crate) expiration_percent: usize,
     /// Times that may pass at once, in milliseconds.
     pub(crate) tick_max: usize,
+    /// Deliveries may not stay unacknowledged for as long as they like. Nothing expires in such a
+    /// run: what comes first of two things that the time brings is not told.
+    pub(crate) times_out: bool,
+    /// How long they may stay where nobody says so.
+    pub(crate) consumer_timeout: Option<Milliseconds>,
 }
 
 impl Profile {
@@ -102,6 +108,8 @@ impl Profile {
             (factor(random) / 2, Step::Die),
             (faults, Step::Fault),
         ];
+        let times_out = random.percent(25);
+        let expiration_percent = random.pick(&[0, 0, 5, 20, 60]).unwrap_or_default();
         Self {
             steps: random.between(limits::STEPS_MIN, limits::STEPS_MAX),
             clients: random.between(1, limits::CLIENTS_MAX),
@@ -113,9 +121,18 @@ impl Profile {
             batch_max: random.between(1, 8),
             load_bytes_max: random.pick(&[1, 200, 2_000, 100_000]).unwrap_or(2_000),
             memory: draw_memory(random),
-            expiration_percent: random.pick(&[0, 0, 5, 20, 60]).unwrap_or_default(),
+            expiration_percent: if times_out { 0 } else { expiration_percent },
             tick_max: random.pick(&[5, 50, 500]).unwrap_or(50),
+            times_out,
+            consumer_timeout: random.pick(&[0, 0, 300, 1_500]).filter(|ms| times_out && *ms > 0),
         }
+    }
+
+    /// The names of queues that clients use.
+    pub(crate) fn queues(&self) -> Vec<&'static str> {
+        let names =
+            QUEUES.into_iter().filter(|name| !self.times_out || !Times::of(name).is_timed());
+        names.collect()
     }
 }
 
@@ -143,13 +160,14 @@ impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let profile = Profile::draw(&mut random);
+        let model = Model::new(profile.times_out, profile.consumer_timeout);
         Self {
             clients: (0..profile.clients).map(|_| Client::default()).collect(),
             random,
             profile,
             disk: SimulatedDisk::new(),
             node: None,
-            model: Model::new(),
+            model,
             last_session: 0,
             notes: Notes::default(),
             room_in: 0,

@@ -17,7 +17,9 @@ pub(crate) struct Gone {
     /// The name under which the store has it.
     pub(crate) stored: Option<QueueId>,
     /// The lane of its queue that it was in.
-    lane: QueueId,
+    pub(crate) lane: QueueId,
+    /// The store has it among messages that are ready (see [`Entry::from_range`]).
+    pub(crate) from_range: bool,
     /// The content; `None` while it is only on disk.
     message: Option<Message>,
     weight: usize,
@@ -52,7 +54,8 @@ impl Leaving {
         let (sequence, message) = (entry.sequence, entry.message.clone());
         let weight = entry.resident_bytes();
         self.resident_bytes += weight;
-        let gone = Gone { sequence, reason, stored, lane, message, weight };
+        let from_range = entry.from_range;
+        let gone = Gone { sequence, reason, stored, lane, from_range, message, weight };
         match planted::is(Bug::DeadLetterOvertakes) && self.loading.is_none() {
             true => self.list.push_front(gone),
             false => self.list.push_back(gone),

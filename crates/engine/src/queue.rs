@@ -9,7 +9,7 @@ use smallvec::smallvec;
 use crate::backlog::{Answer, Entry, Kept, Missing, Purged, QueueTime};
 use crate::expiry::NEVER;
 use crate::lanes::{Delivered, Lanes};
-use crate::leaving::Leaving;
+use crate::leaving::{Gone, Leaving};
 use crate::observation::Amount;
 use crate::planted::{self, Bug};
 use crate::policy::AppliedPolicies;
@@ -355,6 +355,13 @@ impl Queue {
         }
         if entry.from_range {
             self.backlog.away_ended(entry.lane, entry.sequence);
+        }
+    }
+
+    /// A message that was given up has left, or does in the command at hand.
+    pub(crate) fn note_gone(&mut self, gone: &Gone) {
+        if gone.from_range {
+            self.backlog.away_ended(gone.lane.lane_number(), gone.sequence);
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::decode::{Fields, Frame, FrameReader};
-use crate::encode::{self, Arguments, Message, SHORT_STRING_MAX};
+use crate::encode::{self, Arguments, Message, SHORT_STRING_MAX, Value};
 use crate::error::Error;
 use crate::methods;
 
@@ -184,6 +184,17 @@ impl Connection {
         Ok((fields.long()?, fields.long()?))
     }
 
+    /// Declares a durable queue with arguments.
+    pub(crate) fn declare_queue_with(
+        &mut self,
+        queue: &str,
+        arguments: &[(&str, Value)],
+    ) -> Result<(), Error> {
+        let request = Arguments::new().short(0).short_string(queue).octet(2).entries(arguments);
+        let request = request.frame(CHANNEL, methods::QUEUE_DECLARE);
+        self.call(&request, methods::QUEUE_DECLARE_OK).map(drop)
+    }
+
     /// Deletes a queue with everything in it.
     pub(crate) fn delete_queue(&mut self, queue: &str) -> Result<(), Error> {
         self.call(&delete_queue(queue), methods::QUEUE_DELETE_OK).map(drop)
@@ -259,8 +270,13 @@ impl Connection {
 
     /// Publishes a small message to a queue and takes one out of it, which is a round trip.
     pub(crate) fn publish_and_get(&mut self, queue: &str) -> Result<(), Error> {
-        let message =
-            Message { exchange: "", routing_key: queue, persistent: false, body: &[0; 16] };
+        let message = Message {
+            exchange: "",
+            routing_key: queue,
+            persistent: false,
+            expiration: None,
+            body: &[0; 16],
+        };
         let mut request = Vec::new();
         encode::push_publish(&mut request, CHANNEL, self.frame_max, &message);
         let get = Arguments::new().short(0).short_string(queue).octet(1);

@@ -47,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) ack: AckMode,
     /// Unacknowledged messages the broker may send ahead; 0 is no limit.
     pub(crate) prefetch: u16,
+    /// The queues are streams, which are read from the beginning.
+    pub(crate) is_stream: bool,
 }
 
 /// Consumes from all `queues` on one channel until the run stops.
@@ -111,7 +113,10 @@ pub(crate) fn subscribe(
         connection.qos(plan.prefetch)?;
     }
     for queue in queues {
-        connection.consume(queue, plan.ack == AckMode::Auto)?;
+        match plan.is_stream {
+            true => connection.consume_stream(queue)?,
+            false => connection.consume(queue, plan.ack == AckMode::Auto)?,
+        }
     }
     Ok(())
 }

@@ -219,7 +219,7 @@ impl FrameReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encode::{self, Arguments};
+    use crate::encode::{self, Arguments, Properties};
 
     fn reader_with(mut bytes: &[u8]) -> FrameReader {
         let mut reader = FrameReader::new(4096);
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn frames_split_at_every_byte_are_found_whole() {
         let mut stream = encode::ack_frame(1, 7, false).to_vec();
-        encode::push_content(&mut stream, 2, 4096, true, b"body");
+        encode::push_content(&mut stream, 2, 4096, &Properties::new(true, None), b"body");
         let mut reader = FrameReader::new(4096);
         let mut seen = Vec::new();
         for byte in &stream {

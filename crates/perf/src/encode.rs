@@ -21,7 +21,15 @@ pub(crate) const ACK_FRAME_BYTES: usize = 21;
 pub(crate) const HEARTBEAT_FRAME: [u8; 8] = [8, 0, 0, 0, 0, 0, 0, FRAME_END];
 
 const PROPERTY_FLAG_DELIVERY_MODE: u16 = 1 << 12;
+const PROPERTY_FLAG_EXPIRATION: u16 = 1 << 8;
 const DELIVERY_MODE_PERSISTENT: u8 = 2;
+
+/// A value in a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Value {
+    Text(String),
+    Number(u64),
+}
 
 /// The arguments of one method, in the order of the specification.
 #[derive(Debug, Default)]
@@ -70,8 +78,20 @@ impl Arguments {
 
     /// A table of one text.
     pub(crate) fn table(self, name: &str, text: &str) -> Self {
-        let entry = Self::new().short_string(name).octet(b'S').long_string(text.as_bytes());
-        self.long_string(&entry.0)
+        self.entries(&[(name, Value::Text(text.to_owned()))])
+    }
+
+    /// A table.
+    pub(crate) fn entries(self, entries: &[(&str, Value)]) -> Self {
+        let mut table = Self::new();
+        for (name, value) in entries {
+            table = table.short_string(name);
+            table = match value {
+                Value::Text(text) => table.octet(b'S').long_string(text.as_bytes()),
+                Value::Number(number) => table.octet(b'l').long_long(*number),
+            };
+        }
+        self.long_string(&table.0)
     }
 
     /// The finished method frame.
@@ -116,6 +136,8 @@ pub(crate) struct Message<'a> {
     pub(crate) exchange: &'a str,
     pub(crate) routing_key: &'a str,
     pub(crate) persistent: bool,
+    /// How long it wants to wait, in milliseconds.
+    pub(crate) expiration: Option<u64>,
     pub(crate) body: &'a [u8],
 }
 
@@ -136,7 +158,30 @@ pub(crate) fn push_publish(
     out.push(0);
     patch_frame_size(out, start);
     out.push(FRAME_END);
-    push_content(out, channel, frame_max, message.persistent, message.body)
+    let properties = Properties::new(message.persistent, message.expiration);
+    push_content(out, channel, frame_max, &properties, message.body)
+}
+
+/// Flags and list of a content header.
+#[derive(Debug, Default)]
+pub(crate) struct Properties {
+    flags: u16,
+    list: Vec<u8>,
+}
+
+impl Properties {
+    pub(crate) fn new(persistent: bool, expiration: Option<u64>) -> Self {
+        let mut properties = Self::default();
+        if persistent {
+            properties.flags |= PROPERTY_FLAG_DELIVERY_MODE;
+            properties.list.push(DELIVERY_MODE_PERSISTENT);
+        }
+        if let Some(milliseconds) = expiration {
+            properties.flags |= PROPERTY_FLAG_EXPIRATION;
+            push_short_string(&mut properties.list, &milliseconds.to_string());
+        }
+        properties
+    }
 }
 
 /// Appends the content header and the body. Returns the place of the first byte of the body.
@@ -144,20 +189,15 @@ pub(crate) fn push_content(
     out: &mut Vec<u8>,
     channel: u16,
     frame_max: usize,
-    persistent: bool,
+    properties: &Properties,
     body: &[u8],
 ) -> usize {
-    let (flags, properties): (u16, &[u8]) = if persistent {
-        (PROPERTY_FLAG_DELIVERY_MODE, &[DELIVERY_MODE_PERSISTENT])
-    } else {
-        (0, &[])
-    };
-    push_frame_start(out, FRAME_HEADER, channel, 14 + properties.len());
+    push_frame_start(out, FRAME_HEADER, channel, 14 + properties.list.len());
     out.extend_from_slice(&60u16.to_be_bytes());
     out.extend_from_slice(&0u16.to_be_bytes());
     out.extend_from_slice(&(body.len() as u64).to_be_bytes());
-    out.extend_from_slice(&flags.to_be_bytes());
-    out.extend_from_slice(properties);
+    out.extend_from_slice(&properties.flags.to_be_bytes());
+    out.extend_from_slice(&properties.list);
     out.push(FRAME_END);
 
     let body_start = out.len() + 7;
@@ -235,8 +275,8 @@ mod tests {
     #[test]
     fn a_publish_is_encoded_as_the_specification_says() {
         let mut out = vec![0xaa];
-        let message =
-            Message { exchange: "x", routing_key: "key", persistent: true, body: b"hello" };
+        let (exchange, routing_key, body) = ("x", "key", b"hello");
+        let message = Message { exchange, routing_key, persistent: true, expiration: None, body };
         let body = push_publish(&mut out, 1, 4096, &message);
 
         let expected: Vec<u8> = [
@@ -254,7 +294,7 @@ mod tests {
     #[test]
     fn a_long_body_is_split_at_frame_max() {
         let mut out = Vec::new();
-        let start = push_content(&mut out, 7, 16, false, &[9; 20]);
+        let start = push_content(&mut out, 7, 16, &Properties::default(), &[9; 20]);
         let bodies = &out[start - 7..];
         assert_eq!(&bodies[..7], b"\x03\x00\x07\x00\x00\x00\x08");
         assert_eq!(bodies.len(), 20 + 3 * FRAME_OVERHEAD);
@@ -264,8 +304,22 @@ mod tests {
     #[test]
     fn an_empty_body_has_no_body_frame() {
         let mut out = Vec::new();
-        push_content(&mut out, 1, 4096, false, b"");
+        push_content(&mut out, 1, 4096, &Properties::default(), b"");
         assert_eq!(out.len(), 14 + FRAME_OVERHEAD);
+    }
+
+    #[test]
+    fn an_expiration_is_text_behind_the_delivery_mode() {
+        let mut out = Vec::new();
+        push_content(&mut out, 1, 4096, &Properties::new(true, Some(250)), b"");
+        assert!(out.ends_with(b"\x11\x00\x02\x03250\xce"), "{out:?}");
+    }
+
+    #[test]
+    fn a_table_holds_texts_and_numbers() {
+        let entries = [("a", Value::Text("b".to_owned())), ("n", Value::Number(7))];
+        let table = Arguments::new().entries(&entries);
+        assert_eq!(table.0, b"\0\0\0\x12\x01aS\0\0\0\x01b\x01nl\0\0\0\0\0\0\0\x07");
     }
 
     #[test]

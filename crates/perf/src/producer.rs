@@ -279,7 +279,13 @@ mod tests {
 
     #[test]
     fn a_block_is_cut_at_whole_messages() {
-        let message = Message { exchange: "", routing_key: "q", persistent: false, body: &[0; 16] };
+        let message = Message {
+            exchange: "",
+            routing_key: "q",
+            persistent: false,
+            expiration: None,
+            body: &[0; 16],
+        };
         let block = Block::new(&message, 4096);
         let (all, messages) = block.take(u64::MAX);
         assert!(messages > 1000 && all.len() <= BLOCK_BYTES);
@@ -290,7 +296,13 @@ mod tests {
     #[test]
     fn a_message_larger_than_a_block_still_makes_one() {
         let body = vec![0; BLOCK_BYTES * 2];
-        let message = Message { exchange: "", routing_key: "q", persistent: false, body: &body };
+        let message = Message {
+            exchange: "",
+            routing_key: "q",
+            persistent: false,
+            expiration: None,
+            body: &body,
+        };
         assert_eq!(Block::new(&message, 4096).messages, 1);
     }
 

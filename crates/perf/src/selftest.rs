@@ -268,7 +268,8 @@ fn deliver(mut stream: TcpStream, consumer_tag: &str, state: &State) -> std::io:
         .short_string(consumer_tag)
         .frame(1, methods::BASIC_DELIVER);
     let tag_at = 12 + consumer_tag.len();
-    encode::push_content(&mut one, 1, FRAME_MAX, false, &vec![b'w'; state.body_bytes]);
+    let properties = encode::Properties::default();
+    encode::push_content(&mut one, 1, FRAME_MAX, &properties, &vec![b'w'; state.body_bytes]);
     let copies = (STREAM_BLOCK_BYTES / one.len()).max(1);
     let mut block = one.repeat(copies);
     let mut delivery_tag = 0u64;

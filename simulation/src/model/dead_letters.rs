@@ -3,10 +3,12 @@
 
 use std::cmp::Reverse;
 
-use super::durable::Deaths;
+use warren_engine::Milliseconds;
+
+use super::durable::Entered;
 use super::{Change, Copy, Expiry, Model, Place, QueueNumber};
 use crate::Violation;
-use crate::generate::{DELIVERY_LIMIT, dead_letters_of, level_in};
+use crate::names::{DELIVERY_LIMIT, dead_letters_of, is_quorum, level_in};
 
 impl Model {
     /// A copy is neither ready nor held any more. True if it survives a restart.
@@ -31,7 +33,7 @@ impl Model {
         copy.holder = None;
         copy.redelivered = true;
         let turn = (Reverse(copy.level), place);
-        if !queue.name.starts_with('q') {
+        if !is_quorum(&queue.name) {
             queue.ready.insert(turn);
             return;
         }
@@ -66,14 +68,14 @@ impl Model {
                 let level = level_in(&next.name, publication.and_then(|it| it.priority));
                 let Expiry { due, .. } = next.times.expiry_of_dead(self.now);
                 let expires = Expiry { due, last: due.max(self.now) };
-                let copy = Copy { deaths, ..Copy::new(message, level, durable, expires) };
+                let copy = Copy::new(message, level, durable, expires, self.now);
+                let copy = Copy { deaths, came_dead: self.op, ..copy };
                 next.copies.insert(place, copy);
                 next.ready.insert((Reverse(level), place));
-                self.just_moved.insert((to, place));
                 if durable {
                     let places = vec![(to, level, place)];
-                    let deaths = Deaths { count: deaths, last: self.now };
-                    self.change(Change::Enqueued { message, places, deaths });
+                    let entered = Entered { deaths, time: self.now };
+                    self.change(Change::Enqueued { message, places, entered });
                 }
             }
             if let Some(number) = number.filter(|_| copy.durable) {
@@ -87,12 +89,12 @@ impl Model {
     pub(super) fn dead_letter_before_deletion(&mut self, number: QueueNumber) {
         let Some(name) = self.queues.get(&number).map(|queue| queue.name.clone()) else { return };
         let (own, others): (Vec<_>, Vec<_>) =
-            self.dead_lettered.drain(..).partition(|(queue, _)| *queue == name);
-        self.dead_lettered = others.into();
+            self.said.dead_lettered.drain(..).partition(|(queue, _)| *queue == name);
+        self.said.dead_lettered = others.into();
         for (queue, count) in own {
             // More than there are is found when the rest of the command is looked at.
             if let Err(left) = self.dead_letter(&queue, count) {
-                self.dead_lettered.push_back((format!("{queue}: {left:?}"), count));
+                self.said.dead_lettered.push_back((format!("{queue}: {left:?}"), count));
             }
         }
     }
@@ -100,8 +102,25 @@ impl Model {
 
 impl Copy {
     /// A message that enters a queue.
-    pub(super) fn new(message: u64, level: u8, durable: bool, expires: Expiry) -> Self {
-        let (redelivered, holder, returns, deaths) = (false, None, 0, 0);
-        Self { message, level, durable, redelivered, holder, returns, deaths, expires }
+    pub(super) fn new(
+        message: u64,
+        level: u8,
+        durable: bool,
+        expires: Expiry,
+        time: Milliseconds,
+    ) -> Self {
+        let (redelivered, holder, returns, deaths, came_dead) = (false, None, 0, 0, 0);
+        Self {
+            message,
+            level,
+            durable,
+            redelivered,
+            holder,
+            returns,
+            deaths,
+            expires,
+            time,
+            came_dead,
+        }
     }
 }

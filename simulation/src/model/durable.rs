@@ -9,11 +9,13 @@ use super::{Place, QueueNumber};
 use crate::Violation;
 use crate::messages::MessageId;
 
-/// How often a message died, and when it did last.
+/// How a message came to a queue.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Deaths {
-    pub(crate) count: u32,
-    pub(crate) last: Milliseconds,
+pub(crate) struct Entered {
+    /// How often it had died.
+    pub(crate) deaths: u32,
+    /// When its time in the queue begins.
+    pub(crate) time: Milliseconds,
 }
 
 /// A durable change that a command made.
@@ -25,7 +27,7 @@ pub(crate) enum Change {
     QueueDeleted(QueueNumber),
     Bound(BindingRecord),
     Unbound(BindingRecord),
-    Enqueued { message: MessageId, places: Vec<(QueueNumber, u8, Place)>, deaths: Deaths },
+    Enqueued { message: MessageId, places: Vec<(QueueNumber, u8, Place)>, entered: Entered },
     Returned(QueueNumber, Place, u32),
     Settled(QueueNumber, Place),
     Delivered(QueueNumber, u8, Place),
@@ -36,8 +38,7 @@ pub(crate) struct DurableQueue {
     pub(crate) name: String,
     pub(crate) auto_delete: bool,
     pub(crate) messages: BTreeMap<Place, MessageId>,
-    /// How often messages died before they came, of those that did.
-    pub(crate) deaths: BTreeMap<Place, Deaths>,
+    pub(crate) entered: BTreeMap<Place, Entered>,
     /// How often messages came back, of those that did.
     pub(crate) returns: BTreeMap<Place, u32>,
     /// Levels of priority that are not 0.
@@ -115,13 +116,11 @@ impl Durable {
                     queue.returns.insert(*place, *count);
                 }
             }
-            Change::Enqueued { message, places, deaths } => {
+            Change::Enqueued { message, places, entered } => {
                 for (queue, level, place) in places {
                     if let Some(queue) = self.queues.get_mut(queue) {
                         queue.messages.insert(*place, *message);
-                        if deaths.count > 0 {
-                            queue.deaths.insert(*place, *deaths);
-                        }
+                        queue.entered.insert(*place, *entered);
                         if *level > 0 {
                             queue.levels.insert(*place, *level);
                         }
@@ -194,7 +193,7 @@ fn compare_messages(
         id: *id,
         delivered: queue.was_delivered(*place),
         returns: of(&queue.returns, place),
-        deaths: queue.deaths.get(place).map_or(0, |deaths| deaths.count),
+        deaths: queue.entered.get(place).map_or(0, |entered| entered.deaths),
     });
     let wanted: Vec<FoundMessage> = wanted.collect();
     if wanted == found {

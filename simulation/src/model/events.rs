@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use warren_engine::{Error, Event, Message, Outgoing, Reply};
 
-use super::{At, Change, Consumer, Delivery, Expected, Get, Model, Place, QueueNumber, Told};
+use super::{At, Change, Consumer, Copy, Delivery, Expected, Get, Model, Place, QueueNumber, Told};
 use crate::Violation;
 use crate::messages::{deaths_of, hash_of, id_of, is_same, returns_of};
 
@@ -13,6 +13,7 @@ use crate::messages::{deaths_of, hash_of, id_of, is_same, returns_of};
 struct HandedOut<'a> {
     at: At,
     queue: QueueNumber,
+    consumer: Option<u32>,
     no_ack: bool,
     tag: u64,
     redelivered: bool,
@@ -27,24 +28,18 @@ impl Model {
             match event {
                 Event::Deliver { channel, consumer, delivery_tag, redelivered, message } => {
                     let at = (*session, *channel);
-                    let channel = self.channels.get(&at);
-                    if channel.is_some_and(|channel| !channel.gets.is_empty()) {
-                        let text = format!("a delivery to {at:?}, who waits for a get");
-                        return Err(Violation::new("order", text));
-                    }
-                    let found = channel.and_then(|channel| channel.consumers.get(consumer));
-                    let Some(Consumer { queue, no_ack, .. }) = found.cloned() else {
-                        let text = format!("a delivery to {at:?}, who has no consumer {consumer}");
-                        return Err(Violation::new("P6", text));
-                    };
-                    self.check_active(queue, (at, *consumer))?;
+                    let (queue, no_ack) = self.delivered(at, *consumer)?;
                     let (tag, redelivered) = (*delivery_tag, *redelivered);
-                    self.handed_out(&HandedOut { at, queue, no_ack, tag, redelivered, message })?;
+                    let consumer = Some(*consumer);
+                    let out = HandedOut { at, queue, consumer, no_ack, tag, redelivered, message };
+                    self.handed_out(&out)?;
                 }
                 Event::DeliverFromStream { channel, consumer, delivery_tag, offset, message } => {
                     let at = (*session, *channel);
                     let queue = self.read_from_stream(at, *consumer, *offset, message)?;
-                    self.hold_of_stream(at, *delivery_tag, Delivery { queue, place: *offset + 1 })?;
+                    let (place, consumer) = (*offset + 1, Some(*consumer));
+                    let delivery = Delivery { queue, place, consumer, since: self.now };
+                    self.hold_of_stream(at, *delivery_tag, delivery)?;
                 }
                 Event::Taken { channel, taken, .. } => self.taken((*session, *channel), taken)?,
                 Event::GetOk { channel, delivery_tag, redelivered, message, message_count } => {
@@ -56,7 +51,9 @@ impl Model {
                         return Err(Violation::new("P6", text));
                     };
                     let (tag, redelivered) = (*delivery_tag, *redelivered);
-                    self.handed_out(&HandedOut { at, queue, no_ack, tag, redelivered, message })?;
+                    let consumer = None;
+                    let out = HandedOut { at, queue, consumer, no_ack, tag, redelivered, message };
+                    self.handed_out(&out)?;
                     if !moved {
                         self.check_left(queue, *message_count as usize)?;
                     }
@@ -89,10 +86,23 @@ impl Model {
                 Event::ConsumerCancelled { .. } | Event::SessionClosed => {}
             }
         }
-        match self.errors.first() {
-            Some(at) => Err(Violation::new("refusal", format!("{at:?} was not told of its error"))),
-            None => Ok(()),
+        Ok(())
+    }
+
+    /// A consumer gets something: from which queue, and whether it need not acknowledge.
+    fn delivered(&self, at: At, consumer: u32) -> Result<(QueueNumber, bool), Violation> {
+        let channel = self.channels.get(&at);
+        if channel.is_some_and(|channel| !channel.gets.is_empty()) {
+            let text = format!("a delivery to {at:?}, who waits for a get");
+            return Err(Violation::new("order", text));
         }
+        let found = channel.and_then(|channel| channel.consumers.get(&consumer));
+        let Some(Consumer { queue, no_ack, .. }) = found else {
+            let text = format!("a delivery to {at:?}, who has no consumer {consumer}");
+            return Err(Violation::new("P6", text));
+        };
+        self.check_active(*queue, (at, consumer))?;
+        Ok((*queue, *no_ack))
     }
 
     /// A channel is told that it was closed: there must be a reason.
@@ -129,10 +139,14 @@ impl Model {
 
     /// Where one consumer is served alone, it is this one.
     fn check_active(&self, queue: QueueNumber, consumer: (At, u32)) -> Result<(), Violation> {
-        let active = self.queues.get(&queue).and_then(|queue| queue.active);
-        match active {
+        let Some(queue) = self.queues.get(&queue) else { return Ok(()) };
+        match queue.active {
             Some(active) if active != consumer => {
                 let text = format!("{consumer:?} is served, and {active:?} is the active one");
+                Err(Violation::new("P6", text))
+            }
+            Some(_) if queue.yields => {
+                let text = format!("{consumer:?} is served, and one with a higher priority waits");
                 Err(Violation::new("P6", text))
             }
             _ => Ok(()),
@@ -156,7 +170,12 @@ impl Model {
             return Err(Violation::new("order", format!("{at:?} gets {reply:?} for nothing")));
         };
         let count = |count: &u32| *count as usize;
+        let is_guess = matches!(told, Told::Guess(_));
         let found = match reply {
+            Reply::QueueDeclareOk { consumer_count, .. } if is_guess => {
+                Told::Guess(vec![count(consumer_count)])
+            }
+            Reply::QueueDeleteOk { .. } if is_guess => Told::Guess(vec![]),
             Reply::QueueDeclareOk { message_count, consumer_count, .. } => {
                 Told::Counts(vec![count(message_count), count(consumer_count)])
             }
@@ -185,7 +204,8 @@ impl Model {
             return Err(Violation::new("tags", text));
         }
         channel.last_tag = *tag;
-        let delivery = Delivery { queue: out.queue, place: place.1 };
+        let (queue, consumer, since) = (out.queue, out.consumer, self.now);
+        let delivery = Delivery { queue, place: place.1, consumer, since };
         let Some(queue) = self.queues.get_mut(&out.queue) else { return Ok(()) };
         queue.ready.remove(&place);
         let (Reverse(level), place) = place;
@@ -231,12 +251,10 @@ impl Model {
             return Err(Violation::new("P4", text));
         };
         let name = &queue.name;
+        // A dead letter may have come behind what was handed out before it in the same command.
+        let is_late = |copy: &Copy| copy.came_dead == self.op && copy.message != id;
         let mut ready = queue.ready.iter().filter_map(|at| Some((*at, queue.copies.get(&at.1)?)));
-        // One that came in this command may have come after the delivery.
-        let may_be_later = |(_, place): &(Reverse<u8>, Place), copy: &super::Copy| {
-            copy.message != id && self.just_moved.contains(&(*number, *place))
-        };
-        let first = ready.find(|(at, copy)| !may_be_later(at, copy));
+        let first = ready.find(|(_, copy)| !is_late(copy));
         match first {
             Some((_, copy)) if copy.message == id && copy.expires.last < self.now => {
                 let text = format!("message {id} of {name} comes after it has expired");

@@ -9,7 +9,7 @@ use warren_engine::{
     Message, Milliseconds, Outgoing, PublishBatch, Request, SessionId,
 };
 
-use super::durable::Deaths;
+use super::durable::Entered;
 use super::routing::group_and_pattern;
 use super::transactions::Transaction;
 use super::{
@@ -17,8 +17,9 @@ use super::{
     QueueNumber, Times, Told, Topology,
 };
 use crate::Violation;
-use crate::generate::{level_in, wants_reply};
+use crate::generate::wants_reply;
 use crate::messages::id_of;
+use crate::names::{CONSUMER_TIMEOUT, level_in};
 
 /// How a delivery ends.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +47,7 @@ impl Model {
     }
 
     /// Ends a channel; gives the last command that settled a durable message on it.
-    fn close_channel(&mut self, at: At) -> u64 {
+    pub(super) fn close_channel(&mut self, at: At) -> u64 {
         let Some(channel) = self.channels.remove(&at) else { return 0 };
         let held = channel.transaction.iter().flat_map(Transaction::deliveries).cloned();
         let own = channel.unacknowledged.values().cloned();
@@ -97,7 +98,7 @@ impl Model {
         }
     }
 
-    pub(super) fn publish(&mut self, batch: &PublishBatch) {
+    pub(super) fn publish(&mut self, batch: &PublishBatch) -> Result<(), Violation> {
         for (index, (channel, _)) in batch.publishes.iter().enumerate() {
             let at = (batch.session, *channel);
             let Some(state) = self.channels.get_mut(&at) else { continue };
@@ -106,13 +107,12 @@ impl Model {
             }
             let message = Message::new(&batch.messages, index as u32);
             let Some(id) = message.as_ref().and_then(id_of) else { continue };
-            let Some(published) = self.messages.get(id as usize) else { continue };
-            let is_queue = |name: &str| self.names.contains_key(name);
-            match self.topology.route(&published.publication, is_queue) {
-                Some(names) => {
-                    let names: Vec<String> = names.into_iter().collect();
-                    if !self.hold_publish(at, id, &names) {
-                        self.enqueue(id, names);
+            let time = self.messages.get(id as usize).map_or(0, |it| it.publication.time);
+            match self.way(id) {
+                Some(way) => {
+                    if !self.hold_publish(at, id, &way) {
+                        let names = self.chosen(id, way)?;
+                        self.enqueue(id, names, time);
                     }
                 }
                 None => {
@@ -121,37 +121,53 @@ impl Model {
                 }
             }
         }
+        Ok(())
     }
 
-    pub(super) fn enqueue(&mut self, id: u64, names: Vec<String>) {
-        let Some(published) = self.messages.get_mut(id as usize) else { return };
-        published.unroutable = names.is_empty();
+    /// A message that was published enters its queues, where its time begins at `time`.
+    pub(super) fn enqueue(&mut self, id: u64, names: Vec<String>, time: Milliseconds) {
+        let is_unroutable = names.is_empty();
+        let is_durable = self.enter(id, names, time);
+        if let Some(published) = self.messages.get_mut(id as usize) {
+            published.unroutable = is_unroutable;
+            if is_durable {
+                published.durable_op = self.op;
+            }
+        }
+    }
+
+    /// A message enters queues. True if it survives a restart in one of them.
+    pub(super) fn enter(&mut self, id: u64, names: Vec<String>, time: Milliseconds) -> bool {
+        let Some(published) = self.messages.get(id as usize) else { return false };
         let mut places = vec![];
         for name in names {
             let Some(number) = self.names.get(&name) else { continue };
             let Some(queue) = self.queues.get_mut(number) else { continue };
             queue.last_place += 1;
             let durable = queue.durable && (published.publication.persistent || queue.is_stream());
-            queue.note_batch(self.op);
             let publication = &published.publication;
+            queue.note_batch(self.op);
+            queue.note_segment(publication.body().len() as u64, self.now);
             let level = level_in(&name, publication.priority);
             let due = match queue.is_stream() {
                 true => Milliseconds::MAX,
-                false => queue.times.expiry(publication),
+                false => queue.times.expiry(publication, time),
             };
             // What is due when it comes is offered once.
             let expires = Expiry { due, last: due.max(self.now) };
-            let copy = Copy::new(id, level, durable, expires);
+            let copy = Copy::new(id, level, durable, expires, time);
             queue.copies.insert(queue.last_place, copy);
             queue.ready.insert((Reverse(level), queue.last_place));
             if durable {
                 places.push((*number, level, queue.last_place));
             }
         }
-        if !places.is_empty() {
-            published.durable_op = self.op;
-            self.change(Change::Enqueued { message: id, places, deaths: Deaths::default() });
+        let is_durable = !places.is_empty();
+        if is_durable {
+            let entered = Entered { deaths: 0, time };
+            self.change(Change::Enqueued { message: id, places, entered });
         }
+        is_durable
     }
 
     /// Acknowledges, or rejects with or without requeueing.
@@ -276,7 +292,13 @@ impl Model {
                 let queue = found(name);
                 let counts = queue.map(|queue| (queue.ready.len(), queue.consumers.len()));
                 let (ready, consumers) = counts.unwrap_or_default();
-                Told::Counts(vec![ready, consumers])
+                match queue.is_some_and(Queue::is_uncertain) {
+                    true => Told::Guess(vec![consumers]),
+                    false => Told::Counts(vec![ready, consumers]),
+                }
+            }
+            Request::QueueDelete { name, .. } if found(name).is_some_and(Queue::is_uncertain) => {
+                Told::Guess(vec![])
             }
             Request::QueueDelete { name, .. } | Request::QueuePurge { name, .. } => {
                 Told::Counts(vec![found(name).map_or(0, |queue| queue.ready.len())])
@@ -300,6 +322,7 @@ impl Model {
                 self.declare_exchange(name, kind, *declaration, arguments)
             }
             Request::ExchangeDelete { name, .. } => {
+                self.histories.remove(name);
                 self.topology.remove_exchange(name, durable_queue, &mut changes);
                 if changes.is_empty() { 0 } else { self.op }
             }
@@ -309,7 +332,7 @@ impl Model {
             Request::QueueDelete { name, .. } => self.delete_queue(name),
             Request::QueuePurge { name, .. } => self.purge(name),
             Request::Bind { source, destination, routing_key, arguments, .. } => {
-                self.bind(binding(source, destination, routing_key, arguments), &mut changes)
+                self.bind(&binding(source, destination, routing_key, arguments), &mut changes)
             }
             Request::Unbind { source, destination, routing_key, arguments, .. } => {
                 let record = binding(source, destination, routing_key, arguments);
@@ -337,7 +360,7 @@ impl Model {
                 self.tx_select(at);
                 0
             }
-            Request::TxCommit => self.tx_commit(at),
+            Request::TxCommit => self.tx_commit(at)?,
             Request::TxRollback => {
                 self.tx_rollback(at);
                 0
@@ -356,16 +379,17 @@ impl Model {
         Ok(promise)
     }
 
-    fn bind(&mut self, record: BindingRecord, changes: &mut Vec<Change>) -> u64 {
+    fn bind(&mut self, record: &BindingRecord, changes: &mut Vec<Change>) -> u64 {
         let durable_queue = |name: &str| is_durable(&self.queues, &self.names, name);
-        let durable = self.topology.is_durable(&record, durable_queue);
-        let known = self.topology.bindings.iter().find(|(other, _)| *other == record);
+        let durable = self.topology.is_durable(record, durable_queue);
+        let known = self.topology.bindings.iter().find(|(other, _)| other == record);
         let made = known.map_or(self.op, |(_, made)| *made);
         if known.is_none() {
             if durable {
                 changes.push(Change::Bound(record.clone()));
             }
-            self.topology.bindings.push((record, self.op));
+            self.topology.bindings.push((record.clone(), self.op));
+            self.give_history(record);
         }
         if durable { made } else { 0 }
     }
@@ -439,7 +463,7 @@ impl Model {
             topics.map(|topic| binding(&topic.name, &destination, pattern, &FieldTable::default()));
         let records: Vec<_> = records.collect();
         let mut changes = vec![];
-        let promises = records.into_iter().map(|record| self.bind(record, &mut changes));
+        let promises = records.iter().map(|record| self.bind(record, &mut changes));
         let promise = promises.max().unwrap_or_default();
         self.change_all(changes);
         promise
@@ -481,6 +505,10 @@ impl Model {
         let promise = if promise == self.op { promise } else { 0 };
         let Some(queue) = self.names.get(name).copied() else { return Ok(promise) };
         let mut reading = None;
+        let timeout = match request.arguments.inner().get(CONSUMER_TIMEOUT) {
+            Some(FieldValue::LongInt(timeout)) => Milliseconds::try_from(*timeout).ok(),
+            _ => self.timeout_of_queue(name),
+        };
         if let Some(queue) = self.queues.get_mut(&queue) {
             let priority = match request.arguments.inner().get("x-priority") {
                 Some(FieldValue::LongInt(priority)) => *priority,
@@ -492,7 +520,7 @@ impl Model {
         }
         if let Some(channel) = self.channels.get_mut(&at) {
             let (tag, no_ack) = (request.consumer_tag.clone(), request.no_ack);
-            let consumer = Consumer { tag, queue, no_ack, reading };
+            let consumer = Consumer { tag, queue, no_ack, reading, timeout };
             channel.consumers.insert(self.consumers_made, consumer);
         }
         Ok(promise)

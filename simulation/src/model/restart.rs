@@ -4,6 +4,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::durable::Entered;
+use super::retention::Segments;
 use super::{Copy, Durable, Found, Model, Queue, Times, Topology};
 use crate::Violation;
 use crate::committer::Unsynced;
@@ -94,16 +96,15 @@ impl Model {
                 .iter()
                 .map(|(place, message)| {
                     let returns = found.returns.get(place).copied().unwrap_or_default();
-                    let deaths = found.deaths.get(place).copied().unwrap_or_default();
+                    let entered = found.entered.get(place).copied().unwrap_or_default();
                     let redelivered = found.was_delivered(*place) || returns > 0;
-                    let expires = match deaths.count {
-                        0 => self.expiry(&found.name, *message),
-                        _ => Times::of(&found.name).expiry_of_dead(deaths.last),
-                    };
-                    let copy = Copy::new(*message, found.level(*place), true, expires);
-                    (*place, Copy { redelivered, returns, deaths: deaths.count, ..copy })
+                    let expires = self.expiry(&found.name, *message, entered);
+                    let Entered { deaths, time } = entered;
+                    let copy = Copy::new(*message, found.level(*place), true, expires, time);
+                    (*place, Copy { redelivered, returns, deaths, ..copy })
                 })
                 .collect();
+            let copies_are_there = !copies.is_empty();
             let queue = Queue {
                 name: found.name.clone(),
                 durable: true,
@@ -112,6 +113,10 @@ impl Model {
                 ready: copies.iter().map(|(place, copy)| (Reverse(copy.level), *place)).collect(),
                 copies,
                 times: Times::of(&found.name),
+                segments: match copies_are_there {
+                    true => Segments::vague(),
+                    false => Segments::default(),
+                },
                 used: None,
                 ..Queue::default()
             };
@@ -125,6 +130,7 @@ impl Model {
         self.consumers_made = 0;
         self.replies.clear();
         self.closes.clear();
+        self.histories.clear();
         self.promises.clear();
         self.changes.clear();
         self.durable = durable;

@@ -12,21 +12,30 @@ use crate::trace::fnv;
 /// The virtual topic that is there from the start.
 pub(crate) const VIRTUAL_TOPIC: &str = "amq.virtual-topic";
 
+/// The way of a message.
+#[derive(Debug, Default)]
+pub(crate) struct Route {
+    /// The names of the queues that it goes to.
+    pub(crate) queues: BTreeSet<String>,
+    /// The names of the exchanges that it passes.
+    pub(crate) exchanges: BTreeSet<String>,
+}
+
 impl Topology {
-    /// The names of the queues that a message goes to; None if it is refused.
+    /// The way of a message; None if it is refused.
     pub(crate) fn route(
         &self,
         message: &Publication,
         is_queue: impl Fn(&str) -> bool,
-    ) -> Option<BTreeSet<String>> {
-        let mut found = BTreeSet::new();
+    ) -> Option<Route> {
+        let mut found = Route::default();
         let keys = message.keys();
         if message.exchange.is_empty() {
             let mut topics = vec![];
             for key in keys {
                 let part = key.split_once("::").map(|(_, queue)| queue);
                 match [Some(key), part].into_iter().flatten().find(|name| is_queue(name)) {
-                    Some(name) => drop(found.insert(name.to_owned())),
+                    Some(name) => drop(found.queues.insert(name.to_owned())),
                     None if key.starts_with("VirtualTopic.") => topics.push(key),
                     None => {}
                 }
@@ -43,19 +52,19 @@ impl Topology {
         Some(found)
     }
 
+    /// The way of a message that is at an exchange.
+    pub(crate) fn route_at(&self, exchange: &str, message: &Publication) -> Route {
+        let mut found = Route::default();
+        self.follow(exchange, &message.keys(), message, &mut found);
+        found
+    }
+
     /// From exchange to exchange, each once.
-    fn follow(
-        &self,
-        start: &str,
-        keys: &[&str],
-        message: &Publication,
-        found: &mut BTreeSet<String>,
-    ) {
-        let mut seen = BTreeSet::new();
+    fn follow(&self, start: &str, keys: &[&str], message: &Publication, found: &mut Route) {
         let mut pending = vec![start.to_owned()];
         while let Some(name) = pending.pop() {
             let Some((exchange, _)) = self.exchanges.get(&name) else { continue };
-            if !seen.insert(name.clone()) {
+            if !found.exchanges.insert(name.clone()) {
                 continue;
             }
             let targets = self.targets(exchange, keys, message);
@@ -64,7 +73,7 @@ impl Topology {
             }
             for target in targets {
                 match target {
-                    Destination::Queue(name) => drop(found.insert(name)),
+                    Destination::Queue(name) => drop(found.queues.insert(name)),
                     Destination::Exchange(name) => pending.push(name),
                 }
             }

@@ -1,5 +1,5 @@
 //! Streams: each consumer gets a rising run without a gap from its offset on, of messages that are
-//! durable, and nothing is taken out.
+//! durable. Nobody takes anything out; what a stream lets go is in `retention.rs`.
 
 use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{ConsumeRequest, Message};
@@ -83,7 +83,14 @@ impl Model {
             let text = format!("{at:?} gets message {id} of a stream that it does not read");
             return Err(Violation::new("P6", text));
         };
-        let expected = self.next_of_stream(queue, &reading);
+        let mut expected = self.next_of_stream(queue, &reading);
+        // What goes in this command may be gone before it is the consumer's turn.
+        while let Some((next, _)) = expected.filter(|(next, _)| *next < place)
+            && self.goes_now(queue, next)
+        {
+            reading.next = next + 1;
+            expected = self.next_of_stream(queue, &reading);
+        }
         if expected != Some((place, id)) {
             let text = format!("{at:?} gets message {id} at {place}, not {expected:?}");
             return Err(Violation::new("P3", text));
@@ -102,6 +109,14 @@ impl Model {
             found.reading = Some(reading);
         }
         Ok(queue)
+    }
+
+    /// The stream lets the message at this place go in the command at hand.
+    fn goes_now(&self, queue: QueueNumber, place: Place) -> bool {
+        let mut gone = self.said.let_go.iter();
+        gone.any(|(name, first, last)| {
+            self.names.get(name) == Some(&queue) && (*first..=*last).contains(&place)
+        })
     }
 
     /// The next message of a stream for somebody who reads it.

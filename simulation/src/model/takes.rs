@@ -6,8 +6,8 @@ use warren_engine::{Place, Taken};
 
 use super::{At, Delivery, Model};
 use crate::Violation;
-use crate::generate::level_in;
 use crate::messages::{deaths_of, returns_of};
+use crate::names::level_in;
 
 /// The lane of a level, and the level of a lane: in the quorum queue two of them change places.
 fn lane_of(queue: &str, level: u8) -> u8 {
@@ -83,7 +83,10 @@ impl Model {
         }
         copy.holder = Some(at);
         channel.last_tag = taken.delivery_tag;
-        channel.hold(taken.delivery_tag, Delivery { queue: number, place });
+        channel.hold(
+            taken.delivery_tag,
+            Delivery { queue: number, place, consumer: None, since: self.now },
+        );
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{Expired, Milliseconds};
 
 use super::Model;
+use super::durable::Entered;
 use crate::messages::{MessageId, Publication};
 use crate::names::is_stream;
 use crate::{Violation, limits};
@@ -52,13 +53,18 @@ impl Times {
         table
     }
 
-    /// When a message is to leave the queue.
-    pub(crate) fn expiry(self, publication: &Publication) -> Milliseconds {
+    /// Time changes something about the queue.
+    pub(crate) fn is_timed(self) -> bool {
+        self.ttl.is_some() || self.expires.is_some()
+    }
+
+    /// When a message is to leave the queue whose time begins at `time`.
+    pub(crate) fn expiry(self, publication: &Publication, time: Milliseconds) -> Milliseconds {
         if self.is_stream {
             return Milliseconds::MAX;
         }
         let least = [self.ttl, publication.expiration].into_iter().flatten().min();
-        least.map_or(Milliseconds::MAX, |least| publication.time + least)
+        least.map_or(Milliseconds::MAX, |least| time + least)
     }
 }
 
@@ -71,11 +77,14 @@ impl Times {
 }
 
 impl Model {
-    pub(super) fn expiry(&self, queue: &str, message: MessageId) -> Expiry {
+    /// Of a message that a restart found.
+    pub(super) fn expiry(&self, queue: &str, message: MessageId, entered: Entered) -> Expiry {
+        let times = Times::of(queue);
+        if entered.deaths > 0 {
+            return times.expiry_of_dead(entered.time);
+        }
         let published = self.messages.get(message as usize);
-        // Nothing expires in a stream.
-        let published = published.filter(|_| !is_stream(queue));
-        let due = published.map(|published| Times::of(queue).expiry(&published.publication));
+        let due = published.map(|it| times.expiry(&it.publication, entered.time));
         let due = due.unwrap_or(Milliseconds::MAX);
         Expiry { due, last: due }
     }
@@ -134,6 +143,6 @@ impl Model {
                 return wrong(format!("queue {name} does not expire"));
             }
         }
-        Ok(())
+        self.check_retention()
     }
 }

@@ -1,19 +1,30 @@
 //! Transactions: what a channel holds until it commits. All of a commit is one command, so that a
 //! restart finds all its changes or none (see `restart.rs`), which is P9.
 
+use super::exchanges::Way;
 use super::requests::End;
 use super::{At, Delivery, Model, Published, QueueNumber};
+use crate::Violation;
 use crate::messages::MessageId;
 
 /// A delivery with its tag.
 type Tagged = (u64, Delivery);
 
+/// Where a message goes at the commit.
+#[derive(Debug)]
+enum Held {
+    /// To those of these queues that are there.
+    All(Vec<QueueNumber>),
+    /// To one of these, which was chosen before.
+    One(Vec<QueueNumber>),
+    /// It is for the default exchange, whose queue is looked for at the commit.
+    Default,
+}
+
 /// What a channel holds.
 #[derive(Debug, Default)]
 pub(super) struct Transaction {
-    /// Messages with the queues that they were routed to; none is for the default exchange, whose
-    /// queue is looked for at the commit.
-    publishes: Vec<(MessageId, Option<Vec<QueueNumber>>)>,
+    publishes: Vec<(MessageId, Held)>,
     /// Deliveries that go back, or away.
     settlements: Vec<(End, Vec<Tagged>)>,
 }
@@ -30,17 +41,24 @@ impl Transaction {
 
 impl Model {
     /// Keeps a message for the commit, if the channel has a transaction.
-    pub(super) fn hold_publish(&mut self, at: At, id: MessageId, names: &[String]) -> bool {
+    pub(super) fn hold_publish(&mut self, at: At, id: MessageId, way: &Way) -> bool {
         let is_default = self
             .messages
             .get(id as usize)
             .is_some_and(|published| published.publication.exchange.is_empty());
-        let numbers = names.iter().filter_map(|name| self.names.get(name).copied()).collect();
+        let numbers = |names: &[String]| {
+            names.iter().filter_map(|name| self.names.get(name).copied()).collect()
+        };
+        let kept = match way {
+            Way::All(_) if is_default => Held::Default,
+            Way::All(names) => Held::All(numbers(names)),
+            Way::One(names) => Held::One(numbers(names)),
+        };
         let channel = self.channels.get_mut(&at);
         let Some(held) = channel.and_then(|channel| channel.transaction.as_mut()) else {
             return false;
         };
-        held.publishes.push((id, (!is_default).then_some(numbers)));
+        held.publishes.push((id, kept));
         true
     }
 
@@ -51,32 +69,31 @@ impl Model {
     }
 
     /// Gives the command that commit-ok promises, 0 if nothing durable was done.
-    pub(super) fn tx_commit(&mut self, at: At) -> u64 {
+    pub(super) fn tx_commit(&mut self, at: At) -> Result<u64, Violation> {
         let held = self.take_transaction(at);
         let before = self.changes.len();
-        for (id, numbers) in held.publishes {
-            // Its time begins now.
-            if let Some(published) = self.messages.get_mut(id as usize) {
-                published.publication.time = self.now;
-            }
-            let names = match numbers {
-                Some(numbers) => {
+        for (id, kept) in held.publishes {
+            let names = match kept {
+                Held::One(numbers) => self.chosen_before(id, &numbers)?,
+                Held::All(numbers) => {
                     let queues = numbers.iter().filter_map(|number| self.queues.get(number));
                     queues.map(|queue| queue.name.clone()).collect()
                 }
-                None => {
+                Held::Default => {
                     let is_queue = |name: &str| self.names.contains_key(name);
                     let published = self.messages.get(id as usize);
                     let route = |one: &Published| self.topology.route(&one.publication, is_queue);
-                    published.and_then(route).into_iter().flatten().collect()
+                    let route = published.and_then(route).unwrap_or_default();
+                    route.queues.into_iter().collect()
                 }
             };
-            self.enqueue(id, names);
+            // Its time begins now.
+            self.enqueue(id, names, self.now);
         }
         for (end, taken) in held.settlements {
             self.settle_all(at, end, taken.into_iter().map(|(_, delivery)| delivery).collect());
         }
-        if self.changes.len() > before { self.op } else { 0 }
+        Ok(if self.changes.len() > before { self.op } else { 0 })
     }
 
     pub(super) fn tx_rollback(&mut self, at: At) {

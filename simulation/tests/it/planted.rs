@@ -13,7 +13,7 @@ enum Bug {
     Store(InStore),
 }
 
-const BUGS: [Bug; 53] = [
+const BUGS: [Bug; 64] = [
     Bug::Engine(InEngine::ConfirmBeforeSync),
     Bug::Engine(InEngine::CloseBeforeSync),
     Bug::Engine(InEngine::DeclareBeforeSync),
@@ -46,6 +46,17 @@ const BUGS: [Bug; 53] = [
     Bug::Engine(InEngine::PurgeLeavesRange),
     Bug::Engine(InEngine::UrgentWaits),
     Bug::Engine(InEngine::TwoActive),
+    Bug::Engine(InEngine::NobodyYields),
+    Bug::Engine(InEngine::TimeoutForgotten),
+    Bug::Engine(InEngine::TimeoutTooEarly),
+    Bug::Engine(InEngine::RetentionForgotten),
+    Bug::Engine(InEngine::RetentionTakesMore),
+    Bug::Engine(InEngine::RetentionTakesLast),
+    Bug::Engine(InEngine::RetentionNotWritten),
+    Bug::Engine(InEngine::ChanceAlwaysSame),
+    Bug::Engine(InEngine::ChanceTakesTwo),
+    Bug::Engine(InEngine::HistoryForgetsLast),
+    Bug::Engine(InEngine::HistoryTooLong),
     Bug::Engine(InEngine::CommitBeforeSync),
     Bug::Engine(InEngine::CommitForgetsSettled),
     Bug::Engine(InEngine::RollbackSettles),

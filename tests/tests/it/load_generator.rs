@@ -27,7 +27,7 @@ fn perf(folder: &Path, arguments: &str) -> String {
 fn benchmarks_give_numbers_a_page_and_its_charts() {
     let folder = tempfile::tempdir().unwrap();
     let to = "--json numbers.json --out page.md --without-rabbitmq --quick";
-    let parts = "messages,pauses,queues,connections";
+    let parts = "messages,pauses,leaving,queues,connections";
     perf(folder.path(), &format!("compare {to} --seconds 0.1 --backlog 1000 --only ersistent"));
     perf(
         folder.path(),
@@ -37,7 +37,7 @@ fn benchmarks_give_numbers_a_page_and_its_charts() {
     let numbers = fs::read_to_string(folder.path().join("numbers.json")).unwrap();
     let numbers: Value = serde_json::from_str(&numbers).unwrap();
     assert!(numbers["comparison"]["cases"].as_array().unwrap().len() > 8, "{numbers}");
-    assert_eq!(numbers["growth"]["series"].as_array().unwrap().len(), 4, "{numbers}");
+    assert_eq!(numbers["growth"]["series"].as_array().unwrap().len(), 5, "{numbers}");
 
     let page = fs::read_to_string(folder.path().join("page.md")).unwrap();
     let charts: Vec<&str> =

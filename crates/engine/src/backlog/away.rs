@@ -13,7 +13,7 @@ use crate::record::{Sequence, Waiting};
 /// Why a message of the range is no plain one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Away {
-    /// Somebody has it.
+    /// Somebody has it, or it leaves the queue.
     Out,
     /// It is settled, but the answer that is on its way may still bring it.
     Settled,
@@ -26,8 +26,8 @@ enum Away {
 pub(super) struct AwayMessages(BTreeMap<Sequence, Away>);
 
 impl Backlog {
-    /// A message of the range goes to somebody.
-    pub(super) fn goes_out(&mut self, sequence: Sequence) {
+    /// A message of the range goes to somebody, or leaves the queue.
+    pub(crate) fn goes_out(&mut self, sequence: Sequence) {
         self.away.get_or_insert_default().0.insert(sequence, Away::Out);
     }
 

@@ -408,6 +408,7 @@ impl Backlog {
         }
         let mut entry = Entry::new(sequence, message, kept, None);
         entry.lane = self.lane;
+        entry.from_range = true;
         Some(entry)
     }
 

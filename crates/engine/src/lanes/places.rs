@@ -82,6 +82,14 @@ impl Lanes {
         loads
     }
 
+    /// A message of the range on disk is not ready any more, though the store has it.
+    pub(crate) fn goes_out(&mut self, lane: u8, sequence: Sequence) {
+        let at = self.at(lane);
+        if self.has(at) {
+            self.change(at, |lane| lane.goes_out(sequence));
+        }
+    }
+
     /// A message that was taken out of the range on disk is settled, or comes back in a moment.
     pub(crate) fn away_ended(&mut self, lane: u8, sequence: Sequence) {
         let at = self.at(lane);

@@ -41,6 +41,10 @@ impl VirtualHost {
             return;
         }
         let before = queue.resident_bytes();
+        if entry.from_range {
+            // Whatever reads the range comes upon it until it has gone.
+            queue.backlog.goes_out(entry.lane, entry.sequence);
+        }
         queue.leaving.push(entry, id, reason);
         self.memory.changed(before, queue.resident_bytes());
         self.given_up += 1;
@@ -69,10 +73,13 @@ impl VirtualHost {
 
     /// An answer from disk brought contents of messages that leave a queue.
     pub(super) fn leaving_loaded(&mut self, id: QueueId, lost: Vec<Gone>, effects: &mut Effects) {
-        for Gone { sequence, stored, .. } in lost {
-            effects.lost.push((id, sequence));
-            if let Some(name) = stored {
-                effects.settled(name, sequence);
+        for gone in lost {
+            effects.lost.push((id, gone.sequence));
+            if let Some(name) = gone.stored {
+                effects.settled(name, gone.sequence);
+            }
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.note_gone(&gone);
             }
         }
         self.note_leaving(id);
@@ -170,6 +177,7 @@ impl VirtualHost {
             && let Some(gone) = queue.leaving.pop_any()
         {
             count += 1;
+            queue.note_gone(&gone);
             if let Some(name) = gone.stored {
                 effects.settled(name, gone.sequence);
             }
@@ -248,6 +256,7 @@ fn take_leaving(
             routing_key: letter.routing_key.as_deref(),
         };
         death::push(&mut batch, &message, death, &mut scratch);
+        queue.note_gone(&gone);
         taken.push(gone);
     }
     batch.finish();

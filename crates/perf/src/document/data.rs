@@ -97,6 +97,8 @@ pub(crate) enum Growing {
     Shapes,
     /// Latency of another queue meanwhile.
     Pauses,
+    /// Messages that leave without being taken, and streams, with latency of another queue.
+    Leaving,
     Queues,
     Connections,
 }

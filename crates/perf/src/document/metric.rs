@@ -27,12 +27,14 @@ pub(crate) enum Metric {
     FillCpu,
     Drained,
     DrainCpu,
+    Left,
     ResidentIdle,
     ResidentBefore,
     ResidentFilled,
     ResidentRestarted,
     ResidentDrained,
     ResidentPeak,
+    ResidentAfter,
     DiskFilled,
     Written,
     DiskDrained,
@@ -68,12 +70,14 @@ impl Metric {
             Self::FillCpu => "broker CPU while filling, us a message",
             Self::Drained => "drained, messages/s",
             Self::DrainCpu => "broker CPU while draining, us a message",
+            Self::Left => "left the queue, messages/s",
             Self::ResidentIdle => "memory idle, just started, MiB",
             Self::ResidentBefore => "memory before, MiB",
             Self::ResidentFilled => "memory filled, MiB",
             Self::ResidentRestarted => "memory after a restart, MiB",
             Self::ResidentDrained => "memory drained, MiB",
             Self::ResidentPeak => "largest memory, MiB",
+            Self::ResidentAfter => "memory after that, MiB",
             Self::DiskFilled => "disk filled, MiB",
             Self::Written => "given to the disk, bytes a message",
             Self::DiskDrained => "disk drained, MiB",
@@ -109,6 +113,7 @@ impl Metric {
                 | Self::Operations
                 | Self::Filled
                 | Self::Drained
+                | Self::Left
                 | Self::Declared
         )
     }

@@ -112,6 +112,15 @@ fn grown(growth: &Growth, charts: &[Chart]) -> String {
              the same cores. What the generator itself was late by is part of the numbers.",
         ),
         (
+            Growing::Leaving,
+            "10 million messages that leave",
+            "Persistent messages of 100 B fill a queue and leave it without being taken: after the \
+             time of the queue or one of their own, or as the queue keeps 1,000; to another queue or \
+             for good. Of streams, one is read by a consumer from its beginning, one keeps a tenth. \
+             Rates count from the first message that left. Beside it, on a queue of its own, the \
+             latency load of the chapter before, from the first message filled to the last one gone.",
+        ),
+        (
             Growing::Queues,
             "1 to 100,000 queues",
             "Durable queues declared by 8 connections at the same time, each waiting for every \

@@ -38,7 +38,7 @@ pub(super) fn measure(launch: &Launch, count: u64, seconds: f64) -> Result<Value
     let time = Duration::from_secs_f64(seconds);
     let run = Run::default();
     let measured = thread::scope(|scope| {
-        let plan = Plan { ack: AckMode::Auto, prefetch: 0 };
+        let plan = Plan { ack: AckMode::Auto, prefetch: 0, is_stream: false };
         let (run, target) = (&run, &target);
         scope.spawn(move || match Connection::open(target) {
             Ok(connection) => consumer::consume(connection, &[QUEUE.to_owned()], plan, run),
@@ -88,7 +88,13 @@ fn hold(target: &Target, count: u64) -> Result<Vec<Connection>, Error> {
 fn watch(held: &mut [Connection], pid: u32, time: Duration, busy: bool) -> Result<f64, Error> {
     let mut publish = Vec::new();
     let body = [b'w'; BODY_BYTES];
-    let message = Message { exchange: "", routing_key: QUEUE, persistent: false, body: &body };
+    let message = Message {
+        exchange: "",
+        routing_key: QUEUE,
+        persistent: false,
+        expiration: None,
+        body: &body,
+    };
     encode::push_publish(&mut publish, CHANNEL, usize::MAX, &message);
     let portion = held.len().div_ceil(PORTIONS).max(1);
     let (before, begun) = (process::cpu_nanoseconds(pid), Instant::now());

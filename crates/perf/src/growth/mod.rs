@@ -3,6 +3,7 @@
 
 mod backlogs;
 mod connections;
+mod leaving;
 mod pauses;
 mod queues;
 
@@ -66,19 +67,27 @@ enum Part {
     Messages,
     Shapes,
     Pauses,
+    Leaving,
     Queues,
     Connections,
 }
 
 impl Part {
-    const ALL: [Self; 5] =
-        [Self::Messages, Self::Shapes, Self::Pauses, Self::Queues, Self::Connections];
+    const ALL: [Self; 6] = [
+        Self::Messages,
+        Self::Shapes,
+        Self::Pauses,
+        Self::Leaving,
+        Self::Queues,
+        Self::Connections,
+    ];
 
     fn growing(self) -> Growing {
         match self {
             Self::Messages => Growing::Messages,
             Self::Shapes => Growing::Shapes,
             Self::Pauses => Growing::Pauses,
+            Self::Leaving => Growing::Leaving,
             Self::Queues => Growing::Queues,
             Self::Connections => Growing::Connections,
         }
@@ -173,7 +182,8 @@ fn points(part: Part, options: &Options, launch: &Launch) -> Result<Vec<Point>, 
         }
         Part::Shapes if launch.kind == Kind::Warren => shapes(options, launch),
         Part::Pauses if launch.kind == Kind::Warren => pauses(options, launch),
-        Part::Shapes | Part::Pauses => Ok(Vec::new()),
+        Part::Leaving if launch.kind == Kind::Warren => leaving(options, launch),
+        Part::Shapes | Part::Pauses | Part::Leaving => Ok(Vec::new()),
     }
 }
 
@@ -185,6 +195,7 @@ fn name(part: Part) -> &'static str {
         Part::Messages => "messages",
         Part::Shapes => "backlogs of other shapes",
         Part::Pauses => "pauses",
+        Part::Leaving => "messages that leave",
         Part::Queues => "queues",
         Part::Connections => "connections",
     }
@@ -234,6 +245,12 @@ fn pauses(options: &Options, launch: &Launch) -> Result<Vec<Point>, Error> {
     let parts = pauses::measure(launch, &plain(options.messages, 100), options.seconds)?;
     let count = options.messages;
     Ok(parts.into_iter().map(|(title, values)| Point { count, title, values }).collect())
+}
+
+fn leaving(options: &Options, launch: &Launch) -> Result<Vec<Point>, Error> {
+    let count = options.messages;
+    let cases = leaving::measure(launch, count)?;
+    Ok(cases.into_iter().map(|(title, values)| Point { count, title, values }).collect())
 }
 
 /// Kills the broker and starts it again. Returns the seconds until a login.

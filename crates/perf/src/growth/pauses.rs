@@ -49,7 +49,7 @@ pub(super) fn measure(
 }
 
 /// Runs the latency load until `work` is done.
-fn beside(
+pub(super) fn beside(
     common: &Common,
     work: impl FnOnce() -> Result<(), Error>,
 ) -> Result<LatencyOutcome, Error> {

@@ -182,7 +182,7 @@ fn drive(
     thread::scope(|scope| {
         let busy = &busy;
         if options.rate > 0 {
-            let plan = Plan { ack: AckMode::Auto, prefetch: 0 };
+            let plan = Plan { ack: AckMode::Auto, prefetch: 0, is_stream: false };
             scope.spawn(move || consumer::consume(consuming, busy, plan, run));
             scope.spawn(move || publish(producing, busy, options.rate, run));
         }
@@ -215,8 +215,13 @@ fn sampling(common: &Common) -> Option<u64> {
 fn publish(mut connection: Connection, queues: &[String], rate: usize, run: &Run) {
     let mut round = Vec::new();
     for queue in queues {
-        let message =
-            Message { exchange: "", routing_key: queue, persistent: false, body: &[b'w'; 16] };
+        let message = Message {
+            exchange: "",
+            routing_key: queue,
+            persistent: false,
+            expiration: None,
+            body: &[b'w'; 16],
+        };
         encode::push_publish(&mut round, CHANNEL, connection.frame_max, &message);
     }
     let interval = Duration::from_secs_f64(queues.len() as f64 / rate as f64);

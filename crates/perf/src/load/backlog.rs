@@ -138,7 +138,13 @@ pub(crate) fn fill_phase(
 ) -> Result<Phase, Error> {
     let before = Run::default().sample(common.pid);
     let producers = if options.fanout { 1 } else { options.queues };
-    let load = Fill { messages: options.messages, size: options.size, persistent: true, producers };
+    let load = Fill {
+        messages: options.messages,
+        size: options.size,
+        persistent: true,
+        expiration: None,
+        producers,
+    };
     let (_, peak) = load.run(common, topology)?;
     let after = Run::default().sample(common.pid);
     Ok(phase(common, options.messages, (&before, &after), peak))
@@ -152,7 +158,8 @@ pub(crate) fn drain_phase(
 ) -> Result<Phase, Error> {
     let run = Run::default();
     let copies = options.copies();
-    let (first, last, peak) = drain(common, topology, options, copies, &run)?;
+    let plan = Plan { ack: options.ack, prefetch: options.prefetch, is_stream: false };
+    let (first, last, peak) = drain(common, &topology.queues, plan, copies, &run)?;
     run.result()?;
     wait_for_disk(common);
     Ok(phase(common, copies, (&first, &last), peak))
@@ -196,6 +203,8 @@ pub(crate) struct Fill {
     pub(crate) messages: u64,
     pub(crate) size: usize,
     pub(crate) persistent: bool,
+    /// How long the messages want to wait, in milliseconds.
+    pub(crate) expiration: Option<u64>,
     pub(crate) producers: usize,
 }
 
@@ -217,7 +226,9 @@ impl Fill {
             for (number, connection) in connections.into_iter().enumerate() {
                 let (exchange, routing_key) = topology.destination(number);
                 let persistent = self.persistent;
-                let message = Message { exchange, routing_key, persistent, body: &body };
+                let expiration = self.expiration;
+                let message =
+                    Message { exchange, routing_key, persistent, expiration, body: &body };
                 let block = Block::new(&message, connection.frame_max);
                 let rest = u64::from((number as u64) < self.messages % producers);
                 let share = self.messages / producers + rest;
@@ -248,18 +259,29 @@ impl Fill {
     }
 }
 
+/// Consumes so many messages; gives the samples of the beginning and the end.
+pub(crate) fn consume_all(
+    common: &Common,
+    queues: &[String],
+    plan: Plan,
+    messages: u64,
+) -> Result<(Sample, Sample), Error> {
+    let run = Run::default();
+    let (first, last, _) = drain(common, queues, plan, messages, &run)?;
+    run.result().map(|()| (first, last))
+}
+
 fn drain(
     common: &Common,
-    topology: &Topology,
-    options: &Options,
+    queues: &[String],
+    plan: Plan,
     copies: u64,
     run: &Run,
 ) -> Result<(Sample, Sample, u64), Error> {
     let connection = Connection::open(&common.target)?;
-    let plan = Plan { ack: options.ack, prefetch: options.prefetch };
     Ok(thread::scope(|scope| {
         let first = run.sample(common.pid);
-        scope.spawn(|| consumer::consume(connection, &topology.queues, plan, run));
+        scope.spawn(|| consumer::consume(connection, queues, plan, run));
         let peak =
             wait_for(run, common.pid, ("draining the queues", longest(copies)), copies, || {
                 run.delivered.load(Ordering::Relaxed)

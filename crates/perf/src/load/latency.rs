@@ -132,7 +132,13 @@ fn drive(
 ) -> Result<LatencyOutcome, Error> {
     let (exchange, routing_key) = topology.destination(0);
     let body = vec![0; options.size];
-    let message = Message { exchange, routing_key, persistent: options.persistent, body: &body };
+    let message = Message {
+        exchange,
+        routing_key,
+        persistent: options.persistent,
+        expiration: None,
+        body: &body,
+    };
     let mut publisher = Connection::open(&common.target)?;
     if options.confirms {
         publisher.confirm_select()?;
@@ -142,7 +148,11 @@ fn drive(
         publisher.stream.try_clone().map_err(|e| Error::io("share the publisher's socket", e))?;
     let mut subscriber = Connection::open(&common.target)?;
     let ack = if options.persistent { AckMode::One } else { AckMode::Auto };
-    consumer::subscribe(&mut subscriber, &topology.queues, Plan { ack, prefetch: PREFETCH })?;
+    consumer::subscribe(
+        &mut subscriber,
+        &topology.queues,
+        Plan { ack, prefetch: PREFETCH, is_stream: false },
+    )?;
     // The consumer was started without an answer; the answer to this comes after it is there.
     for queue in &topology.queues {
         subscriber.declare_queue(queue, Declare::Passive)?;

@@ -154,6 +154,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Outcome, Error> 
             messages: options.messages,
             size: options.size,
             persistent: options.persistent,
+            expiration: None,
             producers: options.queues,
         };
         load.run(common, &topology).and_then(|_| drive(common, options, &topology, &run))
@@ -196,7 +197,7 @@ fn drive(
     };
     let (producing, consuming) = (open(producers)?, open(consumers)?);
     let limits = limits(options, consumers);
-    let plan = Plan { ack: options.ack, prefetch: options.prefetch };
+    let plan = Plan { ack: options.ack, prefetch: options.prefetch, is_stream: false };
 
     thread::scope(|scope| {
         let started = run.sample(common.pid);
@@ -207,7 +208,8 @@ fn drive(
         for (number, connection) in producing.into_iter().enumerate() {
             let (exchange, routing_key) = topology.destination(number);
             let persistent = options.persistent;
-            let message = Message { exchange, routing_key, persistent, body: &body };
+            let message =
+                Message { exchange, routing_key, persistent, expiration: None, body: &body };
             let block = Block::new(&message, connection.frame_max);
             scope.spawn(move || producer::produce(connection, &block, limits, run));
         }

@@ -77,7 +77,7 @@ fn live(
     let mut connection = Connection::open(&shared.target)?;
     lock(&queue.ledger).subscribed();
     let prefetch = u16::try_from(random.between(PREFETCH.0, PREFETCH.1)).unwrap_or(1);
-    let plan = Plan { ack: AckMode::One, prefetch };
+    let plan = Plan { ack: AckMode::One, prefetch, is_stream: false };
     consumer::subscribe(&mut connection, &[queue.name.to_owned()], plan)?;
     connection.poll_for_stop()?;
     let mut content = Content::default();

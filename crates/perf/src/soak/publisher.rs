@@ -132,6 +132,7 @@ impl<'a> Life<'a> {
             exchange: self.lane.exchange.0,
             routing_key: self.lane.routing_key,
             persistent: self.lane.persistent,
+            expiration: None,
             body: &self.body,
         };
         encode::push_publish(&mut self.out, CHANNEL, self.connection.frame_max, &message);

@@ -82,8 +82,13 @@ fn publish(
             let body = Body { round: shared.round, producer, queue, sequence };
             let size = random.between(HEADER_BYTES as u64, shared.size_max);
             body.encode(usize::try_from(size).unwrap_or(HEADER_BYTES), &mut bytes);
-            let message =
-                Message { exchange: "", routing_key: name, persistent: true, body: &bytes };
+            let message = Message {
+                exchange: "",
+                routing_key: name,
+                persistent: true,
+                expiration: None,
+                body: &bytes,
+            };
             encode::push_publish(&mut out, CHANNEL, connection.frame_max, &message);
         }
         // Counted before writing: a confirm can only come for what was sent.
@@ -130,13 +135,8 @@ fn receive(
     deliveries: &mut Vec<Delivery>,
 ) -> Result<(), Error> {
     let mut connection = Connection::open(shared.target)?;
-    if shared.streams {
-        connection.qos(PREFETCH)?;
-        connection.consume_stream(queue)?;
-    } else {
-        let plan = Plan { ack: AckMode::One, prefetch: PREFETCH };
-        consumer::subscribe(&mut connection, &[queue.to_owned()], plan)?;
-    }
+    let plan = Plan { ack: AckMode::One, prefetch: PREFETCH, is_stream: shared.streams };
+    consumer::subscribe(&mut connection, &[queue.to_owned()], plan)?;
     connection.poll_for_stop()?;
     let mut content = Content::default();
     let (mut last_tag, mut acknowledged) = (0, 0);
@@ -218,7 +218,7 @@ impl Content {
 mod tests {
     use super::*;
     use crate::decode::FrameReader;
-    use crate::encode::Arguments;
+    use crate::encode::{Arguments, Properties};
 
     #[test]
     fn a_body_in_several_frames_is_put_together() {
@@ -229,7 +229,7 @@ mod tests {
             .short_string("")
             .short_string("q")
             .frame(1, methods::BASIC_DELIVER);
-        encode::push_content(&mut stream, 1, 12, true, b"hello world");
+        encode::push_content(&mut stream, 1, 12, &Properties::new(true, None), b"hello world");
         let mut reader = FrameReader::new(4096);
         reader.fill(&mut stream.as_slice()).unwrap();
         let mut content = Content::default();

@@ -370,3 +370,33 @@ fn a_paused_stream_delivers_nothing_until_it_goes_on() {
         ",
     );
 }
+
+#[test]
+fn what_was_rejected_and_waits_to_be_read_is_not_ready_again() {
+    scenario(
+        "
+        given memory 200; declare queue d durable
+        given declare queue q durable x-dead-letter-exchange= x-dead-letter-routing-key=d
+        given publish '' q *110 persistent | '' q *111 persistent | '' q *112 persistent
+        given publish '' q *113 persistent | '' q *114 persistent
+        given take q 1,3,4,5; loaded
+        get q
+          > load q:2..5
+        reject 4
+          > load q:5
+        loaded
+          > s1.1 get-ok 5 *111, 0 left
+          > write delivered q:2
+        stale
+        get q
+          > load q:3..5
+        loaded
+          > load q:5
+        loaded
+          > s1.1 get-empty
+        loaded stale
+          > write *114 {q rejected 1} -> d:1
+          > write settled q:5
+        ",
+    );
+}

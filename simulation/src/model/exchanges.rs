@@ -1,0 +1,146 @@
+//! Exchanges that do more than to route: one chooses by chance, one keeps its last messages for who is
+//! bound later.
+
+use std::collections::VecDeque;
+
+use warren_amqp::FieldValue;
+use warren_engine::{BindingRecord, Destination, ExchangeType};
+
+use super::{Model, QueueNumber};
+use crate::messages::MessageId;
+use crate::names::CHANCE;
+use crate::{Violation, limits};
+
+pub(crate) const RECENT_HISTORY_LENGTH: &str = "x-recent-history-length";
+
+/// Where a message goes.
+#[derive(Debug, Clone)]
+pub(super) enum Way {
+    /// To these queues.
+    All(Vec<String>),
+    /// To one of these, or nowhere if there is none.
+    One(Vec<String>),
+}
+
+/// The choices of the exchange that chooses by chance, where it had one.
+#[derive(Debug, Default)]
+pub(super) struct Choices {
+    made: usize,
+    /// How many of them fell on the first queue by name, and on the last one.
+    first: usize,
+    last: usize,
+}
+
+/// The messages that an exchange keeps, the oldest one first.
+pub(super) type History = VecDeque<MessageId>;
+
+impl Model {
+    /// Where a message goes that was published now; None if it is refused. Exchanges keep it.
+    pub(super) fn way(&mut self, id: MessageId) -> Option<Way> {
+        let published = self.messages.get(id as usize)?;
+        let publication = &published.publication;
+        if publication.exchange == CHANCE {
+            self.topology.exchanges.get(CHANCE)?;
+            let bindings = self.topology.bindings.iter().map(|(binding, _)| binding);
+            let bound = bindings.filter(|binding| binding.source == CHANCE);
+            let mut names: Vec<String> = bound.filter_map(queue_of).collect();
+            names.sort_unstable();
+            return Some(Way::One(names));
+        }
+        let is_queue = |name: &str| self.names.contains_key(name);
+        let route = self.topology.route(publication, is_queue)?;
+        if !publication.is_not_kept {
+            route.exchanges.iter().for_each(|name| self.keep(name, id));
+        }
+        Some(Way::All(route.queues.into_iter().collect()))
+    }
+
+    /// The queues that the engine has chosen of those that a message may go to.
+    pub(super) fn chosen(&mut self, id: MessageId, way: Way) -> Result<Vec<String>, Violation> {
+        let of = match way {
+            Way::All(names) => return Ok(names),
+            Way::One(of) if of.is_empty() => return Ok(of),
+            Way::One(of) => of,
+        };
+        let found = self.said.written.get(&id).cloned().unwrap_or_default();
+        match found.as_slice() {
+            [name] if of.contains(name) => {
+                if of.len() > 1 {
+                    self.choices.made += 1;
+                    self.choices.first += usize::from(of.first() == Some(name));
+                    self.choices.last += usize::from(of.last() == Some(name));
+                }
+                Ok(found)
+            }
+            _ => {
+                let text = format!("message {id} goes to {found:?}, not to one of {of:?}");
+                Err(Violation::new("P10", text))
+            }
+        }
+    }
+
+    /// The same for a message that waited for a commit: its queue may be gone by now.
+    pub(super) fn chosen_before(
+        &mut self,
+        id: MessageId,
+        of: &[QueueNumber],
+    ) -> Result<Vec<String>, Violation> {
+        let there = of.iter().filter_map(|number| self.queues.get(number));
+        let names: Vec<String> = there.map(|queue| queue.name.clone()).collect();
+        if names.len() < of.len() && !self.said.written.contains_key(&id) {
+            return Ok(vec![]);
+        }
+        self.chosen(id, Way::One(names))
+    }
+
+    /// Chance falls on every queue, sooner or later.
+    pub(crate) fn check_choices(&self) -> Result<(), Violation> {
+        let Choices { made, first, last } = self.choices;
+        if made >= limits::CHOICES_MIN && (first == made || last == made) {
+            let text = format!("all of {made} messages went to the same of the queues bound");
+            return Err(Violation::new("P10", text));
+        }
+        Ok(())
+    }
+
+    /// An exchange that keeps its last messages has one more.
+    fn keep(&mut self, exchange: &str, id: MessageId) {
+        let found = self.topology.exchanges.get(exchange);
+        let Some((record, _)) = found else { return };
+        if record.kind != ExchangeType::RecentHistory {
+            return;
+        }
+        let most = match record.arguments.inner().get(RECENT_HISTORY_LENGTH) {
+            Some(FieldValue::LongInt(most)) => *most as usize,
+            _ => 0,
+        };
+        let history = self.histories.entry(exchange.to_owned()).or_default();
+        history.push_back(id);
+        while history.len() > most {
+            history.pop_front();
+        }
+    }
+
+    /// What is newly bound to an exchange gets what that has kept. Its time in a queue begins now.
+    pub(super) fn give_history(&mut self, binding: &BindingRecord) {
+        for id in self.histories.get(&binding.source).cloned().unwrap_or_default() {
+            let names = match &binding.destination {
+                Destination::Queue(name) => vec![name.clone()],
+                Destination::Exchange(name) => {
+                    let Some(published) = self.messages.get(id as usize) else { continue };
+                    let route = self.topology.route_at(name, &published.publication);
+                    route.exchanges.iter().for_each(|name| self.keep(name, id));
+                    route.queues.into_iter().collect()
+                }
+            };
+            self.enter(id, names, self.now);
+        }
+    }
+}
+
+fn queue_of(binding: &BindingRecord) -> Option<String> {
+    match &binding.destination {
+        Destination::Queue(name) => Some(name.clone()),
+        Destination::Exchange(_) => None,
+    }
+}
