@@ -201,6 +201,8 @@ fn compare_messages(
     }
     let counts = |message: &FoundMessage| (message.id, message.returns, message.deaths);
     let is_counted = wanted.iter().map(counts).eq(found.iter().map(counts));
+    let pairs = wanted.iter().zip(found).filter(|(wanted, found)| wanted != found);
+    let wrong: Vec<MessageId> = pairs.map(|(wanted, _)| wanted.id).collect();
     let found: Vec<MessageId> = found.iter().map(|message| message.id).collect();
     let expected: Vec<MessageId> = queue.messages.values().copied().collect();
     if expected == found && !is_counted {
@@ -208,7 +210,7 @@ fn compare_messages(
         return Err(Violation::new("P11", text));
     }
     if expected == found {
-        let text = format!("queue {name}: it is not known which messages were delivered");
+        let text = format!("queue {name}: it is not known whether {wrong:?} were delivered");
         return Err(Violation::new("P5", text));
     }
     let missing: Vec<_> = expected.iter().filter(|id| !found.contains(id)).collect();

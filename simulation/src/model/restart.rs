@@ -54,6 +54,13 @@ impl Model {
             if let Some(queue) = number.and_then(|number| self.queues.get_mut(number)) {
                 queue.last_place = next - 1;
                 queue.forget_batch();
+                // Whether a delivery is noted of which nothing else is left cannot be seen. If its
+                // place is free again, it is not.
+                let durable = number.and_then(|number| self.durable.queues.get_mut(number));
+                let notes = durable.map(|durable| &mut durable.delivered_through);
+                for through in [Some(&mut queue.delivered_through), notes].into_iter().flatten() {
+                    through.values_mut().for_each(|place| *place = (*place).min(next - 1));
+                }
             }
         }
         Ok(())
