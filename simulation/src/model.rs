@@ -267,6 +267,8 @@ pub(crate) struct Model {
     /// How long they may where nobody says so.
     consumer_timeout: Option<Milliseconds>,
     now: Milliseconds,
+    /// Channels that the command at hand closes because of a delivery.
+    overdue: Vec<At>,
     /// How many messages the command at hand let expire.
     just_expired: usize,
 }
@@ -298,6 +300,7 @@ impl Model {
             times_out,
             consumer_timeout,
             now: limits::FIRST_TIME,
+            overdue: vec![],
             just_expired: 0,
         }
     }
@@ -323,7 +326,9 @@ impl Model {
         // What comes before a channel is closed because of a delivery was sent before.
         let first = events.iter().position(|event| timeouts::timeout(event).is_some());
         let (before, events) = events.split_at(first.unwrap_or(0));
+        self.overdue = events.iter().filter_map(timeouts::timeout).map(|(at, _)| at).collect();
         self.observe(before, false)?;
+        self.overdue.clear();
         for (at, timeout) in events.iter().filter_map(timeouts::timeout) {
             self.timed_out(at, timeout)?;
         }

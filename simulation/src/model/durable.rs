@@ -23,14 +23,35 @@ pub(crate) struct Entered {
 pub(crate) enum Change {
     ExchangeDeclared(ExchangeRecord),
     ExchangeDeleted(String),
-    QueueDeclared { queue: QueueNumber, name: String, auto_delete: bool },
+    QueueDeclared {
+        queue: QueueNumber,
+        name: String,
+        auto_delete: bool,
+    },
     QueueDeleted(QueueNumber),
     Bound(BindingRecord),
     Unbound(BindingRecord),
-    Enqueued { message: MessageId, places: Vec<(QueueNumber, u8, Place)>, entered: Entered },
+    Enqueued {
+        message: MessageId,
+        places: Vec<(QueueNumber, u8, Place)>,
+        entered: Entered,
+    },
     Returned(QueueNumber, Place, u32),
     Settled(QueueNumber, Place),
+    /// A purge may have swept over the place of a message that had left before. If the record in
+    /// which it left is torn out and that of the purge stays, it is gone all the same.
+    Swept(QueueNumber, Place),
     Delivered(QueueNumber, u8, Place),
+}
+
+impl Change {
+    /// The place in a queue that the change settles.
+    pub(crate) fn settled(&self, queue: QueueNumber) -> Option<Place> {
+        match self {
+            Self::Settled(number, place) if *number == queue => Some(*place),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -44,6 +65,8 @@ pub(crate) struct DurableQueue {
     /// Levels of priority that are not 0.
     levels: BTreeMap<Place, u8>,
     pub(crate) delivered_through: BTreeMap<u8, Place>,
+    /// Places of messages that may be gone.
+    swept: BTreeSet<Place>,
 }
 
 impl DurableQueue {
@@ -133,12 +156,28 @@ impl Durable {
                     queue.levels.remove(place);
                 }
             }
+            Change::Swept(queue, place) => {
+                if let Some(queue) = self.queues.get_mut(queue) {
+                    queue.swept.insert(*place);
+                }
+            }
             Change::Delivered(queue, level, place) => {
                 if let Some(queue) = self.queues.get_mut(queue) {
                     let through = queue.delivered_through.entry(*level).or_default();
                     *through = (*place).max(*through);
                 }
             }
+        }
+    }
+
+    /// What may be gone is, if it is not found.
+    pub(crate) fn sweep(&mut self, found: &Found) {
+        for queue in self.queues.values_mut() {
+            let swept = std::mem::take(&mut queue.swept);
+            let found = found.queues.iter().find(|(record, _)| record.name == queue.name);
+            let found: BTreeSet<MessageId> =
+                found.iter().flat_map(|(_, messages)| messages).map(|message| message.id).collect();
+            queue.messages.retain(|place, id| !swept.contains(place) || found.contains(id));
         }
     }
 

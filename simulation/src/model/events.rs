@@ -312,7 +312,8 @@ impl Model {
             }
             return Err(Violation::new("order", format!("{at:?} did not ask for a message")));
         };
-        let ready = self.queues.get(&queue).map_or(0, |queue| queue.ready.len());
+        let queue = self.queues.get(&queue).filter(|queue| !self.goes_with_timeouts(queue));
+        let ready = queue.map_or(0, |queue| queue.ready.len());
         if ready > 0 && !moved {
             let text = format!("{at:?} is told of an empty queue, which has {ready} messages");
             return Err(Violation::new("P10", text));

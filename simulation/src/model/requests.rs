@@ -485,6 +485,11 @@ impl Model {
                 changes.push(Change::Settled(number, place));
             }
         }
+        if !changes.is_empty() {
+            let left = self.changes.iter().filter_map(|(_, change)| change.settled(number));
+            let swept: Vec<Change> = left.map(|place| Change::Swept(number, place)).collect();
+            changes.extend(swept);
+        }
         let promise = if changes.is_empty() { 0 } else { self.op };
         self.change_all(changes);
         promise

@@ -30,6 +30,7 @@ impl Model {
                     state.apply(change);
                 }
             }
+            state.sweep(found);
             match state.compare(found) {
                 Ok(()) => {
                     matched = Some((state, records));

@@ -3,7 +3,7 @@
 
 use warren_engine::{Error, Event, Milliseconds, Outgoing};
 
-use super::{At, Delivery, Model};
+use super::{At, Delivery, Model, Queue};
 use crate::names::consumer_timeout_of;
 use crate::{Violation, limits};
 
@@ -53,6 +53,13 @@ impl Model {
         self.close_channel(at);
         self.errors.push(at);
         Ok(())
+    }
+
+    /// The queue is deleted with the last of its consumers, whose channels are about to be closed.
+    pub(super) fn goes_with_timeouts(&self, queue: &Queue) -> bool {
+        let is_closing = |at: &At| self.overdue.contains(at);
+        let mut consumers = queue.consumers.keys();
+        queue.auto_delete && consumers.len() > 0 && consumers.all(|(at, _)| is_closing(at))
     }
 
     /// So much time has passed twice, with a look after each, that nobody can have a delivery of

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{Expired, Milliseconds};
 
-use super::Model;
 use super::durable::Entered;
+use super::{Copy, Model, Queue};
 use crate::messages::{MessageId, Publication};
 use crate::names::is_stream;
 use crate::{Violation, limits};
@@ -127,15 +127,33 @@ impl Model {
         Ok(())
     }
 
+    /// The first ready message that should have left the queue before a time. By the time of the
+    /// queue messages leave one behind the other: those that lay with their client for a while, and
+    /// so are older than what stands before them, wait for it.
+    fn late<'a>(&self, queue: &'a Queue, time: Milliseconds) -> Option<&'a Copy> {
+        let (mut level, mut before) = (0, 0);
+        let mut ready = queue.ready.iter().filter_map(|(_, place)| queue.copies.get(place));
+        ready.find(|copy| {
+            if std::mem::replace(&mut level, copy.level) != copy.level {
+                before = 0;
+            }
+            let published = self.messages.get(copy.message as usize);
+            let own = published.and_then(|it| it.publication.expiration);
+            let is_alone = copy.deaths == 0
+                && own.is_some_and(|own| queue.times.ttl.is_none_or(|ttl| own < ttl));
+            let last = if is_alone { copy.expires.last } else { before.max(copy.expires.last) };
+            before = last;
+            last < time
+        })
+    }
+
     /// With nothing on its way, what is due is gone.
     pub(crate) fn check_times(&self) -> Result<(), Violation> {
         let wrong = |text: String| Err(Violation::new("P11", text));
         for queue in self.queues.values() {
             let name = &queue.name;
-            let ready = queue.ready.iter().filter_map(|(_, place)| queue.copies.get(place));
-            let mut late =
-                ready.filter(|copy| copy.expires.last < self.now.saturating_sub(limits::LATE_MAX));
-            if let Some(copy) = late.next().filter(|_| self.damaged == 0) {
+            let late = self.late(queue, self.now.saturating_sub(limits::LATE_MAX));
+            if let Some(copy) = late.filter(|_| self.damaged == 0) {
                 return wrong(format!("message {} of {name} does not expire", copy.message));
             }
             let due = queue.times.expires.zip(queue.used).map(|(time, used)| used + time);
