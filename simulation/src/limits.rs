@@ -62,9 +62,9 @@ pub(crate) const FIRST_TIME: u64 = 1_000_000;
 /// How much later than it should a message may expire that is on disk, in milliseconds: a tick.
 pub(crate) const LATE_MAX: u64 = 64;
 
-/// Choices of an exchange that chooses by chance after which each must have fallen differently once:
-/// that they do not happens once in 2^40 runs at most.
-pub(crate) const CHOICES_MIN: usize = 40;
+/// Choices between the same queues of an exchange that chooses by chance, after which one must have
+/// fallen on another queue: that none does happens once in 2^31 runs at most.
+pub(crate) const CHOICES_MIN: usize = 32;
 
 /// So much time passes at the end of some runs, in milliseconds: most of what has a time is over.
 pub(crate) const LONG_TIME: u64 = 10_000;

@@ -52,6 +52,7 @@ async fn object(call: &Call) -> Result<Value, crate::error::Error> {
         "fd_used": facts.files_used.unwrap_or_default(),
         "fd_total": facts.files_total.unwrap_or_default(),
         "sockets_total": facts.files_total.unwrap_or_default(),
+        "proc_used": facts.threads_used.unwrap_or_default(),
         "proc_total": facts.threads_total.unwrap_or_default(),
         "net_ticktime": 0,
         "partitions": [],

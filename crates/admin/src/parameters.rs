@@ -63,6 +63,15 @@ pub(crate) async fn all(call: Call) -> Answer {
     list(&call, objects, &["vhost", "component", "name"]).await
 }
 
+/// Whether there is a part of the broker that would do what a parameter says. Nobody is to believe that
+/// a shovel works which does not.
+pub(crate) fn check_component(component: &str) -> Result<(), String> {
+    match component {
+        "operator_policy" | "vhost-limits" => Ok(()),
+        _ => Err(format!("Validation failed\n\ncomponent {component} not found\n")),
+    }
+}
+
 pub(crate) async fn get(call: Call) -> Answer {
     let (component, name) = (call.path("component"), call.path("name"));
     let parameter = call.state.parameter(component, call.virtual_host()?, name);
@@ -73,6 +82,7 @@ pub(crate) async fn put(mut call: Call) -> Answer {
     let virtual_host = call.virtual_host_to_change()?.to_owned();
     let PutParameter { value } = call.json().await?;
     let (component, name) = (call.path("component").to_owned(), call.path("name").to_owned());
+    check_component(&component).map_err(Error::BadRequest)?;
     let parameter = Parameter { component, virtual_host, name, value };
     answer::put(change(&call, Change::PutParameter(parameter)).await? == Done::Created)
 }

@@ -12,6 +12,7 @@ use warren_engine::{
 };
 
 use crate::census;
+use crate::connection::checks::refuse_wrong;
 use crate::messages::Edited;
 use crate::shard::{ToConnection, ToShard};
 use crate::{clock, limits};
@@ -89,6 +90,8 @@ pub struct Client {
     published: u64,
     /// The engine has ended the session.
     over: bool,
+    /// In whose name messages may be, if not in anybody's.
+    user: Option<String>,
     /// Where others find the session.
     _place: census::Place,
 }
@@ -100,6 +103,7 @@ impl Client {
         shard: mpsc::Sender<ToShard>,
         events: mpsc::UnboundedReceiver<ToConnection>,
         place: census::Place,
+        user: Option<String>,
     ) -> Self {
         Self {
             session,
@@ -109,6 +113,7 @@ impl Client {
             open: [false; 3],
             published: 0,
             over: false,
+            user,
             _place: place,
         }
     }
@@ -138,6 +143,14 @@ impl Client {
         mandatory: bool,
     ) -> Result<bool, ClientError> {
         self.open_publishes().await?;
+        if let Err(reason) = refuse_wrong(properties, self.user.as_deref()) {
+            let exchange = exchange.to_owned();
+            self.send_request(PUBLISHES, Request::PublishFail { exchange, reason }).await?;
+            // The answer is the error of the channel.
+            loop {
+                self.next(PUBLISHES).await?;
+            }
+        }
         let bytes = exchange.len() + routing_key.len() + properties.len() + body.len() + 64;
         let mut messages = MessageBatch::with_capacity(1, bytes).at(clock::now());
         messages.push(exchange, routing_key, properties, body);

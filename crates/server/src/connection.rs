@@ -6,7 +6,7 @@
 //! the bytes and keeps the time.
 
 mod block;
-mod checks;
+pub(crate) mod checks;
 mod handing;
 mod input;
 mod login;

@@ -76,6 +76,8 @@ pub struct NodeFacts {
     pub files_total: Option<u64>,
     /// How many threads there may be.
     pub threads_total: Option<u64>,
+    /// How many there are.
+    pub threads_used: Option<u64>,
     /// Processors that the broker may use.
     pub processors: usize,
 }
@@ -237,7 +239,9 @@ impl Management {
                 })?
             }
         };
-        let client = Client::new(session, shard.clone(), events, place);
+        let user = identity.filter(|_| !access.is_impersonator());
+        let user = user.map(|identity| identity.user.to_string());
+        let client = Client::new(session, shard.clone(), events, place, user);
         let open = ToShard::Open { session, virtual_host: id, outbox, access };
         let sent = tokio::time::timeout(limits::CLIENT_PATIENCE, shard.send(open));
         match sent.await {
@@ -305,6 +309,7 @@ impl Management {
             files_used: memory::open_files(),
             files_total: memory::open_files_limit(),
             threads_total: memory::threads_limit(),
+            threads_used: memory::threads(),
             processors: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }

@@ -28,6 +28,13 @@ pub(crate) fn open_files_limit() -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// Threads of this process; None where the system does not tell.
+pub(crate) fn threads() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Threads:"))?;
+    line.trim().parse().ok()
+}
+
 /// Threads that the system may have; None where it does not tell.
 pub(crate) fn threads_limit() -> Option<u64> {
     fs::read_to_string("/proc/sys/kernel/threads-max").ok()?.trim().parse().ok()

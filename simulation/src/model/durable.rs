@@ -143,6 +143,9 @@ impl Durable {
                 for (queue, level, place) in places {
                     if let Some(queue) = self.queues.get_mut(queue) {
                         queue.messages.insert(*place, *message);
+                        // Another message may have had the place, which a restart forgot.
+                        queue.returns.remove(place);
+                        queue.levels.remove(place);
                         queue.entered.insert(*place, *entered);
                         if *level > 0 {
                             queue.levels.insert(*place, *level);

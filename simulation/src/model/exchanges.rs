@@ -1,7 +1,7 @@
 //! Exchanges that do more than to route: one chooses by chance, one keeps its last messages for who is
 //! bound later.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use warren_amqp::FieldValue;
 use warren_engine::{BindingRecord, Destination, ExchangeType};
@@ -22,14 +22,9 @@ pub(super) enum Way {
     One(Vec<String>),
 }
 
-/// The choices of the exchange that chooses by chance, where it had one.
-#[derive(Debug, Default)]
-pub(super) struct Choices {
-    made: usize,
-    /// How many of them fell on the first queue by name, and on the last one.
-    first: usize,
-    last: usize,
-}
+/// How often the exchange that chooses by chance had the choice between some queues, and on which of
+/// them it fell.
+pub(super) type Choices = BTreeMap<Vec<String>, (usize, BTreeSet<String>)>;
 
 /// The messages that an exchange keeps, the oldest one first.
 pub(super) type History = VecDeque<MessageId>;
@@ -66,9 +61,9 @@ impl Model {
         match found.as_slice() {
             [name] if of.contains(name) => {
                 if of.len() > 1 {
-                    self.choices.made += 1;
-                    self.choices.first += usize::from(of.first() == Some(name));
-                    self.choices.last += usize::from(of.last() == Some(name));
+                    let (made, fell_on) = self.choices.entry(of).or_default();
+                    *made += 1;
+                    fell_on.insert(name.clone());
                 }
                 Ok(found)
             }
@@ -93,14 +88,18 @@ impl Model {
         self.chosen(id, Way::One(names))
     }
 
-    /// Chance falls on every queue, sooner or later.
+    /// Chance does not always fall on the same queue.
     pub(crate) fn check_choices(&self) -> Result<(), Violation> {
-        let Choices { made, first, last } = self.choices;
-        if made >= limits::CHOICES_MIN && (first == made || last == made) {
-            let text = format!("all of {made} messages went to the same of the queues bound");
-            return Err(Violation::new("P10", text));
+        let is_one = |(made, fell_on): &(usize, BTreeSet<String>)| {
+            *made >= limits::CHOICES_MIN && fell_on.len() == 1
+        };
+        match self.choices.iter().find(|(_, choice)| is_one(choice)) {
+            Some((of, (made, _))) => {
+                let text = format!("all of {made} messages went to the same of {of:?}");
+                Err(Violation::new("P10", text))
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// An exchange that keeps its last messages has one more.

@@ -298,7 +298,6 @@ case(
             auto_delete=True,
             internal=True,
             arguments={"alternate-exchange": "x"},
-            user_who_performed_action="guest",
             incoming=[],
             outgoing=[],
         ),

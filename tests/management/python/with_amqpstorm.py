@@ -190,7 +190,8 @@ def vhosts():
     equal([it["user"] for it in api.virtual_host.get_permissions(name)], ["guest"])
     api.queue.declare("q", virtual_host=name)
     equal([it["name"] for it in api.queue.list(name)], ["q"])
-    equal(len(api.exchange.list(name)), 7)
+    exchanges = [it["name"] for it in api.exchange.list(name)]
+    assert {"", "amq.direct", "amq.fanout", "amq.headers", "amq.topic"} <= set(exchanges), exchanges
     api.virtual_host.delete(name)
     refused(404, api.virtual_host.get, name)
     refused(404, api.queue.list, name)

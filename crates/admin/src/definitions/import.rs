@@ -20,6 +20,7 @@ use super::topology::{self, Item};
 use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::error::Error;
+use crate::parameters::check_component;
 use crate::policies::PutPolicy;
 use crate::users::{PutUser, password};
 
@@ -281,6 +282,7 @@ impl Import {
         self.change("policies", changes, report).await;
         let parameter = |virtual_host: &str, object| {
             let Parameter { component, name, value } = read(&object)?;
+            check_component(&component).map_err(Outcome::Failed)?;
             let virtual_host = virtual_host.to_owned();
             let parameter =
                 warren_server::catalog::Parameter { component, virtual_host, name, value };

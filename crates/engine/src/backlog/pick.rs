@@ -133,6 +133,7 @@ impl Backlog {
         entry.lane = self.lane;
         entry.returns = returns.max(self.came_back(sequence).unwrap_or_default());
         entry.redelivered = self.was_delivered(sequence) || entry.returns > 0;
+        entry.is_untold = entry.redelivered && sequence > self.redelivered_through;
         entry.from_range = true;
         self.set_expiry(&mut entry);
         self.goes_out(sequence);

@@ -57,6 +57,13 @@ fn checked(
         let (_, name) = replies.ok_or("fast reply consumer does not exist")?;
         own = Some(properties::replaced(properties, Property::ReplyTo, Some(name.as_bytes())));
     }
+    refuse_wrong(properties, user)?;
+    Ok(own)
+}
+
+/// Why a message with these properties is not to be published, if there is a reason. If a user is
+/// given, it may be in the name of nobody else.
+pub(crate) fn refuse_wrong(properties: &[u8], user: Option<&str>) -> Result<(), String> {
     if let Some(user) = user
         && let Some(claimed) = properties::user_id(properties).filter(|claimed| *claimed != user)
     {
@@ -69,7 +76,7 @@ fn checked(
     {
         return Err(format!("invalid expiration '{text}': {problem}"));
     }
-    Ok(own)
+    Ok(())
 }
 
 impl Connection {
