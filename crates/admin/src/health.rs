@@ -114,7 +114,8 @@ pub(crate) async fn protocol(call: Call) -> Answer {
     Err(Error::Unhealthy(json!({
         "status": "failed",
         "reason": "No active listener",
-        "missing": missing,
+        // One is told by itself, as RabbitMQ 3 does; clients expect that.
+        "missing": if let [one] = missing.as_slice() { json!(one) } else { json!(missing) },
         "protocols": protocols,
     })))
 }

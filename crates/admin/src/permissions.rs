@@ -169,7 +169,10 @@ pub(crate) async fn get_topics(call: Call) -> Answer {
 pub(crate) async fn put_topic(mut call: Call) -> Answer {
     let body: PutTopicPermission = call.json().await?;
     let permission = body.of(call.path("vhost"), call.path("user"));
-    answer::put(change(&call, Change::PutTopicPermission(permission)).await? == Done::Created)
+    // Those for all exchanges are one thing, which is made with the first of them.
+    let had_none = found_topics(&call).is_err();
+    let done = change(&call, Change::PutTopicPermission(permission)).await?;
+    answer::put(done == Done::Created && had_none)
 }
 
 pub(crate) async fn delete_topics(call: Call) -> Answer {

@@ -208,7 +208,9 @@ func exchanges() {
 	exchange := got(client.GetExchange(name, "x/y"))
 	equal(exchange.Type, "topic")
 	equal(exchange.Arguments, arguments)
-	equal(len(got(client.ListExchangesIn(name))), 8)
+	// RabbitMQ has seven, and Warren the one for virtual topics too.
+	exchanges := len(got(client.ListExchangesIn(name)))
+	that(exchanges == 8 || exchanges == 9, exchanges, "exchanges")
 	that(len(got(client.ListExchanges())) >= 15, "exchanges of all")
 	_, err := client.DeclareExchange(name, "x/y", rabbithole.ExchangeSettings{Type: "fanout"})
 	refused(400, err)

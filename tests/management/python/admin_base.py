@@ -13,6 +13,8 @@ from check import BROKER, Skip
 TOOL = os.environ["RABBITMQADMIN"]
 # Codes of the tool when a server refuses or cannot be read; 2 would be a mistake in our command.
 FAILS = (1, 65, 69, 70, 77)
+# The tool lists this command and does not know it.
+UNKNOWN = 64
 covered = set()
 
 # What talks to no server of this kind.

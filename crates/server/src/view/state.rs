@@ -69,20 +69,30 @@ impl State {
             let present: FxHashSet<_> = present.iter().map(|(id, _)| *id).collect();
             gone.extend(self.names.extract_if(|id, _| !present.contains(id)));
         }
-        for (_, name) in gone {
-            let Some(host) = self.hosts.remove(&name) else { continue };
-            host.forget(&mut self.budget);
-            self.gone += host.counters;
-            add(&mut self.gone_traffic, host.traffic);
+        for (id, name) in gone {
+            // Another one may have its name by now.
+            if self.hosts.get(&name).is_some_and(|host| host.id == id) {
+                let host = self.hosts.remove(&name);
+                self.forget_host(host);
+            }
         }
         self.add_hosts(present);
+    }
+
+    fn forget_host(&mut self, host: Option<Host>) {
+        let Some(host) = host else { return };
+        host.forget(&mut self.budget);
+        self.gone += host.counters;
+        add(&mut self.gone_traffic, host.traffic);
     }
 
     /// These virtual hosts are there.
     pub(super) fn add_hosts(&mut self, present: &[(VirtualHostId, Arc<str>)]) {
         for (id, name) in present {
             if self.names.insert(*id, Arc::clone(name)).is_none() {
-                self.hosts.insert(Arc::clone(name), Host::new(*id, Arc::clone(name)));
+                let host = Host::new(*id, Arc::clone(name));
+                let before = self.hosts.insert(Arc::clone(name), host);
+                self.forget_host(before);
             }
         }
     }

@@ -65,7 +65,8 @@ fn objects(api: &Api, vhost: &str) -> Outcome {
     equal(api.get_queue_info(vhost, "q")?.durable, true)?;
     equal(api.get_exchange_info(vhost, "x")?.exchange_type.as_str(), "topic")?;
     equal(api.list_queues_in_paged(vhost, &PaginationParams::new(1, 5))?.len(), 1)?;
-    equal(api.list_exchanges_in(vhost)?.len(), 8)?;
+    let names: Vec<_> = api.list_exchanges_in(vhost)?.into_iter().map(|it| it.name).collect();
+    that(names.contains(&"x".to_owned()) && names.len() >= 8, "exchanges are missing")?;
     let bindings = api.list_exchange_bindings_with_source(vhost, "x")?;
     equal(bindings.len(), 1)?;
     api.delete_binding(&BindingDeletionParams::from_binding_info(&bindings[0]), false)?;

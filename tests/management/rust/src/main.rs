@@ -61,6 +61,11 @@ impl World {
         Ok(self.api.delete_vhost(vhost, false).await?)
     }
 
+    /// How many exchanges a new virtual host has beside RabbitMQ's seven.
+    pub fn more_exchanges(&self) -> usize {
+        usize::from(self.checks.only_warren().is_ok())
+    }
+
     /// Ends a check whose answer RabbitMQ 3.10.8 gives in a form that this client, made for later
     /// ones, does not read.
     pub fn later_than_3_10(&self) -> Outcome {

@@ -135,3 +135,17 @@ fn many_may_change_things_at_a_time() {
     assert_eq!(api.get("/queues"), json!([]));
     assert_eq!(api.get("/users").as_array().unwrap().len(), 9);
 }
+
+#[test]
+fn a_virtual_host_that_is_made_again_begins_empty_and_shows_what_comes() {
+    let (_broker, api) = start();
+    for name in ["before", "after"] {
+        api.done("PUT", "/vhosts/again", None);
+        assert!(names(&api.get("/queues/again")).is_empty());
+        api.done("PUT", &format!("/queues/again/{name}"), Some(&json!({})));
+        assert_eq!(names(&api.get("/queues/again")), [name]);
+        if name == "before" {
+            api.done("DELETE", "/vhosts/again", None);
+        }
+    }
+}

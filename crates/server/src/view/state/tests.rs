@@ -412,3 +412,31 @@ fn channels_without_a_connection_are_not_shown() {
     let objects = looks.state.overview().objects;
     assert_eq!((objects.channels, objects.consumers, objects.queues), (0, 0, 1));
 }
+
+#[test]
+fn a_virtual_host_that_is_made_again_shows_what_is_in_it() {
+    const AGAIN: VirtualHostId = VirtualHostId(9);
+    let shown = |name, publish| Observation {
+        host: HostCounters {
+            messages: MessageCounters { publish, ..MessageCounters::default() },
+            ..HostCounters::default()
+        },
+        queues: vec![new_queue(1, name, counts(publish, publish))],
+        ..Observation::default()
+    };
+    let mut looks = Looks::new();
+    looks.look(1000, true, shown("old", 1));
+    // A shard shows the new one before it is known that the old one is gone.
+    let present = [(AGAIN, "/".into())];
+    looks.state.begin(looks.now + 1000, true);
+    looks.state.add_hosts(&present);
+    looks.state.apply(AGAIN, &mut shown("new", 2), &|_| None);
+    looks.state.set_hosts(&present);
+    looks.state.finish(NodeNumbers::default());
+    let host = &looks.state.hosts["/"];
+    let names: Vec<&str> = host.queues.values().map(|queue| queue.name()).collect();
+    assert_eq!(names, ["new"]);
+    let totals = &looks.state.overview().totals;
+    assert_eq!(totals.total(Series::Publish), Some(3), "what was counted before stays");
+    assert_eq!(totals.total(Series::Messages), Some(2));
+}
