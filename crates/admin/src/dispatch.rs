@@ -10,6 +10,8 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
+use warren_server::AuditResult;
+
 use crate::answer::Answer;
 use crate::api::Api;
 use crate::authenticate::{authenticate, nobody};
@@ -58,7 +60,26 @@ async fn answer(api: Arc<Api>, routes: &[Route], request: Request) -> Answer {
     if route.method == Method::GET && route.right != Right::None && live::is_wanted(&call.headers) {
         return live::answer(route.clone(), call);
     }
-    carry_out(route, call).await
+    let Some((what, result)) = route.audited else {
+        return carry_out(route, call).await;
+    };
+    let (actor, what) = (call.actor(), in_words(what, &call));
+    let answer = carry_out(route, call).await;
+    let outcome = match &answer {
+        Ok(answer) if answer.status() == StatusCode::CREATED => Ok(AuditResult::Created),
+        Ok(_) => Ok(result),
+        Err(error) => Err(error.to_string()),
+    };
+    api.management.audit().done(actor, what, outcome);
+    answer
+}
+
+/// A line of the audit log, with the names of the path in the place of `{name}`.
+fn in_words(what: &str, call: &Call) -> String {
+    let names = call.path.iter();
+    names.fold(what.to_owned(), |text, (name, value)| {
+        text.replace(&format!("{{{name}}}"), &format!("{value:?}"))
+    })
 }
 
 /// Lets a handler answer, when there is a place for it.

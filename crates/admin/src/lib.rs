@@ -11,6 +11,7 @@
 
 mod answer;
 mod api;
+mod audit;
 mod authenticate;
 mod authorize;
 mod bindings;

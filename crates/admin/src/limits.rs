@@ -78,6 +78,9 @@ pub(crate) const IMPORT_SESSIONS: usize = 64;
 /// Messages on a page of those that wait where the client does not say.
 pub(crate) const BROWSED_BY_DEFAULT: usize = 50;
 
+/// Entries on a page of the audit log where the client does not say.
+pub(crate) const AUDIT_PAGE_BY_DEFAULT: u64 = 100;
+
 /// Bytes of each body on such a page where the client does not say.
 pub(crate) const BROWSED_BODY_BYTES: usize = 16 * 1024;
 

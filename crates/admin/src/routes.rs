@@ -1,7 +1,7 @@
 //! What a route is: a path with a method, the right that it needs, what it takes and who answers.
 //!
-//! The table in `routes/table.rs`, with the files beside it, is the only place that names paths. The router, who may do what,
-//! the answers to other methods and the OpenAPI document are made from it.
+//! The table in `routes/table.rs`, with the files beside it, is the only place that names paths. The
+//! router, who may do what, the answers to other methods and the OpenAPI document are made from it.
 
 mod access;
 mod objects;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use warren_server::AuditResult;
 
 pub(crate) use table::routes;
 
@@ -60,6 +61,9 @@ pub(crate) struct Route {
     pub(crate) body: Option<fn(&mut SchemaGenerator) -> Schema>,
     /// What an answer with a body holds, where it has a type.
     pub(crate) answer: Option<fn(&mut SchemaGenerator) -> Schema>,
+    /// What the audit log says of it, with the names of the path in braces, and what it comes to if
+    /// nothing is made. Changes of definitions are told by the catalog and have none.
+    pub(crate) audited: Option<(&'static str, AuditResult)>,
     /// Who answers.
     pub(crate) handler: Handler,
 }
@@ -78,8 +82,8 @@ impl Route {
         A: Future<Output = Answer> + Send + 'static,
     {
         let handler: Handler = Arc::new(move |call| Box::pin(handler(call)));
-        let (parameters, body, answer) = (vec![], None, None);
-        Self { method, path, right, summary, parameters, body, answer, handler }
+        let (parameters, body, answer, audited) = (vec![], None, None, None);
+        Self { method, path, right, summary, parameters, body, answer, audited, handler }
     }
 
     /// With these parameters.
@@ -97,6 +101,12 @@ impl Route {
     /// With an answer of this type.
     pub(crate) fn gives<T: JsonSchema>(mut self) -> Self {
         self.answer = Some(SchemaGenerator::subschema_for::<T>);
+        self
+    }
+
+    /// With a line in the audit log (see [`Self::audited`]).
+    pub(crate) fn audited(mut self, what: &'static str, result: AuditResult) -> Self {
+        self.audited = Some((what, result));
         self
     }
 

@@ -128,6 +128,14 @@ impl Audit {
         self.note(actor, "log in".to_owned(), AuditResult::Refused, Some(reason));
     }
 
+    /// Somebody has done something that is no change of definitions, or was refused for a reason.
+    pub fn done(&self, actor: Actor, what: String, outcome: Result<AuditResult, String>) {
+        match outcome {
+            Ok(result) => self.note(actor, what, result, None),
+            Err(reason) => self.note(actor, what, AuditResult::Refused, Some(reason)),
+        }
+    }
+
     fn note(&self, actor: Actor, what: String, result: AuditResult, reason: Option<String>) {
         let happened = Happened { time: clock::now(), actor, what, result, reason };
         match self.orders.try_send(Order::Happened(happened)) {

@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use serde_json::{Map, Value};
 use tracing::{info, warn};
 use warren_engine::{Destination, Request};
+use warren_server::AuditResult;
 use warren_server::Management;
 use warren_server::catalog::{Actor, Change, Permission, TopicPermission, VirtualHostSettings};
 use warren_server::view::BindingView;
@@ -54,6 +55,12 @@ async fn answer(mut call: Call, into: Option<String>) -> Answer {
     let import =
         Import { management: call.api.management.clone(), actor: call.actor(), into, dry_run };
     let report = import.run(file).await;
+    if !dry_run {
+        // Exchanges, queues and bindings have no lines of their own.
+        let failed = report.failures().next().map(|(_, reason)| reason.to_owned());
+        let outcome = failed.map_or(Ok(AuditResult::Updated), Err);
+        call.api.management.audit().done(call.actor(), "import definitions".to_owned(), outcome);
+    }
     if let Some((entry, reason)) = report.failures().next()
         && !wants_report
     {

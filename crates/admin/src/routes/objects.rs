@@ -1,5 +1,7 @@
 //! Routes of what is in the broker: connections, queues, exchanges, bindings and virtual hosts.
 
+use warren_server::AuditResult::{Deleted, Unchanged};
+
 use super::Parameters::{Columns, One, Samples, Totals};
 use super::Route;
 use super::table::{LISTED, delete, get, post, put};
@@ -27,7 +29,8 @@ pub(super) fn of_connections() -> Vec<Route> {
             Owner,
             "Closes a connection, with the header X-Reason as reason",
             connections::delete,
-        ),
+        )
+        .audited("close connection {connection}", Deleted),
         get(
             "/api/connections/username/{username}",
             Owner,
@@ -40,7 +43,8 @@ pub(super) fn of_connections() -> Vec<Route> {
             Owner,
             "Closes all connections of a user",
             connections::delete_of_user,
-        ),
+        )
+        .audited("close all connections of {username}", Deleted),
         get(
             "/api/connections/{connection}/channels",
             Owner,
@@ -93,13 +97,14 @@ pub(super) fn of_queues() -> Vec<Route> {
             .with(&[Columns, Samples, Totals])
             .gives::<queues::QueueObject>(),
         put("/api/queues/{vhost}/{queue}", VirtualHost, "Declares a queue", queues::put)
+            .audited("declare queue {queue} in {vhost}", Unchanged)
             .takes::<queues::PutQueue>(),
-        delete("/api/queues/{vhost}/{queue}", VirtualHost, "Deletes a queue", queues::delete).with(
-            &[
+        delete("/api/queues/{vhost}/{queue}", VirtualHost, "Deletes a queue", queues::delete)
+            .audited("delete queue {queue} in {vhost}", Deleted)
+            .with(&[
                 One("if-empty", "true: only if there is no message in it"),
                 One("if-unused", "true: only if it has no consumer"),
-            ],
-        ),
+            ]),
         get("/api/queues/{vhost}/{queue}/bindings", Visible, "Its bindings", bindings::of_queue)
             .with(&LISTED)
             .gives::<Vec<bindings::BindingObject>>(),
@@ -108,7 +113,8 @@ pub(super) fn of_queues() -> Vec<Route> {
             VirtualHost,
             "Deletes all messages that wait",
             queues::purge,
-        ),
+        )
+        .audited("purge queue {queue} in {vhost}", Deleted),
         post("/api/queues/{vhost}/{queue}/get", VirtualHost, "Fetches messages", messages::get)
             .takes::<messages::Get>()
             .gives::<Vec<messages::Message>>(),
@@ -122,9 +128,7 @@ pub(super) fn of_queues() -> Vec<Route> {
     ]
 }
 
-pub(super) fn of_exchanges_and_bindings() -> Vec<Route> {
-    const BETWEEN: &str = "/api/bindings/{vhost}/e/{source}/{kind}/{destination}";
-    const BINDING: &str = "/api/bindings/{vhost}/e/{source}/{kind}/{destination}/{properties}";
+pub(super) fn of_exchanges() -> Vec<Route> {
     vec![
         get("/api/exchanges", Management, "Exchanges", exchanges::all)
             .with(&LISTED)
@@ -143,6 +147,7 @@ pub(super) fn of_exchanges_and_bindings() -> Vec<Route> {
             "Declares an exchange",
             exchanges::put,
         )
+        .audited("declare exchange {exchange} in {vhost}", Unchanged)
         .takes::<exchanges::PutExchange>(),
         delete(
             "/api/exchanges/{vhost}/{exchange}",
@@ -150,6 +155,7 @@ pub(super) fn of_exchanges_and_bindings() -> Vec<Route> {
             "Deletes an exchange",
             exchanges::delete,
         )
+        .audited("delete exchange {exchange} in {vhost}", Deleted)
         .with(&[One("if-unused", "true: only if nothing is bound to it")]),
         post(
             "/api/exchanges/{vhost}/{exchange}/publish",
@@ -175,6 +181,13 @@ pub(super) fn of_exchanges_and_bindings() -> Vec<Route> {
         )
         .with(&LISTED)
         .gives::<Vec<bindings::BindingObject>>(),
+    ]
+}
+
+pub(super) fn of_bindings() -> Vec<Route> {
+    const BETWEEN: &str = "/api/bindings/{vhost}/e/{source}/{kind}/{destination}";
+    const BINDING: &str = "/api/bindings/{vhost}/e/{source}/{kind}/{destination}/{properties}";
+    vec![
         get("/api/bindings", Management, "Bindings", bindings::all)
             .with(&LISTED)
             .gives::<Vec<bindings::BindingObject>>(),
@@ -185,11 +198,13 @@ pub(super) fn of_exchanges_and_bindings() -> Vec<Route> {
             .with(&LISTED)
             .gives::<Vec<bindings::BindingObject>>(),
         post(BETWEEN, VirtualHost, "Binds; the header Location names it", bindings::post)
+            .audited("bind {destination} to {source} in {vhost}", Unchanged)
             .takes::<bindings::PostBinding>(),
         get(BINDING, Visible, "A binding", bindings::get)
             .with(&[Columns])
             .gives::<bindings::BindingObject>(),
-        delete(BINDING, VirtualHost, "Unbinds", bindings::delete),
+        delete(BINDING, VirtualHost, "Unbinds", bindings::delete)
+            .audited("unbind {destination} from {source} in {vhost}, {properties}", Deleted),
     ]
 }
 

@@ -5,13 +5,13 @@ use axum::http::Method;
 
 use super::Parameters::{Columns, List, One, Pages, Samples, Totals};
 use super::access::{of_permissions, of_policies_and_parameters, of_users};
-use super::objects::{of_connections, of_exchanges_and_bindings, of_queues, of_virtual_hosts};
+use super::objects::{of_bindings, of_connections, of_exchanges, of_queues, of_virtual_hosts};
 use super::{Parameters, Route};
 use crate::answer::Answer;
 use crate::authorize::Right::{self, Administrator, Management, Monitoring, VirtualHost};
 use crate::call::Call;
 use crate::definitions::{export, import};
-use crate::{health, login, misc, nodes, overview, parameters, reference};
+use crate::{audit, health, login, misc, nodes, overview, parameters, reference};
 
 const ATTEMPTS: &str = "/api/auth/attempts/{node}";
 
@@ -77,7 +77,8 @@ pub(crate) fn routes() -> Vec<Route> {
         of_the_node(),
         of_connections(),
         of_queues(),
-        of_exchanges_and_bindings(),
+        of_exchanges(),
+        of_bindings(),
         of_virtual_hosts(),
         of_users(),
         of_permissions(),
@@ -125,6 +126,12 @@ fn of_the_broker() -> Vec<Route> {
         put("/api/cluster-name", Administrator, "Names the cluster", parameters::put_cluster_name)
             .takes::<parameters::ClusterName>(),
         get("/api/extensions", Management, "Parts of the console", misc::extensions),
+        get("/api/audit", Administrator, "The audit log, the newest entry first", audit::get)
+            .with(&[
+                One("count", "how many entries"),
+                One("below", "only entries with lower numbers, as the page before says"),
+            ])
+            .gives::<audit::Page>(),
     ]
 }
 

@@ -1,5 +1,7 @@
 //! Routes that RabbitMQ does not have: about messages that wait, and where messages go.
 
+use warren_server::AuditResult::{Created, Deleted, Updated};
+
 use super::Parameters::One;
 use super::Route;
 use super::table::{delete, get, post, put};
@@ -47,13 +49,15 @@ fn of_messages() -> Vec<Route> {
             VirtualHost,
             "Stops deliveries to consumers",
             waiting::pause,
-        ),
+        )
+        .audited("pause queue {queue} in {vhost}", Updated),
         put(
             "/api/queues/{vhost}/{queue}/resume",
             VirtualHost,
             "Lets deliveries go on",
             waiting::resume,
-        ),
+        )
+        .audited("resume queue {queue} in {vhost}", Updated),
     ]
 }
 
@@ -66,13 +70,15 @@ fn of_work() -> Vec<Route> {
             "Begins to delete, move or copy messages",
             jobs::post,
         )
+        .audited("begin a job over messages of queue {queue} in {vhost}", Created)
         .takes::<jobs::PostJob>()
         .gives::<jobs::JobObject>(),
         get("/api/jobs", Management, "Jobs: one's own, or all", jobs::all)
             .gives::<Vec<jobs::JobObject>>(),
         get("/api/jobs/{job}", Management, "A job and how far it is", jobs::get)
             .gives::<jobs::JobObject>(),
-        delete("/api/jobs/{job}", Management, "Ends a job", jobs::cancel),
+        delete("/api/jobs/{job}", Management, "Ends a job", jobs::cancel)
+            .audited("end job {job}", Deleted),
         post(
             "/api/queues/{vhost}/{queue}/lease",
             VirtualHost,

@@ -17,7 +17,7 @@ fn a_message_goes_from_http_to_amqp_and_back_as_it_was() {
     let mut body = message("q", "h\u{e9}llo");
     body["properties"] = properties.clone();
     client::run(async {
-        let (_connection, channel) = client::open(&broker).await;
+        let (_connection, channel) = client::open_with_confirms(&broker).await;
         client::durable_queue(&channel, "q").await;
         let published = api.done("POST", "/exchanges/%2F/amq.default/publish", Some(&body));
         assert_eq!(published.json(), json!({"routed": true}));
