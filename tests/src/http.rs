@@ -2,7 +2,7 @@
 
 use crate::{Broker, PATIENCE};
 use serde_json::Value;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 /// An answer.
@@ -162,6 +162,60 @@ impl Api {
         let answer = self.send(method, path, body);
         assert!(matches!(answer.status, 200..=204), "{method} {path}: {answer:?}");
         answer
+    }
+}
+
+/// The events that a path sends.
+#[derive(Debug)]
+pub struct Events(BufReader<TcpStream>);
+
+impl Api {
+    /// Asks for a path as a stream of events.
+    ///
+    /// # Panics
+    /// When the answer is something else.
+    pub fn events(&self, path: &str) -> Events {
+        let mut stream = TcpStream::connect(&self.address).expect("the HTTP listener accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        let credentials = self.credentials.as_deref().unwrap_or_default();
+        // Of this version, so that nothing but events is in the body.
+        let head = format!(
+            "GET /api{path} HTTP/1.0\r\nHost: {}\r\nAccept: text/event-stream\r\n\
+             Authorization: {credentials}\r\n\r\n",
+            self.address
+        );
+        stream.write_all(head.as_bytes()).expect("the broker takes a request");
+        let mut events = Events(BufReader::new(stream));
+        let head = events.lines().join("\n");
+        assert!(head.contains(" 200 ") && head.contains("text/event-stream"), "{head}");
+        events
+    }
+}
+
+impl Events {
+    /// The lines up to an empty one, or to the end.
+    fn lines(&mut self) -> Vec<String> {
+        let lines = self.0.by_ref().lines().map(|line| line.expect("a line comes in time"));
+        lines.take_while(|line| !line.is_empty()).collect()
+    }
+
+    /// The next event: its name, and what it tells. None at the end.
+    ///
+    /// # Panics
+    /// When none comes in time.
+    pub fn next_event(&mut self) -> Option<(String, Value)> {
+        loop {
+            let lines = self.lines();
+            if lines.is_empty() {
+                return None;
+            }
+            let part = |name: &str| lines.iter().find_map(|line| line.strip_prefix(name));
+            // What only says that the stream is alive has no name.
+            if let (Some(name), Some(data)) = (part("event:"), part("data:")) {
+                let data = serde_json::from_str(data.trim()).expect("events are JSON");
+                return Some((name.trim().to_owned(), data));
+            }
+        }
     }
 }
 

@@ -90,6 +90,7 @@ fn test(names: &[&str]) -> Result<(), Failure> {
     if names.is_empty() {
         planted_bugs()?;
         interop::interop(&[])?;
+        interop::management(&[])?;
     }
     println!("all steps passed in {} s", begun.elapsed().as_secs());
     Ok(())

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Programs that the tests run, and the Debian packages that bring them.
-const PROGRAMS: [(&str, &[&str], &str); 5] = [
+const PROGRAMS: [(&str, &[&str], &str); 6] = [
     ("cc", &["--version"], "build-essential"),
     ("python3", &["-c", "import venv, ensurepip"], "python3-venv"),
     ("node", &["--version"], "nodejs"),
     ("npm", &["--version"], "npm"),
     ("mount", &["--version"], "mount"),
+    ("curl", &["--version"], "curl"),
 ];
 
 /// Maven's plugin that fetches jars, with its version.

@@ -1,6 +1,7 @@
 //! All black-box tests in one binary; each module is about one kind of behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
+mod access;
 mod acknowledge;
 mod alarms;
 mod architecture;
@@ -14,6 +15,7 @@ mod declare;
 mod disk_full;
 mod disk_space;
 mod docs;
+mod documented_requests;
 mod durability;
 mod examples;
 mod exchanges;

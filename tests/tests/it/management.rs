@@ -3,6 +3,7 @@
 
 mod audit;
 mod definitions;
+mod events;
 mod lists;
 mod messages;
 mod objects;
