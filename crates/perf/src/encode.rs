@@ -319,7 +319,7 @@ mod tests {
     fn a_table_holds_texts_and_numbers() {
         let entries = [("a", Value::Text("b".to_owned())), ("n", Value::Number(7))];
         let table = Arguments::new().entries(&entries);
-        assert_eq!(table.0, b"\0\0\0\x12\x01aS\0\0\0\x01b\x01nl\0\0\0\0\0\0\0\x07");
+        assert_eq!(table.0, b"\0\0\0\x13\x01aS\0\0\0\x01b\x01nl\0\0\0\0\0\0\0\x07");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Rights and limits on the wire: what users may do, while it is changed too.
 
 use lapin::options::{
-    BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ExchangeDeclareOptions,
-    QueueBindOptions, QueueDeclareOptions,
+    BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
+    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, Error, ExchangeKind};
@@ -48,12 +48,13 @@ async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Resu
     channel.queue_bind(queue.into(), exchange.into(), key.into(), options, none).await
 }
 
-/// Publishes, and asks for something that is answered; gives how the channel ended, if it did.
+/// Publishes and waits for the confirm; gives how the channel ended, if it did.
 async fn publish(channel: &Channel, exchange: &str, key: &str) -> Result<(), Error> {
     let options = BasicPublishOptions::default();
     let properties = BasicProperties::default();
-    channel.basic_publish(exchange.into(), key.into(), options, b"x", properties).await?;
-    channel.basic_qos(1, Default::default()).await
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    let sent = channel.basic_publish(exchange.into(), key.into(), options, b"x", properties);
+    sent.await?.await.map(drop)
 }
 
 fn denied(result: Result<impl Sized, Error>) -> String {
