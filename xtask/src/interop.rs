@@ -33,6 +33,9 @@ const JOBS: usize = 2;
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
     kind: Kind,
+    /// Warren's program is there: the tests have just been run with it. Cargo would build it again,
+    /// as features of crates are others without the tests.
+    is_built: bool,
     jobs: usize,
     /// Beginnings of the names of programs; none means all.
     names: Vec<String>,
@@ -75,7 +78,7 @@ fn run_set(set: &Set, words: &[&str]) -> Result<(), Failure> {
     let title = set.title;
     let options = parse(words)?;
     let chosen = (set.prepare)(&options.names)?;
-    let mut brokers = Programs::prepare(options.kind)?;
+    let mut brokers = Programs::prepare(options.kind, options.is_built)?;
     if set.management {
         brokers = brokers.with_management();
     }
@@ -125,7 +128,7 @@ fn run_set(set: &Set, words: &[&str]) -> Result<(), Failure> {
 }
 
 fn parse(words: &[&str]) -> Result<Options, Failure> {
-    let mut options = Options { kind: Kind::Warren, jobs: JOBS, names: vec![] };
+    let mut options = Options { kind: Kind::Warren, is_built: false, jobs: JOBS, names: vec![] };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match *word {
@@ -136,6 +139,7 @@ fn parse(words: &[&str]) -> Result<Options, Failure> {
                     _ => return Err(Failure("--against wants warren or rabbitmq".to_owned())),
                 }
             }
+            "--built" => options.is_built = true,
             "--jobs" => {
                 let jobs = words.next().and_then(|word| word.parse().ok());
                 let jobs = jobs.filter(|jobs| *jobs > 0);

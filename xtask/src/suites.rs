@@ -39,7 +39,7 @@ pub(crate) fn client_suites(words: &[&str]) -> Result<(), Failure> {
         TcpListener::bind(("127.0.0.1", port))
             .map_err(|error| Failure(format!("the suites need port {port}: {error}")))?;
     }
-    let programs = Programs::prepare(kind)?.with_management();
+    let programs = Programs::prepare(kind, false)?.with_management();
     let folder = target_dir().join(format!("suites-{}", std::process::id()));
     println!("== clients' own suites against {}", kind.name());
     for suite in chosen {

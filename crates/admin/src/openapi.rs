@@ -10,16 +10,16 @@ use crate::routes::{Parameters, Route};
 
 /// The document that describes these routes.
 pub(crate) fn document(routes: &[Route]) -> Value {
-    let settings = SchemaSettings::draft2020_12()
-        .with(|settings| settings.definitions_path = "/components/schemas".into());
-    let mut generator = SchemaGenerator::new(settings);
+    let mut types = Types::new();
     let mut paths = Map::new();
     for route in routes {
         let path = paths.entry(route.path).or_insert_with(|| Value::Object(Map::new()));
-        path[route.method.as_str().to_lowercase()] = operation(route, &mut generator);
+        path[route.method.as_str().to_lowercase()] = operation(route, &mut types);
     }
-    let mut schemas = generator.take_definitions(true);
+    let mut schemas = types.bodies.take_definitions(true);
+    schemas.extend(types.answers.take_definitions(true));
     schemas.insert("Error".to_owned(), error_schema());
+    schemas.insert("ListPage".to_owned(), page_schema());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -43,13 +43,43 @@ pub(crate) fn document(routes: &[Route]) -> Value {
     })
 }
 
+/// The types of bodies, as they are read, and of answers, as they are written.
+struct Types {
+    bodies: SchemaGenerator,
+    answers: SchemaGenerator,
+}
+
+impl Types {
+    fn new() -> Self {
+        let settings = SchemaSettings::draft2020_12()
+            .with(|settings| settings.definitions_path = "/components/schemas".into());
+        let answers = SchemaGenerator::new(settings.clone().for_serialize());
+        Self { bodies: SchemaGenerator::new(settings), answers }
+    }
+}
+
+/// What a list answers with if pages are asked for.
+fn page_schema() -> Value {
+    let number = json!({"type": "integer"});
+    json!({
+        "type": "object",
+        "required": ["items", "page", "page_size", "page_count", "item_count", "total_count",
+                     "filtered_count"],
+        "properties": {
+            "items": {"type": "array", "items": {"type": "object"}},
+            "page": number, "page_size": number, "page_count": number,
+            "item_count": number, "total_count": number, "filtered_count": number,
+        },
+    })
+}
+
 fn error_schema() -> Value {
     json!({
         "type": "object",
         "required": ["error", "reason"],
         "properties": {
             "error": {"type": "string", "description": "What kind of error"},
-            "reason": {"type": "string", "description": "For people"},
+            "reason": {"type": ["string", "array"], "description": "For people"},
         },
     })
 }
@@ -58,7 +88,7 @@ fn content(schema: &Value) -> Value {
     json!({"application/json": {"schema": schema}})
 }
 
-fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
+fn operation(route: &Route, types: &mut Types) -> Value {
     let mut parameters: Vec<_> = route.path_names().map(path_parameter).collect();
     parameters.extend(route.parameters.iter().flat_map(|group| query_parameters(*group)));
     let mut operation = json!({
@@ -67,19 +97,23 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         "tags": [tag(route)],
         "x-right": route.right.name(),
         "parameters": parameters,
-        "responses": responses(route, generator),
+        "responses": responses(route, &mut types.answers),
     });
     if route.right != Right::None {
         operation["security"] = json!([{"basic": []}]);
     }
     if let Some(body) = route.body {
-        operation["requestBody"] = json!({"content": content(&body(generator).into())});
+        operation["requestBody"] = json!({"content": content(&body(&mut types.bodies).into())});
     }
     operation
 }
 
 fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
+    if route.is_page {
+        let page = json!({"text/html": {"schema": {"type": "string"}}});
+        return json!({"200": {"description": "A page for people", "content": page}});
+    }
     let mut add = |status: &str, description: &str, schema: Option<Value>| {
         let mut response = json!({"description": description});
         if let Some(schema) = schema {
@@ -87,7 +121,10 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
         }
         responses.insert(status.to_owned(), response);
     };
-    let schema = route.answer.map(|answer| Value::from(answer(generator)));
+    let mut schema = route.answer.map(|answer| Value::from(answer(generator)));
+    if let Some(list) = schema.take_if(|_| route.parameters.contains(&Parameters::Pages)) {
+        schema = Some(json!({"anyOf": [list, {"$ref": "#/components/schemas/ListPage"}]}));
+    }
     if route.method == Method::GET || schema.is_some() {
         add("200", "Found", Some(schema.unwrap_or(Value::Bool(true))));
     }
@@ -99,6 +136,10 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     }
     for status in ["400", "401", "404", "412", "413", "503"] {
         responses.insert(status.to_owned(), json!({"$ref": "#/components/responses/Error"}));
+    }
+    if tag(route) == "health" {
+        let schema = json!({"type": "object"});
+        responses["503"] = json!({"description": "It is not well", "content": content(&schema)});
     }
     Value::Object(responses)
 }
@@ -130,7 +171,7 @@ pub(crate) fn parameter_texts(group: Parameters) -> &'static [(&'static str, &'s
         Parameters::List => &[
             ("sort", "the path of the value to order by, such as message_stats.publish"),
             ("sort_reverse", "true: the other way round"),
-            ("columns", "paths of the values that are wanted, with commas"),
+            ("columns", "paths of the values that are wanted, with commas: there are no others"),
         ],
         Parameters::Pages => &[
             ("page", "the number of the page, from 1; without it there are no pages"),
@@ -138,7 +179,9 @@ pub(crate) fn parameter_texts(group: Parameters) -> &'static [(&'static str, &'s
             ("name", "only objects with this in their name; with pages only"),
             ("use_regex", "true: name is a regular expression"),
         ],
-        Parameters::Columns => &[("columns", "paths of the values that are wanted, with commas")],
+        Parameters::Columns => {
+            &[("columns", "paths of the values that are wanted, with commas: there are no others")]
+        }
         Parameters::Samples => &[
             ("lengths_age", "seconds of history of numbers of messages"),
             ("lengths_incr", "seconds between two of its samples"),

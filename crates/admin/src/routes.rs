@@ -61,6 +61,8 @@ pub(crate) struct Route {
     pub(crate) body: Option<fn(&mut SchemaGenerator) -> Schema>,
     /// What an answer with a body holds, where it has a type.
     pub(crate) answer: Option<fn(&mut SchemaGenerator) -> Schema>,
+    /// The answer is a page for people.
+    pub(crate) is_page: bool,
     /// What the audit log says of it, with the names of the path in braces, and what it comes to if
     /// nothing is made. Changes of definitions are told by the catalog and have none.
     pub(crate) audited: Option<(&'static str, AuditResult)>,
@@ -82,8 +84,8 @@ impl Route {
         A: Future<Output = Answer> + Send + 'static,
     {
         let handler: Handler = Arc::new(move |call| Box::pin(handler(call)));
-        let (parameters, body, answer, audited) = (vec![], None, None, None);
-        Self { method, path, right, summary, parameters, body, answer, audited, handler }
+        let (parameters, body, answer, is_page, audited) = (vec![], None, None, false, None);
+        Self { method, path, right, summary, parameters, body, answer, is_page, audited, handler }
     }
 
     /// With these parameters.
@@ -101,6 +103,12 @@ impl Route {
     /// With an answer of this type.
     pub(crate) fn gives<T: JsonSchema>(mut self) -> Self {
         self.answer = Some(SchemaGenerator::subschema_for::<T>);
+        self
+    }
+
+    /// With a page for people as answer.
+    pub(crate) fn page(mut self) -> Self {
+        self.is_page = true;
         self
     }
 

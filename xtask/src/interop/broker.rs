@@ -75,8 +75,8 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Builds Warren, unless `WARREN_BIN` names one, or installs RabbitMQ.
-    pub(crate) fn prepare(kind: Kind) -> Result<Self, Failure> {
+    /// Builds Warren, unless it has just been built or `WARREN_BIN` names one, or installs RabbitMQ.
+    pub(crate) fn prepare(kind: Kind, is_built: bool) -> Result<Self, Failure> {
         let program = match (kind, env::var_os("WARREN_BIN")) {
             (Kind::RabbitMq, _) => {
                 setup::rabbitmq()?;
@@ -84,8 +84,10 @@ impl Programs {
             }
             (Kind::Warren, Some(path)) => path.into(),
             (Kind::Warren, None) => {
-                let words = [&["build", "-p", "warren"][..], &PROFILE].concat();
-                Step::new("build").run(cargo(&words))?;
+                if !is_built {
+                    let words = [&["build", "-p", "warren"][..], &PROFILE].concat();
+                    Step::new("build").run(cargo(&words))?;
+                }
                 target_dir().join(PROFILE[1]).join("warren")
             }
         };

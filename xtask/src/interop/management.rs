@@ -9,11 +9,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// All of them, those that take longest first.
-const NAMES: [&str; 9] =
-    ["rabbitmqadmin", "api", "definitions", "terraform", "live", "amqpstorm", "rust", "go", "java"];
+const NAMES: [&str; 10] = [
+    "schemathesis",
+    "rabbitmqadmin",
+    "api",
+    "definitions",
+    "terraform",
+    "live",
+    "amqpstorm",
+    "rust",
+    "go",
+    "java",
+];
 
 /// Those that are written in Python, in files named so.
-const PYTHON: [&str; 6] = ["api", "live", "amqpstorm", "rabbitmqadmin", "definitions", "terraform"];
+const PYTHON: [&str; 7] =
+    ["schemathesis", "api", "live", "amqpstorm", "rabbitmqadmin", "definitions", "terraform"];
 
 const PYTHON_NEEDS: Need = ("python3", &["-c", "import venv, ensurepip"], "python3-venv");
 const JAVA_NEEDS: [Need; 2] =

@@ -93,8 +93,8 @@ pub(crate) fn routes() -> Vec<Route> {
 
 fn of_the_broker() -> Vec<Route> {
     vec![
-        get("/api", Right::None, "Goes to the reference", reference::redirect),
-        get("/api/index.html", Right::None, "The reference of this API", reference::page),
+        get("/api", Right::None, "Goes to the reference", reference::redirect).page(),
+        get("/api/index.html", Right::None, "The reference of this API", reference::page).page(),
         get("/api/openapi.json", Right::None, "This API as OpenAPI 3.1", reference::openapi),
         get("/api/overview", Management, "The broker at a glance", overview::get)
             .with(&[Columns, Samples, Totals]),
