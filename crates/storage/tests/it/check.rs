@@ -44,9 +44,7 @@ impl Store {
         store.publish(&mut opened, 1..=50);
         store.flush(&mut opened, &[settled(queue(1), 1, 4), delivered(queue(1), 6)]);
         store.flush(&mut opened, &[returned(1, 5, 6, 2), returned(1, 9, 12, 1)]);
-        let delta = opened.log.begin_checkpoint().expect("no fault").expect("a delta");
-        let outcome = opened.checkpointer.run(&delta).expect("no fault");
-        opened.log.finish_checkpoint(outcome).expect("no fault");
+        checkpoint(&mut opened);
         store.flush(&mut opened, &[settled(queue(2), 9, 9), returned(1, 6, 6, 3)]);
         store.publish(&mut opened, 51..=60);
         store
@@ -175,6 +173,12 @@ impl Store {
         }
         waiting
     }
+}
+
+fn checkpoint(opened: &mut Opened) {
+    let delta = opened.log.begin_checkpoint().expect("no fault").expect("a delta");
+    let outcome = opened.checkpointer.run(&delta).expect("no fault");
+    opened.log.finish_checkpoint(outcome).expect("no fault");
 }
 
 fn returned(counter: u32, first: Sequence, last: Sequence, count: u32) -> Write {
@@ -412,6 +416,8 @@ const MESSAGES: redb::TableDefinition<'_, (u64, u64), &[u8]> =
     redb::TableDefinition::new("messages");
 const QUEUES: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("queues");
 const STANDINGS: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("standings");
+const DEFINITIONS: redb::TableDefinition<'_, &str, &[u8]> =
+    redb::TableDefinition::new("definitions");
 const SEGMENTS: redb::TableDefinition<'_, u32, &[u8]> = redb::TableDefinition::new("segments");
 const STORE: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("store");
 
@@ -471,6 +477,28 @@ fn a_queue_whose_record_is_damaged_keeps_its_messages() {
     ]);
     let report = store.repair();
     assert!(report.notes.iter().any(|note| note.contains("salvaged.")), "{report:#?}");
+    assert_eq!(store.delivers(), store.waiting());
+}
+
+#[test]
+fn a_damaged_definition_is_named_and_the_others_are_kept() {
+    let mut store = Store::new();
+    let mut opened = open(store.path(), options()).expect("the store opens");
+    let write = |name: &str| Write::DefinitionSet { key: name.into(), value: name.into() };
+    store.flush(&mut opened, &["user ann", "user bob", "vhost v"].map(write));
+    checkpoint(&mut opened);
+    drop(opened);
+    edit(&store, |transaction| {
+        let mut definitions = transaction.open_table(DEFINITIONS).expect("a table");
+        let value = definitions.get("user bob").expect("no fault").expect("a row").value().to_vec();
+        definitions.insert("user bob", spoiled(&value).as_slice()).expect("no fault");
+    });
+    store.finds(&[("warren.redb", "table definitions"), ("warren.redb", "user bob")]);
+    store.repair();
+    let opened = open(store.path(), options()).expect("the store opens");
+    let kept = |name: &str| (name.to_owned(), name.as_bytes().to_vec());
+    assert_eq!(opened.recovered.definitions, ["user ann", "vhost v"].map(kept));
+    drop(opened);
     assert_eq!(store.delivers(), store.waiting());
 }
 
