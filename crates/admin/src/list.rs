@@ -17,6 +17,7 @@ use whole::whole;
 pub(crate) use columns::Columns;
 pub(crate) use key::Key;
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use serde::Serialize;
@@ -81,6 +82,9 @@ pub(crate) struct Wishes {
 enum Order {
     /// By these paths, one after the other.
     By { paths: Vec<Vec<String>>, reverse: bool },
+    /// By the paths that lists of the kind are ordered by where the client does not say; the
+    /// objects may be given in that order.
+    Usual { paths: Vec<Vec<String>>, reverse: bool, is_given: bool },
     /// As it comes.
     Any,
 }
@@ -103,9 +107,20 @@ impl Wishes {
                 paths.insert(0, path);
                 Order::By { paths, reverse }
             }
-            None => Order::By { paths, reverse },
+            None => Order::Usual { paths, reverse, is_given: false },
         };
         Ok(Self { paging: Paging::read(query)?, order, columns: Columns::read(query)? })
+    }
+
+    /// The objects are given in the usual order.
+    pub(crate) fn given_in_order(mut self) -> Self {
+        match &mut self.order {
+            Order::Usual { is_given, .. } => *is_given = true,
+            // What is the same to the first path stays as it came.
+            Order::By { paths, .. } => paths.truncate(1),
+            Order::Any => {}
+        }
+        self
     }
 
     /// Filters and orders the objects, and makes JSON of the page or of all. A long list is worked
@@ -145,26 +160,54 @@ impl Order {
     /// The places of the objects that come into this range, in order.
     fn of<T: Entry>(&self, entries: &[T], range: Range<usize>) -> Vec<u32> {
         let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        let mut order: Vec<u32> = (0..count).collect();
-        if let Self::By { paths, reverse } = self {
-            let paths: Vec<Vec<&str>> =
-                paths.iter().map(|path| path.iter().map(String::as_str).collect()).collect();
-            let compare = |left: &u32, right: &u32| {
-                let (a, b) = (&entries[*left as usize], &entries[*right as usize]);
-                let mut keys = paths.iter().map(|path| a.key(path).compare(&b.key(path)));
-                // Objects that are the same to all keys stay as they came.
-                let found = keys.find(|it| it.is_ne()).unwrap_or_else(|| left.cmp(right));
-                if *reverse { found.reverse() } else { found }
-            };
-            // The page alone has to be in order: the others come before it or after it.
-            if range.end < order.len() {
-                order.select_nth_unstable_by(range.end, compare);
-                order.truncate(range.end);
+        let wanted = range.start.min(entries.len())..range.end.min(entries.len());
+        match self {
+            Self::Any | Self::Usual { reverse: false, is_given: true, .. } => {
+                (0..count).skip(wanted.start).take(wanted.len()).collect()
             }
-            order.sort_unstable_by(compare);
+            Self::Usual { reverse: true, is_given: true, .. } => {
+                (0..count).rev().skip(wanted.start).take(wanted.len()).collect()
+            }
+            Self::Usual { paths, reverse, is_given: false } | Self::By { paths, reverse } => {
+                sorted(entries, paths, *reverse, wanted)
+            }
         }
-        order.truncate(range.end);
-        order.drain(..range.start.min(order.len()));
-        order
     }
+}
+
+/// The places of the objects that come into a range when they are ordered by paths.
+fn sorted<T: Entry>(
+    entries: &[T],
+    paths: &[Vec<String>],
+    reverse: bool,
+    range: Range<usize>,
+) -> Vec<u32> {
+    let paths: Vec<Vec<&str>> =
+        paths.iter().map(|path| path.iter().map(String::as_str).collect()).collect();
+    let Some((first, others)) = paths.split_first() else { return vec![] };
+    // The first value decides for most: it is looked up once for each object.
+    let keys = entries.iter().map(|entry| entry.key(first));
+    let mut order: Vec<(Key<'_>, u32)> = keys.zip(0..).collect();
+    let compare = |(key, left): &(Key<'_>, u32), (other, right): &(Key<'_>, u32)| {
+        let (a, b) = (&entries[*left as usize], &entries[*right as usize]);
+        let mut rest = others.iter().map(|path| a.key(path).compare(&b.key(path)));
+        let found = match key.compare(other) {
+            Ordering::Equal => rest.find(|it| it.is_ne()),
+            found => Some(found),
+        };
+        // Objects that are the same to all keys stay as they came.
+        let found = found.unwrap_or_else(|| left.cmp(right));
+        if reverse { found.reverse() } else { found }
+    };
+    // The page alone has to be in order: the others come before it or after it.
+    if range.end < order.len() {
+        order.select_nth_unstable_by(range.end, compare);
+        order.truncate(range.end);
+    }
+    if range.start > 0 && range.start < order.len() {
+        order.select_nth_unstable_by(range.start, compare);
+    }
+    let mut page = order.split_off(range.start.min(order.len()));
+    page.sort_unstable_by(compare);
+    page.into_iter().map(|(_, at)| at).collect()
 }

@@ -46,7 +46,7 @@ pub(crate) struct Act {
 }
 
 pub(crate) async fn all(call: Call) -> Answer {
-    let wishes = Wishes::read(&call.query, &["vhost", "name"])?;
+    let wishes = Wishes::read(&call.query, &["vhost", "name"])?.given_in_order();
     let (ranges, totals) = (ranges(&call.query)?, Totals::read(&call.query));
     let one_host = call.one_virtual_host()?;
     let view = call.api.view().await;

@@ -124,6 +124,7 @@ impl View {
     pub fn queues(&self, virtual_host: Option<&str>) -> Listing<QueueView> {
         self.gather(virtual_host, |host, items| {
             let queues = host.queue_names.values().filter_map(|id| host.queues.get(*id));
+            items.reserve(host.queue_names.len());
             items.extend(queues.cloned());
         })
     }

@@ -57,7 +57,9 @@ impl Filter {
 
     /// Leaves those that are wanted.
     pub(super) fn retain<T: Entry>(&self, entries: &mut Vec<T>) {
-        entries.retain(|entry| self.finds(entry.name()));
+        if !matches!(self, Self::All) {
+            entries.retain(|entry| self.finds(entry.name()));
+        }
     }
 }
 
