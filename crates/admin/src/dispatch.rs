@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
+use tracing::debug;
 use warren_server::AuditResult;
 
 use crate::answer::Answer;
@@ -60,11 +61,12 @@ async fn answer(api: Arc<Api>, routes: &[Route], request: Request) -> Answer {
     if route.method == Method::GET && route.right != Right::None && live::is_wanted(&call.headers) {
         return live::answer(route.clone(), call);
     }
-    let Some((what, result)) = route.audited else {
-        return carry_out(route, call).await;
-    };
-    let (actor, what) = (call.actor(), in_words(what, &call));
+    let actor = call.actor();
+    let audited = route.audited.map(|(what, result)| (in_words(what, &call), result));
     let answer = carry_out(route, call).await;
+    let status = answer.as_ref().map_or_else(Error::status, Response::status);
+    debug!(method = %route.method, path = route.path, %status, user = actor.user, "answered");
+    let Some((what, result)) = audited else { return answer };
     let outcome = match &answer {
         Ok(answer) if answer.status() == StatusCode::CREATED => Ok(AuditResult::Created),
         Ok(_) => Ok(result),

@@ -110,6 +110,11 @@ impl Error {
         Self::NotAuthorised(reason.into())
     }
 
+    /// The status that it is answered with.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.kind().0
+    }
+
     /// The status and the `error` of the body.
     fn kind(&self) -> (StatusCode, &'static str) {
         match self {

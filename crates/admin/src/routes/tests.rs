@@ -192,11 +192,11 @@ async fn other_methods_are_refused_with_those_that_there_are() {
     fixture.stop().await;
 }
 
-/// The rows of the document's table.
-fn table() -> String {
+/// The rows of the document's table, without what they were tested with.
+fn table() -> Vec<String> {
     let rows = routes().into_iter().map(|route| {
         let Route { method, path, right, summary, .. } = route;
-        format!("| `{method} {path}` | {} | {summary} |\n", right.name())
+        format!("| `{method} {path}` | {} | {summary} | ", right.name())
     });
     rows.collect()
 }
@@ -205,7 +205,14 @@ fn table() -> String {
 fn the_document_lists_all_routes() {
     let path = std::env::var("CARGO_MANIFEST_DIR").unwrap() + "/../../docs/management-api.md";
     let document = std::fs::read_to_string(path).unwrap();
-    assert!(document.contains(&table()), "docs/management-api.md should have:\n{}", table());
+    let rows = document.lines().filter(|line| line.starts_with("| `") && line.contains(" /api"));
+    let rows: Vec<&str> = rows.collect();
+    let table = table();
+    assert_eq!(rows.len(), table.len());
+    for (row, expected) in rows.iter().zip(&table) {
+        let tested = row.strip_prefix(expected.as_str()).and_then(|rest| rest.strip_suffix(" |"));
+        assert!(tested.is_some_and(|it| !it.is_empty()), "{row} should begin with {expected}");
+    }
 }
 
 #[test]
