@@ -27,7 +27,10 @@ const CHECKS: [(&str, Check); 6] = [
 pub async fn run(world: &World) {
     for (name, check) in CHECKS {
         let (endpoint, vhost) = (world.endpoint.clone(), world.checks.unique("blocking/vhost"));
+        // What it reads of nodes is as later versions tell it.
+        let may = if name == CHECKS[0].0 { world.later_than_3_10() } else { Ok(()) };
         let body = async move {
+            may?;
             let task = tokio::task::spawn_blocking(move || -> Result<(), Trouble> {
                 let api = Client::new(endpoint, "guest".to_owned(), "guest".to_owned());
                 api.create_vhost(&VirtualHostParams::named(&vhost))?;

@@ -90,6 +90,7 @@ async fn inequivalent(world: &World) -> Outcome {
 }
 
 async fn pages(world: &World) -> Outcome {
+    world.later_than_3_10()?;
     let name = world.vhost().await?;
     for number in 0..5 {
         world.api.declare_classic_queue(&name, &format!("q{number}")).await?;

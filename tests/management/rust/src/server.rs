@@ -38,6 +38,7 @@ async fn overview(world: &World) -> Outcome {
 }
 
 async fn nodes(world: &World) -> Outcome {
+    world.later_than_3_10()?;
     let found = world.api.list_nodes().await?;
     equal(found.len(), 1)?;
     let node = world.api.get_node_info(&found[0].name).await?;
@@ -47,6 +48,7 @@ async fn nodes(world: &World) -> Outcome {
 }
 
 async fn memory(world: &World) -> Outcome {
+    world.later_than_3_10()?;
     let nodes = world.api.list_nodes().await?;
     let footprint = world.api.get_node_memory_footprint(&nodes[0].name).await?;
     // A server may have no breakdown, and say so.
@@ -132,12 +134,14 @@ async fn deprecated(world: &World) -> Outcome {
 }
 
 async fn plugins(world: &World) -> Outcome {
+    world.later_than_3_10()?;
     let nodes = world.api.list_nodes().await?;
     let all = world.api.list_all_cluster_plugins().await?;
     equal(world.api.list_node_plugins(&nodes[0].name).await?.0.len(), all.0.len())
 }
 
 async fn attempts(world: &World) -> Outcome {
+    world.later_than_3_10()?;
     let nodes = world.api.list_nodes().await?;
     let found = world.api.auth_attempts_statistics(&nodes[0].name).await?;
     that(found.iter().any(|it| it.all_attempt_count > 0), format!("{found:?}"))
