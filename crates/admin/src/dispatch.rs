@@ -62,7 +62,7 @@ async fn answer(api: Arc<Api>, routes: &[Route], request: Request) -> Answer {
         return live::answer(route.clone(), call);
     }
     let actor = call.actor();
-    let audited = route.audited.map(|(what, result)| (in_words(what, &call), result));
+    let audited = route.audited.map(|(what, result)| (in_words(what, &call.path), result));
     let answer = carry_out(route, call).await;
     let status = answer.as_ref().map_or_else(Error::status, Response::status);
     debug!(method = %route.method, path = route.path, %status, user = actor.user, "answered");
@@ -77,11 +77,16 @@ async fn answer(api: Arc<Api>, routes: &[Route], request: Request) -> Answer {
 }
 
 /// A line of the audit log, with the names of the path in the place of `{name}`.
-fn in_words(what: &str, call: &Call) -> String {
-    let names = call.path.iter();
-    names.fold(what.to_owned(), |text, (name, value)| {
-        text.replace(&format!("{{{name}}}"), &format!("{value:?}"))
-    })
+fn in_words(what: &str, path: &[(String, String)]) -> String {
+    let mut parts = what.split('{');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    // Values are only written, never looked through: they may look like names.
+    for part in parts {
+        let (name, rest) = part.split_once('}').unwrap_or((part, ""));
+        let value = path.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
+        text.push_str(&format!("{value:?}{rest}"));
+    }
+    text
 }
 
 /// Lets a handler answer, when there is a place for it.
@@ -142,4 +147,17 @@ async fn admit(api: &Arc<Api>, route: &Route, request: Request) -> Result<Call, 
 /// What is answered where there is no route.
 pub(crate) async fn no_such_path() -> Response {
     Error::NoSuchObject.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_the_audit_log_is_what_it_is_even_if_it_looks_like_another() {
+        let path = [("vhost", "{queue}"), ("queue", "{vhost} \"x\"")];
+        let path = path.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let words = in_words("delete queue {queue} in {vhost}, at once", &path);
+        assert_eq!(words, r#"delete queue "{vhost} \"x\"" in "{queue}", at once"#);
+    }
 }

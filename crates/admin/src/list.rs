@@ -184,7 +184,9 @@ fn sorted<T: Entry>(
 ) -> Vec<u32> {
     let paths: Vec<Vec<&str>> =
         paths.iter().map(|path| path.iter().map(String::as_str).collect()).collect();
-    let Some((first, others)) = paths.split_first() else { return vec![] };
+    let Some((first, others)) = paths.split_first() else {
+        return (0..).skip(range.start).take(range.len()).collect();
+    };
     // The first value decides for most: it is looked up once for each object.
     let keys = entries.iter().map(|entry| entry.key(first));
     let mut order: Vec<(Key<'_>, u32)> = keys.zip(0..).collect();

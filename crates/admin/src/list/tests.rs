@@ -163,3 +163,16 @@ async fn every_page_in_every_order_is_a_part_of_the_whole_list() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_list_without_a_usual_order_comes_as_it_is() {
+    for (query, expected) in [("x=1", 0..7), ("page=2&page_size=3", 3..6)] {
+        let wishes = Wishes::read(&Query::from(query), &[]).unwrap();
+        let answer = wishes.answer(items(7), object).await.unwrap();
+        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let answer: Value = serde_json::from_slice(&body).unwrap();
+        let list = if answer.is_array() { &answer } else { &answer["items"] };
+        let given: Vec<_> = items(7).into_iter().map(|item| item.name).collect();
+        assert_eq!(names(list), given[expected], "{query}");
+    }
+}
