@@ -14,10 +14,11 @@ use crate::api::Api;
 use crate::cookie;
 use crate::error::Error;
 use crate::origin::Origin;
+pub(crate) use crate::sessions::Use;
 use crate::sessions::{Found, Holder};
 
 /// Who sent a request, and how that is known.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Sender {
     /// Who.
     pub(crate) identity: Identity,
@@ -35,8 +36,7 @@ pub(crate) async fn authenticate(
     origin: &Origin,
 ) -> Result<Sender, Error> {
     let Some(authorization) = headers.get(header::AUTHORIZATION) else {
-        let session = by_cookie(api, state, headers, origin).ok_or(Error::NotAuthenticated)?;
-        return Ok(Sender { identity: now_of(&session.holder, state), session: Some(session) });
+        return by_cookie(api, state, headers, origin, Use::Yes).ok_or(Error::NotAuthenticated);
     };
     let authorization = authorization.to_str().map_err(|_| Error::NotAuthenticated)?;
     let identity = match (basic(authorization), bearer(authorization)) {
@@ -71,19 +71,27 @@ fn refused(user: &str, address: IpAddr, reason: &LoginError) -> Error {
     }
 }
 
-/// The session of a cookie, if it is good.
-fn by_cookie(api: &Api, state: &State, headers: &HeaderMap, origin: &Origin) -> Option<Found> {
+/// Who the session of a cookie belongs to, if it is good.
+pub(crate) fn by_cookie(
+    api: &Api,
+    state: &State,
+    headers: &HeaderMap,
+    origin: &Origin,
+    kind: Use,
+) -> Option<Sender> {
     let name = cookie::of(headers, origin.is_secure)?;
-    api.sessions.find(name, api.uptime(), |holder| match &holder.identity.access {
-        // The user is still there, with the same password.
-        AccessSource::Stored => {
-            let user = state.user(&holder.identity.user);
-            user.is_some_and(|user| user.password == holder.password)
-        }
-        AccessSource::Scopes(_) => {
-            holder.identity.expires_at.is_none_or(|at| api.management.clock() < at)
-        }
-    })
+    let session =
+        api.sessions.find(name, api.uptime(), kind, |holder| match &holder.identity.access {
+            // The user is still there, with the same password.
+            AccessSource::Stored => {
+                let user = state.user(&holder.identity.user);
+                user.is_some_and(|user| user.password == holder.password)
+            }
+            AccessSource::Scopes(_) => {
+                holder.identity.expires_at.is_none_or(|at| api.management.clock() < at)
+            }
+        })?;
+    Some(Sender { identity: now_of(&session.holder, state), session: Some(session) })
 }
 
 /// Who somebody is that signed in a while ago: tags may be others by now.

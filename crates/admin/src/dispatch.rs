@@ -5,21 +5,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, Path, Request};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
 use tracing::debug;
 use warren_server::AuditResult;
+use warren_server::catalog::State;
 
 use crate::answer::Answer;
 use crate::api::Api;
-use crate::authenticate::{authenticate, nobody};
+use crate::authenticate::{Sender, authenticate, nobody};
 use crate::authorize::Right;
 use crate::call::{Call, named_virtual_host};
 use crate::error::Error;
 use crate::forgery;
+use crate::inner::Admitted;
 use crate::live;
 use crate::origin::Origin;
 use crate::query::Query;
@@ -117,24 +120,22 @@ async fn admit(api: &Arc<Api>, route: &Route, request: Request) -> Result<Call, 
     let path = Path::<Vec<(String, String)>>::from_request_parts(&mut parts, &()).await;
     // Escapes that are no text name nothing.
     let Path(path) = path.map_err(|_| Error::NoSuchObject)?;
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().copied();
     let Some(ConnectInfo(peer)) = peer else {
         return Err(Error::Internal("a request has no peer".to_owned()));
     };
-    let origin = Origin::of(&parts.headers, peer.ip(), &api.config.trusted_proxies);
     let state = api.management.catalog().snapshot();
-    let (identity, session) = if route.right == Right::None {
-        (nobody(), None)
-    } else {
-        let sender = authenticate(api, &state, &parts.headers, &origin).await?;
-        (sender.identity, sender.session)
-    };
-    let body = match &session {
-        Some(session) if route.method != Method::GET => {
-            forgery::check(api, session, &origin, &parts.headers, body).await?
+    let (sender, origin, body) = match parts.extensions.remove::<Admitted>() {
+        // From within: who asked for it, and that it is no forgery, was found out there.
+        Some(Admitted { sender, origin }) => (sender, origin, body),
+        None => {
+            let origin = Origin::of(&parts.headers, peer.ip(), &api.config.trusted_proxies);
+            let (sender, body) =
+                identify(api, route, &state, &parts.headers, &origin, body).await?;
+            (sender, origin, body)
         }
-        _ => body,
     };
+    let Sender { identity, session } = sender;
     let virtual_host = named_virtual_host(&path, &parts.headers);
     // What is not there is not found, whoever asks.
     let virtual_host = virtual_host.filter(|name| state.virtual_host(name).is_some());
@@ -142,6 +143,28 @@ async fn admit(api: &Arc<Api>, route: &Route, request: Request) -> Result<Call, 
     let query = Query::read(&parts.uri)?;
     let (uri, headers, api, body) = (parts.uri, parts.headers, Arc::clone(api), body.into());
     Ok(Call { api, state, identity, session, origin, path, uri, query, headers, body })
+}
+
+/// Who sends a request, and its body. In a session, it is sent by a page of the broker's own.
+async fn identify(
+    api: &Arc<Api>,
+    route: &Route,
+    state: &State,
+    headers: &HeaderMap,
+    origin: &Origin,
+    body: Body,
+) -> Result<(Sender, Body), Error> {
+    if route.right == Right::None {
+        return Ok((Sender { identity: nobody(), session: None }, body));
+    }
+    let sender = authenticate(api, state, headers, origin).await?;
+    let body = match &sender.session {
+        Some(session) if route.method != Method::GET => {
+            forgery::check(api, session, origin, headers, body).await?
+        }
+        _ => body,
+    };
+    Ok((sender, body))
 }
 
 /// What is answered where there is no route.

@@ -15,12 +15,13 @@ use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 use crate::api::Api;
 use crate::config::HttpConfig;
 use crate::routes::routes;
-use crate::{dispatch, status_page};
+use crate::{dispatch, probe};
 
 /// All that is served.
-pub(crate) fn service(api: &Arc<Api>) -> NormalizePath<Router> {
+pub(crate) fn service(api: &Arc<Api>, pages: Router) -> NormalizePath<Router> {
     let mut router = dispatch::router(api, routes())
-        .merge(status_page::router(Arc::clone(api)))
+        .merge(probe::router(Arc::clone(api)))
+        .merge(pages)
         .fallback(dispatch::no_such_path);
     if let Some(cors) = cors(&api.config) {
         router = router.layer(cors);

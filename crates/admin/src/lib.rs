@@ -1,5 +1,5 @@
-//! The HTTP side of the broker: RabbitMQ's management API, `/healthz` for probes and load balancers,
-//! and a page that says what runs.
+//! The HTTP side of the broker: RabbitMQ's management API, and `/healthz` for probes and load
+//! balancers. The console's pages are served beside them.
 //!
 //! ```text
 //! socket -> layers (paths, origins, compression) -> dispatch (who, may they?) -> a handler
@@ -31,6 +31,7 @@ mod field_table;
 mod forgery;
 mod form;
 mod health;
+pub mod inner;
 mod jobs;
 mod json;
 mod layers;
@@ -49,6 +50,7 @@ mod overview;
 mod parameters;
 mod permissions;
 mod policies;
+mod probe;
 mod properties;
 mod query;
 mod queues;
@@ -57,7 +59,7 @@ mod routes;
 mod samples;
 mod session;
 mod sessions;
-mod status_page;
+
 #[cfg(test)]
 mod testing;
 mod time;
@@ -69,16 +71,18 @@ mod waiting;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use axum::ServiceExt;
 use axum::extract::Request;
+use axum::{Router, ServiceExt};
 use warren_server::Management;
 
 use crate::api::Api;
 pub use crate::config::{HttpConfig, is_origin};
+use crate::inner::Gate;
 pub use crate::origin::TrustedProxies;
 pub use crate::sessions::SessionRules;
 
-/// Serves HTTP on a listener that does not block, until `stop` is done.
+/// Serves HTTP on a listener that does not block, until `stop` is done. `pages` are served beside the
+/// API, which they reach through the gate.
 ///
 /// # Errors
 ///
@@ -87,12 +91,13 @@ pub async fn serve(
     listener: TcpListener,
     management: Management,
     config: HttpConfig,
+    pages: impl FnOnce(Gate) -> Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let http_address = listener.local_addr()?;
     let api = Arc::new(Api::new(management, http_address, config));
-    let service = layers::service(&api);
+    let service = layers::service(&api, pages(Gate::new(&api)));
     let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
     axum::serve(listener, service).with_graceful_shutdown(stop).await
 }

@@ -96,5 +96,8 @@ pub(crate) const STREAM_PERIOD: Duration = Duration::from_secs(1);
 /// After so long without an event a stream says that it is alive, for proxies.
 pub(crate) const STREAM_SILENCE: Duration = Duration::from_secs(15);
 
+/// The largest answer of the API that a page of the console is made from, in bytes.
+pub(crate) const INNER_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
 /// The largest answer that a stream repeats, in bytes: a page of 500 queues.
 pub(crate) const STREAM_BYTES: usize = 2 * 1024 * 1024;

@@ -70,6 +70,15 @@ pub(crate) struct Opened {
     pub(crate) csrf: Secret,
 }
 
+/// Whether a search for a session is a use of it, from which its time without one is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Somebody does something.
+    Yes,
+    /// A page that somebody has left open keeps itself up to date.
+    No,
+}
+
 /// A session that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -135,12 +144,13 @@ impl Sessions {
         Ok(Opened { name, csrf })
     }
 
-    /// Finds the session of a cookie, and notes that it is used. `is_good` says whether whoever
+    /// Finds the session of a cookie, and notes that it is used if it is. `is_good` says whether whoever
     /// signed in still may; if not, the session is over for good.
     pub(crate) fn find(
         &self,
         name: &str,
         now: Duration,
+        kind: Use,
         is_good: impl FnOnce(&Holder) -> bool,
     ) -> Option<Found> {
         let mut open = self.open();
@@ -150,7 +160,9 @@ impl Sessions {
             open.remove(&key);
             return None;
         }
-        session.used = now;
+        if kind == Use::Yes {
+            session.used = now;
+        }
         Some(Found { holder: session.holder.clone(), csrf: session.csrf.clone() })
     }
 
@@ -198,19 +210,28 @@ mod tests {
     }
 
     fn is_there(sessions: &Sessions, opened: &Opened, now: Duration) -> bool {
-        sessions.find(opened.name.expose(), now, |_| true).is_some()
+        sessions.find(opened.name.expose(), now, Use::Yes, |_| true).is_some()
     }
 
     #[test]
     fn a_session_is_found_by_its_name_alone() {
         let sessions = sessions();
         let opened = sessions.begin(holder("anna"), MINUTE).unwrap();
-        let found = sessions.find(opened.name.expose(), MINUTE, |_| true).unwrap();
+        let found = sessions.find(opened.name.expose(), MINUTE, Use::Yes, |_| true).unwrap();
         assert_eq!(found.holder, holder("anna"));
         assert!(found.csrf.is(opened.csrf.expose()));
         for other in ["", "x", opened.csrf.expose(), &opened.name.expose()[1..]] {
-            assert_eq!(sessions.find(other, MINUTE, |_| true), None);
+            assert_eq!(sessions.find(other, MINUTE, Use::Yes, |_| true), None);
         }
+    }
+
+    #[test]
+    fn a_page_that_is_only_open_does_not_keep_a_session() {
+        let sessions = sessions();
+        let opened = sessions.begin(holder("anna"), MINUTE).unwrap();
+        let find = |now, kind| sessions.find(opened.name.expose(), now, kind, |_| true).is_some();
+        assert!(find(9 * MINUTE, Use::No));
+        assert!(!find(12 * MINUTE, Use::No));
     }
 
     #[test]
@@ -264,7 +285,7 @@ mod tests {
     fn a_session_whose_holder_is_not_good_any_more_is_over() {
         let sessions = sessions();
         let opened = sessions.begin(holder("anna"), MINUTE).unwrap();
-        assert_eq!(sessions.find(opened.name.expose(), MINUTE, |_| false), None);
+        assert_eq!(sessions.find(opened.name.expose(), MINUTE, Use::Yes, |_| false), None);
         assert!(!is_there(&sessions, &opened, MINUTE));
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -131,7 +132,7 @@ impl Fixture {
         let mut request = request.body(body.into()).unwrap();
         let peer: SocketAddr = ([127, 0, 0, 1], 40_000).into();
         request.extensions_mut().insert(ConnectInfo(peer));
-        let response = layers::service(&self.api).oneshot(request).await.unwrap();
+        let response = layers::service(&self.api, Router::new()).oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap().into();
         Answer { status: parts.status, headers: parts.headers, body }

@@ -89,7 +89,9 @@ async fn serve(settings: Settings) -> Result<(), Error> {
         let _ = http_stopped.await;
     };
     let management = broker.management();
-    let console = tokio::spawn(warren_admin::serve(http, management, settings.http, stopped));
+    let pages = warren_console::router;
+    let console =
+        tokio::spawn(warren_admin::serve(http, management, settings.http, pages, stopped));
     info!(address = %http_address, "listening for HTTP");
     let listeners = match ListenersFile::write(&data_dir, amqp_address, http_address) {
         Ok(listeners) => listeners,

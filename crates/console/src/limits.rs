@@ -1,0 +1,36 @@
+//! Every limit of the console, each with its reason.
+
+use std::time::Duration;
+
+/// Bytes of a form that somebody sends: a message's body of 16 MiB, escaped where it has to be.
+pub(crate) const FORM_BYTES: usize = 20 * 1024 * 1024;
+
+/// Rows of a list's page if nobody says otherwise: what can be looked through.
+pub(crate) const PAGE_SIZE: usize = 50;
+
+/// Sizes of pages that lists offer.
+pub(crate) const PAGE_SIZES: [usize; 4] = [25, 50, 100, 200];
+
+/// Notices that wait for somebody's next page.
+pub(crate) const NOTICES: usize = 8;
+
+/// Sessions for which notices wait: the same as there may be sessions.
+pub(crate) const NOTICE_SESSIONS: usize = 4_096;
+
+/// Pages that keep themselves up to date at a time.
+pub(crate) const LIVE_PAGES: usize = 200;
+
+/// How often a page is made again at most: what statistics are made at.
+pub(crate) const LIVE_PERIOD: Duration = Duration::from_secs(1);
+
+/// What part of the time an open page may be made again in: one hundredth.
+pub(crate) const LIVE_SHARE: u32 = 100;
+
+/// After so long without news a page's stream says that it is alive, for proxies.
+pub(crate) const LIVE_SILENCE: Duration = Duration::from_secs(15);
+
+/// The largest page that keeps itself up to date, in bytes.
+pub(crate) const LIVE_BYTES: usize = 4 * 1024 * 1024;
+
+/// For how long a choice that somebody made is kept in their browser, in seconds: a year.
+pub(crate) const PREFERENCE_SECONDS: u32 = 365 * 24 * 3600;
