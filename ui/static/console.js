@@ -8,7 +8,7 @@
   // ---- Times in the reader's zone
 
   const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-  const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+  const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
 
   function showTimes(within) {
     for (const time of within.querySelectorAll("time[datetime]")) {
@@ -34,6 +34,7 @@
     return unit === "rate" || unit === "byterate" ? `${text}/s` : text;
   }
 
+  const POWERS = Array.from({ length: 50 }, (_, power) => 2 ** power);
   const charts = new Map();
 
   function colour(figure, at) {
@@ -54,6 +55,7 @@
     const styles = getComputedStyle(figure);
     const soft = getComputedStyle(figure.querySelector(".legend")).color;
     const line = styles.borderTopColor;
+    const isBytes = unit === "bytes" || unit === "byterate";
     const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: `11px ${styles.fontFamily}` };
     const chart = new uPlot({
       width: Math.max(plot.clientWidth, 120),
@@ -64,7 +66,10 @@
       series: [{}, ...JSON.parse(plot.dataset.labels).map((label, at) => ({
         label, stroke: colour(figure, at + 1), width: 2, points: { show: false },
       }))],
-      axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => number(tick, unit)) }],
+      axes: [
+        { ...axis, space: 90, values: (_, ticks) => ticks.map((tick) => clock.format(new Date(tick * 1000))) },
+        { ...axis, size: 66, ...(isBytes ? { incrs: POWERS } : {}), values: (_, ticks) => ticks.map((tick) => number(tick, unit)) },
+      ],
       hooks: { setCursor: [(chart) => tell(chart, figure, unit)] },
     }, values, plot);
     charts.set(plot.id, { plot, chart });

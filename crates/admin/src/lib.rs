@@ -11,6 +11,7 @@
 
 mod answer;
 mod api;
+mod attention;
 mod audit;
 mod authenticate;
 mod authorize;

@@ -96,6 +96,32 @@ pub(crate) const STREAM_PERIOD: Duration = Duration::from_secs(1);
 /// After so long without an event a stream says that it is alive, for proxies.
 pub(crate) const STREAM_SILENCE: Duration = Duration::from_secs(15);
 
+/// Findings of one kind that need attention: what can be read. More are counted.
+pub(crate) const FINDINGS_OF_A_KIND: usize = 5;
+
+/// Dead letter exchanges whose queues are looked for.
+pub(crate) const DEAD_LETTER_TARGETS: usize = 1_000;
+
+/// Exchanges that are asked for messages that went nowhere, those with the most traffic.
+pub(crate) const UNROUTABLE_ASKED: usize = 20;
+
+/// For how long a message that went nowhere needs attention, in milliseconds.
+pub(crate) const UNROUTABLE_RECENT_MS: u64 = 5 * 60 * 1000;
+
+/// A queue without consumers in which something happened so lately grows, in milliseconds.
+pub(crate) const GROWING_RECENT_MS: u64 = 60 * 1000;
+
+/// Consumers that could take something in less than this part of the last seconds are stuck, if they
+/// acknowledge nothing.
+pub(crate) const STUCK_CAPACITY: f64 = 0.1;
+
+/// A delivery that is not acknowledged after this time needs attention, in milliseconds: a sixth of
+/// what consumers usually have.
+pub(crate) const UNACKNOWLEDGED_LONG_MS: u64 = 5 * 60 * 1000;
+
+/// Connections opened in a second, above which clients seem to open one for each message.
+pub(crate) const CONNECTIONS_OPENED_A_SECOND: f64 = 20.0;
+
 /// The largest answer of the API that a page of the console is made from, in bytes.
 pub(crate) const INNER_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 

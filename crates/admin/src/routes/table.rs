@@ -11,7 +11,7 @@ use crate::answer::Answer;
 use crate::authorize::Right::{self, Administrator, Management, Monitoring, VirtualHost};
 use crate::call::Call;
 use crate::definitions::{export, import};
-use crate::{audit, health, login, misc, nodes, overview, parameters, reference};
+use crate::{attention, audit, health, login, misc, nodes, overview, parameters, reference};
 
 const ATTEMPTS: &str = "/api/auth/attempts/{node}";
 
@@ -98,6 +98,8 @@ fn of_the_broker() -> Vec<Route> {
         get("/api/openapi.json", Right::None, "This API as OpenAPI 3.1", reference::openapi),
         get("/api/overview", Management, "The broker at a glance", overview::get)
             .with(&[Columns, Samples, Totals]),
+        get("/api/attention", Management, "What needs attention, the worst first", attention::get)
+            .gives::<attention::Attention>(),
         get("/api/version", Right::None, "The version that clients are told", misc::version),
         get("/api/whoami", Management, "Who sends the request", misc::whoami)
             .gives::<misc::WhoAmI>(),
