@@ -67,8 +67,8 @@
         label, stroke: colour(figure, at + 1), width: 2, points: { show: false },
       }))],
       axes: [
-        { ...axis, space: 90, values: (_, ticks) => ticks.map((tick) => clock.format(new Date(tick * 1000))) },
-        { ...axis, size: 66, ...(isBytes ? { incrs: POWERS } : {}), values: (_, ticks) => ticks.map((tick) => number(tick, unit)) },
+        { ...axis, space: 76, values: (_, ticks) => ticks.map((tick) => clock.format(new Date(tick * 1000))) },
+        { ...axis, size: 66, space: 34, ...(isBytes ? { incrs: POWERS } : {}), values: (_, ticks) => ticks.map((tick) => number(tick, unit)) },
       ],
       hooks: { setCursor: [(chart) => tell(chart, figure, unit)] },
     }, values, plot);

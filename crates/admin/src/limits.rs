@@ -112,8 +112,8 @@ pub(crate) const UNROUTABLE_RECENT_MS: u64 = 5 * 60 * 1000;
 pub(crate) const GROWING_RECENT_MS: u64 = 60 * 1000;
 
 /// Consumers that could take something in less than this part of the last seconds are stuck, if they
-/// acknowledge nothing.
-pub(crate) const STUCK_CAPACITY: f64 = 0.1;
+/// acknowledge nothing: what is left after ten seconds in which they took nothing.
+pub(crate) const STUCK_CAPACITY: f64 = 0.36;
 
 /// A delivery that is not acknowledged after this time needs attention, in milliseconds: a sixth of
 /// what consumers usually have.

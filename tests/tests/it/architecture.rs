@@ -9,8 +9,15 @@ use toml::Table;
 use warren_tests::places;
 
 /// From left to right; a crate depends only on crates to its left.
-const LINE: [&str; 6] =
-    ["warren-amqp", "warren-engine", "warren-storage", "warren-server", "warren-admin", "warren"];
+const LINE: [&str; 7] = [
+    "warren-amqp",
+    "warren-engine",
+    "warren-storage",
+    "warren-server",
+    "warren-admin",
+    "warren-console",
+    "warren",
+];
 
 /// Beside the line: clients and tools, which know nothing of the broker's insides.
 const BESIDE: [&str; 5] =
@@ -21,10 +28,12 @@ const DRIVERS: [&str; 2] = ["warren-fuzz-targets", "warren-simulation"];
 const PURE: [&str; 3] = ["warren-amqp", "warren-engine", "warren-storage"];
 
 /// What each crate of the line must not know, whoever stands to its left.
-const FORBIDDEN: [(&str, &[&str]); 3] = [
+const FORBIDDEN: [(&str, &[&str]); 4] = [
     ("warren-amqp", &["tokio", "redb", "axum", "tracing"]),
     ("warren-engine", &["tokio", "redb", "axum", "tracing"]),
     ("warren-storage", &["tokio", "axum", "tracing"]),
+    // Whatever the console shows and changes goes through the API.
+    ("warren-console", &["warren-amqp", "warren-engine", "warren-storage", "warren-server"]),
 ];
 
 /// Name of each member of the workspace, and all that it depends on, also for tests and builds.

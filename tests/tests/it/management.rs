@@ -1,6 +1,7 @@
 //! The management HTTP API, as clients use it. What it answers to single requests is held against
 //! RabbitMQ's answers by the programs in `tests/management`; here is what takes more than one request.
 
+mod attention;
 mod audit;
 mod definitions;
 mod events;
