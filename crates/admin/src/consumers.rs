@@ -26,6 +26,15 @@ pub(crate) struct ConsumerObject {
     arguments: Map<String, Value>,
     /// How long a delivery may stay unacknowledged, in milliseconds.
     consumer_timeout: u64,
+    /// Those with a higher one are served first. Warren's own, as all that is counted.
+    priority: i64,
+    /// Delivered to it and not acknowledged.
+    messages_unacknowledged: u32,
+    /// Delivered to it in all.
+    delivered: u64,
+    /// Of these, not for the first time.
+    redelivered: u64,
+    acknowledged: u64,
     queue: QueueOfConsumer,
     channel_details: ChannelOfConsumer,
 }
@@ -63,6 +72,11 @@ impl ConsumerObject {
             prefetch_count: description.prefetch_count,
             arguments: field_table::to_json(&description.arguments),
             consumer_timeout: description.timeout.unwrap_or(timeout),
+            priority: description.priority,
+            messages_unacknowledged: sample.unacknowledged,
+            delivered: sample.delivered,
+            redelivered: sample.redelivered,
+            acknowledged: sample.acknowledged,
             queue: QueueOfConsumer {
                 name: queue.record.name.clone(),
                 vhost: virtual_host.to_string(),
@@ -92,6 +106,12 @@ impl Entry for Arc<ConsumerView> {
             ["ack_required"] => self.description.ack_required.into(),
             ["exclusive"] => self.description.exclusive.into(),
             ["prefetch_count"] => u64::from(self.description.prefetch_count).into(),
+            ["consumer_timeout"] => self.description.timeout.into(),
+            ["priority"] => Key::Integer(self.description.priority),
+            ["messages_unacknowledged"] => u64::from(self.sample.unacknowledged).into(),
+            ["delivered"] => self.sample.delivered.into(),
+            ["redelivered"] => self.sample.redelivered.into(),
+            ["acknowledged"] => self.sample.acknowledged.into(),
             ["queue", "name"] => self.queue.record.name.as_str().into(),
             ["queue", "vhost"] => Key::Text(&self.virtual_host),
             ["channel_details", "number"] => u64::from(self.description.channel.channel).into(),

@@ -1,9 +1,11 @@
 //! Policies, those of users and those of the operator.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use warren_engine::{ApplyTo, Definition, PolicyValue};
+use warren_engine::{ApplyTo, Definition, EffectivePolicies, PolicySource, PolicyValue};
 use warren_server::catalog::{Change, Done, Policy};
 
 use crate::answer::{self, Answer};
@@ -91,6 +93,27 @@ impl PutPolicy {
         let (virtual_host, name) = (virtual_host.to_owned(), name.to_owned());
         Ok(Policy { virtual_host, name, operator, pattern, apply_to, priority, definition })
     }
+}
+
+/// A value that holds, and who says so.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SourcedValue {
+    value: Value,
+    /// `argument`, `policy` or `operator_policy`.
+    source: &'static str,
+}
+
+/// What holds for a queue or an exchange, by the names of policies.
+pub(crate) fn sources(policies: &EffectivePolicies) -> BTreeMap<String, SourcedValue> {
+    let sourced = policies.values.iter().map(|held| {
+        let source = match held.source {
+            PolicySource::Argument => "argument",
+            PolicySource::Policy => "policy",
+            PolicySource::OperatorPolicy => "operator_policy",
+        };
+        (held.key.clone(), SourcedValue { value: to_json(&held.value), source })
+    });
+    sourced.collect()
 }
 
 /// What policies say, as JSON.

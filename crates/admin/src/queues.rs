@@ -2,10 +2,12 @@
 
 mod object;
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use warren_engine::{Declaration, Request};
+use warren_engine::{Declaration, QueueType, Request};
 
 pub(crate) use object::QueueObject;
 use object::{Details, QueueEntry, Shown};
@@ -64,12 +66,21 @@ pub(crate) async fn get(call: Call) -> Answer {
     let (virtual_host, name) = (call.virtual_host()?, call.path("queue"));
     let (clock, queue) = view.queue(virtual_host, name).ok_or(Error::NoSuchObject)?;
     let shown = Shown { view, node: call.api.node_name(), ranges, totals };
-    let mut object = QueueEntry { queue, clock }.object(&shown);
+    let mut object = QueueEntry { queue: Arc::clone(&queue), clock }.object(&shown);
     if totals.is_full() {
         let timeout = call.api.consumer_timeout();
         let consumers = shown.view.consumers_of_queue(virtual_host, name).items;
         let consumers = consumers.iter().map(|it| ConsumerObject::of(it, &shown.node, timeout));
-        object.details = Some(Details::of(consumers.collect()));
+        let mut details = Details::of(&queue, consumers.collect());
+        if queue.description.kind == QueueType::Stream {
+            let stream = name.to_owned();
+            let places = call.api.management.ask(virtual_host, move |host| host.places(&stream));
+            // Without them the rest is worth something, too.
+            if let Ok(Ok(places)) = places.await {
+                details = details.with_places(places);
+            }
+        }
+        object.details = Some(details);
     }
     one(&call, &object)
 }

@@ -1,17 +1,18 @@
 //! A queue as the API shows it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use warren_server::engine::QueueType;
+use warren_engine::{LossCounters, QueueType};
 use warren_server::view::{Clock, Measured, QueueView, Ranges, Reading, View};
 
 use crate::consumers::ConsumerObject;
 use crate::field_table;
 use crate::list::{Entry, Key};
-use crate::policies::definition;
+use crate::policies::{SourcedValue, definition, sources};
 use crate::samples::{self, Kind, numbers};
 use crate::time::timestamp_text;
 use crate::totals::Totals;
@@ -43,6 +44,8 @@ pub(crate) struct QueueObject {
     durable: bool,
     auto_delete: bool,
     exclusive: bool,
+    /// It delivers nothing to consumers for now. Warren's own.
+    paused: bool,
     arguments: Map<String, Value>,
     node: String,
     /// Of quorum queues and streams: where they are.
@@ -129,6 +132,45 @@ pub(crate) struct Details {
     incoming: Vec<Value>,
     /// Channels that its messages go to are not counted one by one.
     deliveries: Vec<Value>,
+    /// When it was declared, in milliseconds since 1970; nothing if a restart found it. Warren's own.
+    declared_at: Option<u64>,
+    /// What holds for it, by the names of policies, and who says so. Warren's own.
+    effective_policy_sources: BTreeMap<String, SourcedValue>,
+    /// Messages that came as dead letters or from an exchange with a history. Warren's own.
+    moved_in: u64,
+    /// What left it in another way than to a client. Warren's own.
+    losses: Losses,
+    /// Of a stream that is not empty: the offsets of what is in it. Warren's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_offsets: Option<Offsets>,
+}
+
+/// Messages that left a queue in another way than to a client, since the start of the broker.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Losses {
+    /// Their time was over.
+    expired: u64,
+    /// The oldest ones of a queue that had more than it may.
+    dropped: u64,
+    /// A consumer refused them for good.
+    rejected: u64,
+    /// They came back too often.
+    delivery_limit: u64,
+    /// They were purged.
+    purged: u64,
+    /// They could not be read back from disk.
+    lost: u64,
+    /// There was no room for them: they were never in the queue.
+    refused: u64,
+}
+
+/// Offsets of a stream, as consumers name them.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Offsets {
+    /// Of the oldest message that is kept.
+    first: u64,
+    /// Of the newest message.
+    last: u64,
 }
 
 impl QueueEntry {
@@ -159,6 +201,7 @@ impl QueueEntry {
             durable: record.durable,
             auto_delete: record.auto_delete,
             exclusive: record.exclusive,
+            paused: record.paused,
             arguments: field_table::to_json(&record.arguments),
             node: node.clone(),
             replicas,
@@ -218,8 +261,41 @@ impl QueueEntry {
 
 impl Details {
     /// What a single queue with these consumers is given beside.
-    pub(super) fn of(consumer_details: Vec<ConsumerObject>) -> Self {
-        Self { consumer_details, incoming: vec![], deliveries: vec![] }
+    pub(super) fn of(queue: &QueueView, consumer_details: Vec<ConsumerObject>) -> Self {
+        let (description, counts) = (&queue.description, queue.counts());
+        let policies = description.policies.of_queue(&description.record.arguments);
+        Self {
+            consumer_details,
+            incoming: vec![],
+            deliveries: vec![],
+            declared_at: description.declared_at,
+            effective_policy_sources: sources(&policies),
+            moved_in: counts.moved_in,
+            losses: Losses::of(&counts.losses),
+            stream_offsets: None,
+        }
+    }
+
+    /// With the places of a stream: that of its oldest message, and the one behind the newest.
+    pub(super) fn with_places(mut self, (first, end): (u64, u64)) -> Self {
+        // Offsets begin with 0, places with 1.
+        self.stream_offsets =
+            (first < end).then(|| Offsets { first: first - 1, last: end.saturating_sub(2) });
+        self
+    }
+}
+
+impl Losses {
+    fn of(counted: &LossCounters) -> Self {
+        Self {
+            expired: counted.expired,
+            dropped: counted.dropped,
+            rejected: counted.rejected,
+            delivery_limit: counted.delivery_limit,
+            purged: counted.purged,
+            lost: counted.lost,
+            refused: counted.refused,
+        }
     }
 }
 
@@ -239,6 +315,7 @@ impl Entry for QueueEntry {
             ["durable"] => record.durable.into(),
             ["auto_delete"] => record.auto_delete.into(),
             ["exclusive"] => record.exclusive.into(),
+            ["paused"] => record.paused.into(),
             ["policy"] => description.policies.policy().into(),
             ["operator_policy"] => description.policies.operator_policy().into(),
             ["state"] if self.queue.is_idle(self.clock) => "idle".into(),

@@ -97,6 +97,19 @@ impl VirtualHost {
         Ok(self.queues.get(&id).map_or(0, Queue::next_sequence))
     }
 
+    /// The place of a stream's oldest message, and the one behind its newest. Of another queue,
+    /// twice where its next message will be.
+    ///
+    /// # Errors
+    /// There is no such queue.
+    pub fn places(&self, queue: &str) -> Result<(Sequence, Sequence), Error> {
+        let id = self.named_queue(queue)?;
+        Ok(self.queues.get(&id).map_or((0, 0), |queue| match &queue.stream {
+            Some(stream) => stream.places(),
+            None => (queue.next_sequence(), queue.next_sequence()),
+        }))
+    }
+
     fn named_queue(&self, queue: &str) -> Result<QueueId, Error> {
         self.topology.queue(queue).ok_or_else(|| Error::QueueNotFound {
             name: queue.to_owned(),
