@@ -16,6 +16,10 @@ pub(crate) struct Form {
     /// Why it was not done.
     pub(crate) error: Option<String>,
     pub(crate) is_dangerous: bool,
+    /// It only asks for something: what is filled in stands in the address then.
+    pub(crate) is_question: bool,
+    /// The page to go to without doing it; empty if none is offered.
+    pub(crate) back: String,
 }
 
 /// A field.
@@ -84,6 +88,18 @@ impl Form {
     /// With the reason why it was not done.
     pub(crate) fn refused(mut self, reason: Option<String>) -> Self {
         self.error = reason;
+        self
+    }
+
+    /// One that only asks: it can be linked to.
+    pub(crate) fn question(mut self) -> Self {
+        self.is_question = true;
+        self
+    }
+
+    /// With a way back.
+    pub(crate) fn back(mut self, path: impl Into<String>) -> Self {
+        self.back = path.into();
         self
     }
 

@@ -10,8 +10,10 @@
 //! up to date, draw charts and answer keys.
 
 mod assets;
+mod bulk;
 mod cell;
 mod chart;
+mod confirm;
 mod error;
 mod form;
 mod format;

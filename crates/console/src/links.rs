@@ -1,6 +1,6 @@
 //! Paths: of pages and of the API. Names are percent-encoded, as the API wants them.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// What may stand as it is: RFC 3986's unreserved characters.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -17,6 +17,13 @@ pub(crate) fn encode(name: &str) -> String {
 /// A path of these parts, each of them encoded.
 pub(crate) fn path<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     parts.into_iter().map(|part| format!("/{}", encode(part))).collect()
+}
+
+/// The parts of a path, decoded; nothing if it is none that [`path`] makes.
+pub(crate) fn parts(path: &str) -> Option<Vec<String>> {
+    let parts = path.strip_prefix('/')?.split('/');
+    let decoded = parts.map(|part| percent_decode_str(part).decode_utf8().ok());
+    decoded.map(|part| part.map(|part| part.into_owned())).collect()
 }
 
 /// The name of an exchange in paths: the default one has none of its own.
@@ -53,5 +60,14 @@ mod tests {
         assert_eq!(path(["queues", "/", ".."]), "/queues/%2F/%2E%2E");
         assert_eq!(query([("q", "a&b=c"), ("page", "2")]), "?q=a%26b%3Dc&page=2");
         assert_eq!(query([]), "");
+    }
+
+    #[test]
+    fn a_path_is_taken_apart_again() {
+        for names in [["/", "a b/c"], ["..", ""], ["%2F", "\u{e4}"]] {
+            assert_eq!(parts(&path(names)).unwrap(), names);
+        }
+        assert_eq!(parts("x"), None);
+        assert_eq!(parts("/%ff"), None);
     }
 }
