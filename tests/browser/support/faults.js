@@ -1,15 +1,17 @@
 // What a page must never do, whatever is tested: errors on the console, scripts that fail, requests
-// that fail or are refused, dialogs.
+// that fail, are refused or go elsewhere, dialogs.
 "use strict";
 
 const REFUSED = /^Failed to load resource: the server responded with a status of (\d+)/;
 
 class Faults {
-  constructor(context) {
+  constructor(context, origin) {
+    this.origin = origin;
     this.found = [];
     this.expected = new Set();
     context.on("console", (message) => this.#console(message));
     context.on("weberror", (error) => this.#add(`script: ${error.error()}`));
+    context.on("request", (request) => this.#request(request));
     context.on("requestfailed", (request) => this.#failed(request));
     context.on("response", (response) => this.#response(response));
     context.on("dialog", (dialog) => {
@@ -33,6 +35,14 @@ class Faults {
     const refused = REFUSED.exec(message.text());
     if (refused && this.expected.has(Number(refused[1]))) return;
     this.#add(`console: ${message.text()} (${message.location().url})`);
+  }
+
+  // Nothing is fetched from anywhere else, and nobody else is told anything.
+  #request(request) {
+    const { origin, protocol } = new URL(request.url());
+    if (origin !== this.origin && protocol !== "data:" && protocol !== "blob:") {
+      this.#add(`elsewhere: ${request.url()}`);
+    }
   }
 
   #failed(request) {

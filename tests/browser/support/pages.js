@@ -2,14 +2,16 @@
 // and all that holds for every page is tested for it, and pictures are taken of it.
 "use strict";
 
-// `busy` pages are about something that an empty broker does not have.
+// `busy` pages are about something that an empty broker does not have; `hostile` is the path of such
+// a page about something whose name is markup; `outside` pages need no signing in and have no frame.
 const PAGES = [
   { name: "overview", path: "/", heading: /^Warren/, outside: true },
   { name: "api-reference", path: "/api/index.html", heading: /API/, outside: true },
 ];
 
 const THEMES = ["light", "dark"];
-const WIDTHS = [1440, 390];
+const [WIDE, NARROW] = [1440, 390];
+const WIDTHS = [WIDE, NARROW];
 const HEIGHT = 900;
 
 // The path of a page, which may depend on what the broker has.
@@ -17,4 +19,4 @@ function pathOf(page, api) {
   return typeof page.path === "function" ? page.path(api) : page.path;
 }
 
-module.exports = { HEIGHT, PAGES, THEMES, WIDTHS, pathOf };
+module.exports = { HEIGHT, NARROW, PAGES, THEMES, WIDTHS, pathOf };

@@ -72,7 +72,7 @@ const test = base.extend({
   },
 
   faults: [async ({ context, broker }, use, testInfo) => {
-    const faults = new Faults(context);
+    const faults = new Faults(context, broker.url);
     await use(faults);
     if (testInfo.status !== testInfo.expectedStatus) {
       console.log(`--- the broker's log ---\n${await broker.log()}\n---`);
