@@ -250,7 +250,7 @@ fn outcome(text: &str, succeeded: bool) -> Outcome {
 }
 
 /// Where a program's source is.
-fn source(path: &str) -> PathBuf {
+pub(crate) fn source(path: &str) -> PathBuf {
     crate::workspace().join("tests").join(path)
 }
 

@@ -1,5 +1,6 @@
 //! The project's chores, as `cargo xtask NAME`: what the CI runs, and what is run by hand.
 
+mod browser;
 mod fuzz;
 mod interop;
 mod run;
@@ -21,6 +22,8 @@ cargo xtask simulate [OPTIONS] runs of the simulation: --seeds N, --from S, --mi
 cargo xtask soak [OPTIONS]     hours of mixed load with restarts (--minutes 60), checked
 cargo xtask interop [NAMES]    clients in eight languages against a fresh broker (--against rabbitmq)
 cargo xtask management [NAMES] clients of the management API (--against rabbitmq)
+cargo xtask browser [NAMES]    the web console in Chromium; with --measure what it costs instead
+cargo xtask screenshots [--into FOLDER] [NAMES]        pictures of its pages, in all sizes and themes
 cargo xtask client-suites      the clients' own test suites (--against rabbitmq), or those named
 cargo xtask bench              compare with RabbitMQ, then grow, and write docs/benchmarks.md
 cargo xtask bench compare|growth|document [OPTIONS]    one part of that
@@ -51,6 +54,8 @@ fn main() -> ExitCode {
         ["bench", options @ ..] => bench(options),
         ["interop", words @ ..] => interop::interop(words),
         ["management", words @ ..] => interop::management(words),
+        ["browser", words @ ..] => browser::browser(words),
+        ["screenshots", words @ ..] => browser::screenshots(words),
         ["client-suites", words @ ..] => suites::client_suites(words),
         ["fuzz", words @ ..] => fuzz::fuzz(words),
         ["help" | "--help" | "-h"] => {
@@ -91,6 +96,7 @@ fn test(names: &[&str]) -> Result<(), Failure> {
         planted_bugs()?;
         interop::interop(&["--built"])?;
         interop::management(&["--built"])?;
+        browser::browser(&["--built"])?;
     }
     println!("all steps passed in {} s", begun.elapsed().as_secs());
     Ok(())

@@ -80,8 +80,8 @@ fn lock_files_name_no_mirror() {
             assert_eq!(line, usual);
         }
     }
-    for folder in ["tests/clients", "tests/interop"] {
-        let lock = places::workspace().join(folder).join("node/package-lock.json");
+    for folder in ["tests/clients/node", "tests/interop/node", "tests/browser"] {
+        let lock = places::workspace().join(folder).join("package-lock.json");
         let lock = fs::read_to_string(lock).unwrap();
         assert!(!lock.contains("\"resolved\"") && !lock.contains("http"), "{lock}");
     }

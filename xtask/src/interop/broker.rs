@@ -94,6 +94,11 @@ impl Programs {
         Ok(Self { kind, program, management: false })
     }
 
+    /// The broker's program.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// The same, with the management API.
     pub(crate) fn with_management(self) -> Self {
         Self { management: true, ..self }
