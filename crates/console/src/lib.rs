@@ -24,6 +24,7 @@ mod notices;
 mod pages;
 mod preferences;
 mod reply;
+mod sheet;
 mod table;
 mod value;
 mod visit;

@@ -1,5 +1,8 @@
 //! The pages, each in a file of its own, and the paths that lead to them.
 
+mod channels;
+mod connections;
+mod consumers;
 mod overview;
 mod preferences;
 mod queues;
@@ -20,7 +23,14 @@ use crate::visit::{Console, Visit};
 /// All pages.
 pub(crate) fn router(console: Console) -> Router {
     let mut routes = Routes { console: console.clone(), router: Router::new() };
-    for add in [overview::add, preferences::add, queues::add] {
+    for add in [
+        channels::add,
+        connections::add,
+        consumers::add,
+        overview::add,
+        preferences::add,
+        queues::add,
+    ] {
         routes = add(routes);
     }
     let signing = sign_in::router(console);
