@@ -134,6 +134,11 @@ impl Entry for ChannelEntry {
         &self.name
     }
 
+    fn other_names(&self) -> [&str; 2] {
+        let connection = &self.channel.connection;
+        [connection.client_name.as_deref().unwrap_or_default(), &connection.user]
+    }
+
     fn key(&self, path: &[&str]) -> Key<'_> {
         let ChannelView { connection, sample, .. } = &*self.channel;
         match path {

@@ -125,6 +125,10 @@ impl Entry for ConnectionEntry {
         &self.info().name
     }
 
+    fn other_names(&self) -> [&str; 2] {
+        [self.info().client_name.as_deref().unwrap_or_default(), &self.info().user]
+    }
+
     fn key(&self, path: &[&str]) -> Key<'_> {
         let info = self.info();
         match path {

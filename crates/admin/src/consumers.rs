@@ -99,6 +99,10 @@ impl Entry for Arc<ConsumerView> {
         &self.description.tag
     }
 
+    fn other_names(&self) -> [&str; 2] {
+        [&self.queue.record.name, &self.connection.name]
+    }
+
     fn key(&self, path: &[&str]) -> Key<'_> {
         match path {
             ["consumer_tag"] => self.description.tag.as_str().into(),

@@ -33,6 +33,11 @@ pub(crate) trait Entry: Send + 'static {
     /// The name that the filter looks at.
     fn name(&self) -> &str;
 
+    /// Other names by which it is found.
+    fn other_names(&self) -> [&str; 2] {
+        ["", ""]
+    }
+
     /// The value that stands at this path in the object's JSON, for sorting; `Key::Missing` if
     /// there is none.
     fn key(&self, path: &[&str]) -> Key<'_>;

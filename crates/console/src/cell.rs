@@ -149,6 +149,13 @@ impl Cell {
         Self::rate(float(value, path))
     }
 
+    pub(crate) fn byte_rate_at(value: &Value, path: &str) -> Self {
+        float(value, path).map_or(Self::Nothing, |rate| Self::Number {
+            text: format!("{}/s", format::bytes(rate.max(0.0).round() as u64)),
+            title: format!("{rate:.0} bytes per second"),
+        })
+    }
+
     pub(crate) fn yes_at(value: &Value, path: &str) -> Self {
         at(value, path).as_bool().map_or(Self::Nothing, Self::yes)
     }

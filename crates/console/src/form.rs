@@ -16,9 +16,13 @@ pub(crate) struct Form {
     /// Why it was not done.
     pub(crate) error: Option<String>,
     pub(crate) is_dangerous: bool,
-    /// It only asks for something: what is filled in stands in the address then.
+    /// It asks for something and changes nothing: its fields stand in the address.
     pub(crate) is_question: bool,
-    /// The page to go to without doing it; empty if none is offered.
+    /// Its fields stand side by side.
+    pub(crate) is_inline: bool,
+    /// Other buttons, which send a field of their own: its name and the label.
+    pub(crate) others: Vec<(&'static str, &'static str)>,
+    /// The page to go back to if it is not sent after all; may be empty.
     pub(crate) back: String,
 }
 
@@ -26,6 +30,8 @@ pub(crate) struct Form {
 #[derive(Debug)]
 pub(crate) struct Field {
     pub(crate) name: String,
+    /// The part of its element's id that no other field of the page has.
+    pub(crate) id: String,
     pub(crate) label: String,
     pub(crate) help: String,
     pub(crate) is_required: bool,
@@ -46,6 +52,10 @@ pub(crate) enum Input {
         chosen: String,
     },
     Check(bool),
+    /// Any of these.
+    Checks(Vec<Check>),
+    /// A file of the reader's.
+    File,
     Hidden(String),
     /// Text with proposals.
     Proposals {
@@ -57,6 +67,15 @@ pub(crate) enum Input {
         rows: Vec<TypedRow>,
         known: Vec<(String, String)>,
     },
+}
+
+/// One of several that can be chosen together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Check {
+    pub(crate) value: String,
+    pub(crate) label: String,
+    pub(crate) help: String,
+    pub(crate) is_checked: bool,
 }
 
 /// A name with a typed value, as it was filled in.
@@ -91,16 +110,41 @@ impl Form {
         self
     }
 
-    /// One that only asks: it can be linked to.
+    /// With a name, so that its fields are told from those of other forms of the page.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        for field in &mut self.fields {
+            field.id = format!("{name}-{}", field.name);
+        }
+        self
+    }
+
+    /// One that asks for something and changes nothing.
     pub(crate) fn question(mut self) -> Self {
         self.is_question = true;
         self
     }
 
-    /// With a way back.
+    /// With its fields side by side.
+    pub(crate) fn inline(mut self) -> Self {
+        self.is_inline = true;
+        self
+    }
+
+    /// With another button, which sends a field of its own.
+    pub(crate) fn or(mut self, name: &'static str, label: &'static str) -> Self {
+        self.others.push((name, label));
+        self
+    }
+
+    /// With the way back.
     pub(crate) fn back(mut self, path: impl Into<String>) -> Self {
         self.back = path.into();
         self
+    }
+
+    /// Whether it sends a file, which takes another encoding.
+    pub(crate) fn has_file(&self) -> bool {
+        self.fields.iter().any(|field| matches!(field.input, Input::File))
     }
 
     /// One that destroys something.
@@ -113,7 +157,8 @@ impl Form {
 impl Field {
     fn new(name: &str, label: &str, input: Input) -> Self {
         let (help, is_required) = (String::new(), false);
-        Self { name: name.to_owned(), label: label.to_owned(), help, is_required, input }
+        let (name, label) = (name.to_owned(), label.to_owned());
+        Self { id: name.clone(), name, label, help, is_required, input }
     }
 
     pub(crate) fn text(name: &str, label: &str, value: impl Into<String>) -> Self {
@@ -138,6 +183,15 @@ impl Field {
 
     pub(crate) fn check(name: &str, label: &str, is_checked: bool) -> Self {
         Self::new(name, label, Input::Check(is_checked))
+    }
+
+    /// Any of these: value, label, what it means, whether it is chosen.
+    pub(crate) fn checks(name: &str, label: &str, checks: Vec<Check>) -> Self {
+        Self::new(name, label, Input::Checks(checks))
+    }
+
+    pub(crate) fn file(name: &str, label: &str) -> Self {
+        Self::new(name, label, Input::File)
     }
 
     pub(crate) fn choice<V: Into<String>, L: Into<String>>(

@@ -26,6 +26,7 @@ mod notices;
 mod pages;
 mod preferences;
 mod reply;
+mod sheet;
 mod table;
 mod value;
 mod visit;

@@ -11,6 +11,9 @@ pub(crate) const PAGE_SIZE: usize = 50;
 /// Sizes of pages that lists offer.
 pub(crate) const PAGE_SIZES: [usize; 4] = [25, 50, 100, 200];
 
+/// Rows that are asked for at a time for a file of what a search found: as many as the API gives.
+pub(crate) const EXPORT_PAGE_SIZE: usize = 500;
+
 /// Notices that wait for somebody's next page.
 pub(crate) const NOTICES: usize = 8;
 

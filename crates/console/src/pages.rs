@@ -2,6 +2,9 @@
 
 mod binding_form;
 mod bindings;
+mod channels;
+mod connections;
+mod consumers;
 mod overview;
 mod preferences;
 mod queues;
@@ -22,7 +25,15 @@ use crate::visit::{Console, Visit};
 /// All pages.
 pub(crate) fn router(console: Console) -> Router {
     let mut routes = Routes { console: console.clone(), router: Router::new() };
-    for add in [bindings::add, overview::add, preferences::add, queues::add] {
+    for add in [
+        bindings::add,
+        channels::add,
+        connections::add,
+        consumers::add,
+        overview::add,
+        preferences::add,
+        queues::add,
+    ] {
         routes = add(routes);
     }
     let signing = sign_in::router(console);

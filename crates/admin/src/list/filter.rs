@@ -58,7 +58,8 @@ impl Filter {
     /// Leaves those that are wanted.
     pub(super) fn retain<T: Entry>(&self, entries: &mut Vec<T>) {
         if !matches!(self, Self::All) {
-            entries.retain(|entry| self.finds(entry.name()));
+            let other = |names: [&str; 2]| names.iter().any(|it| !it.is_empty() && self.finds(it));
+            entries.retain(|entry| self.finds(entry.name()) || other(entry.other_names()));
         }
     }
 }
