@@ -22,4 +22,4 @@ function pathOf(page, api) {
   return typeof page.path === "function" ? page.path(api) : page.path;
 }
 
-module.exports = { HEIGHT, NARROW, PAGES, THEMES, WIDTHS, pathOf };
+module.exports = { HEIGHT, NARROW, PAGES, THEMES, WIDE, WIDTHS, pathOf };
