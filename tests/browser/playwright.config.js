@@ -19,7 +19,8 @@ module.exports = {
     launchOptions: chromiumOptions,
     actionTimeout: 30_000,
     navigationTimeout: 30_000,
-    trace: "retain-on-failure",
+    // No pictures of every step, which would take longer than the steps.
+    trace: { mode: "retain-on-failure", screenshots: false, sources: false },
     screenshot: "only-on-failure",
     viewport: { width: 1440, height: 900 },
     timezoneId: "Europe/Berlin",

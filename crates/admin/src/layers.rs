@@ -7,6 +7,7 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use axum::routing::any;
 use tower::Layer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
@@ -17,12 +18,13 @@ use crate::config::HttpConfig;
 use crate::routes::routes;
 use crate::{dispatch, probe};
 
-/// All that is served.
+/// All that is served. What is below `/api` and is not there is told in the way of the API; what to
+/// say of all else is up to the pages.
 pub(crate) fn service(api: &Arc<Api>, pages: Router) -> NormalizePath<Router> {
     let mut router = dispatch::router(api, routes())
+        .route("/api/{*path}", any(dispatch::no_such_path))
         .merge(probe::router(Arc::clone(api)))
-        .merge(pages)
-        .fallback(dispatch::no_such_path);
+        .merge(pages);
     if let Some(cors) = cors(&api.config) {
         router = router.layer(cors);
     }

@@ -156,9 +156,12 @@ fn operation_id(route: &Route) -> String {
     id
 }
 
-/// The first word of the path after `/api`.
+/// The first word of the path after `/api`; what describes the API itself stands together.
 pub(crate) fn tag(route: &Route) -> &'static str {
-    route.path.split('/').nth(2).unwrap_or("api")
+    match route.path.split('/').nth(2) {
+        None | Some("index.html" | "openapi.json") => "api",
+        Some(word) => word,
+    }
 }
 
 fn path_parameter(name: &str) -> Value {

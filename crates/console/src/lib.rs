@@ -45,5 +45,7 @@ pub fn router(gate: Gate) -> Router {
     let console = Console { gate, notices: Arc::new(Notices::default()) };
     let pages = pages::router(console.clone());
     let live = live::router(pages.clone());
-    pages.merge(live).merge(assets::router()).layer(from_fn(reply::add_policy))
+    let lost = move |request| pages::lost(console, request);
+    let all = pages.merge(live).merge(assets::router()).fallback(lost);
+    all.layer(from_fn(reply::add_policy))
 }

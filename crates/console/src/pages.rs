@@ -18,6 +18,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::Response;
 use axum::routing::{get, post};
 
+use crate::error::Error;
 use crate::limits;
 use crate::reply::{Reply, error_page};
 use crate::visit::{Console, Visit};
@@ -38,6 +39,13 @@ pub(crate) fn router(console: Console) -> Router {
     }
     let signing = sign_in::router(console);
     routes.router.merge(signing).layer(DefaultBodyLimit::max(limits::FORM_BYTES))
+}
+
+/// An address without a page. Whoever has not signed in is told the same: it may be a program that
+/// looks for something which other brokers have.
+pub(crate) async fn lost(console: Console, request: Request) -> Response {
+    let visit = Visit::read(&console, request).await.ok();
+    error_page(visit.as_ref(), &Error::NotFound).await
 }
 
 /// Routes of pages for people who have signed in.

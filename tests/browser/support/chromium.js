@@ -3,8 +3,8 @@
 
 const chromiumOptions = {
   executablePath: process.env.WARREN_CHROMIUM ?? "/usr/bin/chromium",
-  // Its sandbox does not work for root, and not in most containers.
-  args: ["--no-sandbox", "--disable-dev-shm-usage"],
+  // Its sandbox does not work for root, and not in most containers; there is no graphics card.
+  args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
   chromiumSandbox: false,
 };
 

@@ -5,8 +5,11 @@
 // `busy` pages are about something that an empty broker does not have; `hostile` is the path of such
 // a page about something whose name is markup; `outside` pages need no signing in and have no frame.
 const PAGES = [
-  { name: "overview", path: "/", heading: /^Warren/, outside: true },
-  { name: "api-reference", path: "/api/index.html", heading: /API/, outside: true },
+  { name: "sign-in", path: "/sign-in", heading: "Sign in", outside: true },
+  { name: "overview", path: "/", heading: "Overview" },
+  { name: "queues", path: "/queues", heading: "Queues" },
+  { name: "settings", path: "/settings", heading: "Settings" },
+  { name: "api-reference", path: "/api/index.html", heading: "Management API", outside: true },
 ];
 
 const THEMES = ["light", "dark"];
@@ -19,4 +22,4 @@ function pathOf(page, api) {
   return typeof page.path === "function" ? page.path(api) : page.path;
 }
 
-module.exports = { HEIGHT, NARROW, PAGES, THEMES, WIDTHS, pathOf };
+module.exports = { HEIGHT, NARROW, PAGES, THEMES, WIDE, WIDTHS, pathOf };

@@ -1,6 +1,14 @@
 // A line for each test, the errors of those that fail, and a last line that sums up.
 "use strict";
 
+// Colours, which a log has no use for.
+const COLOURS = /\u001b\[\d+m/g;
+
+function said(error) {
+  const text = error.stack ?? error.message ?? error.value ?? "";
+  return text.replaceAll(COLOURS, "");
+}
+
 class Reporter {
   constructor() {
     this.counts = { passed: 0, failed: 0, skipped: 0 };
@@ -19,7 +27,7 @@ class Reporter {
     } else {
       this.counts.failed += 1;
       console.log(`FAILED: ${name} (${result.status} after ${seconds} s)`);
-      for (const error of result.errors) console.log(error.stack ?? error.message ?? error.value);
+      for (const error of result.errors) console.log(said(error));
       for (const { name: kind, path } of result.attachments) {
         if (path) console.log(`${kind}: ${path}`);
       }
@@ -29,7 +37,7 @@ class Reporter {
   // What goes wrong outside of tests, such as a file that cannot be read.
   onError(error) {
     this.counts.failed += 1;
-    console.log(`FAILED: ${error.stack ?? error.message ?? error.value}`);
+    console.log(`FAILED: ${said(error)}`);
   }
 
   onStdOut(text) {
