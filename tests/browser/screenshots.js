@@ -19,38 +19,34 @@ const HEIGHT_MAX = 4000;
 // Rates and their past are something to see only after a while.
 const PAST_MILLISECONDS = 10_000;
 
-async function picture(browser, broker, entry, look) {
-  const { state, width, theme, folder } = look;
+async function pictures(browser, state, broker, folder, entries) {
   const context = await browser.newContext({
     baseURL: broker.url,
-    viewport: { width, height: HEIGHT },
-    colorScheme: theme,
     reducedMotion: "reduce",
     timezoneId: "Europe/Berlin",
     locale: "en-GB",
   });
-  if (!entry.outside) await context.addCookies(look.cookies);
   const page = await context.newPage();
-  const response = await page.goto(await pathOf(entry, new Api(broker.url)));
-  if (response.status() !== 200) throw new Error(`${entry.name}: ${response.status()}`);
-  await page.waitForLoadState("load");
-  const height = await page.evaluate(() => document.documentElement.scrollHeight);
-  const file = path.join(folder, `${entry.name}-${state}-${width}-${theme}.png`);
-  const clip = { x: 0, y: 0, width, height: Math.min(height, HEIGHT_MAX) };
-  await page.screenshot({ path: file, fullPage: true, clip });
-  console.log(path.basename(file));
-  await context.close();
-}
-
-async function pictures(browser, state, broker, folder, entries) {
-  const cookies = await session(broker.url);
-  for (const entry of entries) {
+  const api = new Api(broker.url);
+  // Those that are shown to anybody come first: nobody has signed in yet.
+  const ordered = [...entries].sort((one, other) => Number(!one.outside) - Number(!other.outside));
+  for (const entry of ordered) {
+    if (!entry.outside) await context.addCookies(await session(broker.url));
+    const response = await page.goto(await pathOf(entry, api));
+    if (response.status() !== 200) throw new Error(`${entry.name}: ${response.status()}`);
     for (const width of WIDTHS) {
       for (const theme of THEMES) {
-        await picture(browser, broker, entry, { state, width, theme, folder, cookies });
+        await page.setViewportSize({ width, height: HEIGHT });
+        await page.emulateMedia({ colorScheme: theme });
+        const height = await page.evaluate(() => document.documentElement.scrollHeight);
+        const file = path.join(folder, `${entry.name}-${state}-${width}-${theme}.png`);
+        const clip = { x: 0, y: 0, width, height: Math.min(height, HEIGHT_MAX) };
+        await page.screenshot({ path: file, fullPage: true, clip });
+        console.log(path.basename(file));
       }
     }
   }
+  await context.close();
 }
 
 async function main() {

@@ -8,6 +8,8 @@ const PAGES = [
   { name: "sign-in", path: "/sign-in", heading: "Sign in", outside: true },
   { name: "overview", path: "/", heading: "Overview" },
   { name: "queues", path: "/queues", heading: "Queues" },
+  { name: "bindings", path: "/bindings", heading: "Bindings" },
+  { name: "binding-new", path: "/bindings/new", heading: "Add a binding" },
   { name: "settings", path: "/settings", heading: "Settings" },
   { name: "api-reference", path: "/api/index.html", heading: "Management API", outside: true },
 ];
