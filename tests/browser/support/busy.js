@@ -2,9 +2,8 @@
 // consume and hold messages, dead letters, messages that nobody took.
 "use strict";
 
-const amqplib = require("amqplib");
-
 const { Api, segment } = require("./api.js");
+const { connect } = require("./client.js");
 const names = require("./names.js");
 const { eventually } = require("./wait.js");
 
@@ -144,12 +143,8 @@ class Busy {
     }
   }
 
-  async #connect(name, vhost = "/", user = "guest", password = "guest") {
-    const properties = { connection_name: name, product: "tests", version: "1.0" };
-    const url = this.broker.amqp(user, password, vhost);
-    const connection = await amqplib.connect(url, { clientProperties: properties });
-    // Tests close connections from the console.
-    connection.on("error", () => {});
+  async #connect(name, login = {}) {
+    const connection = await connect(this.broker, name, login);
     this.connections.push(connection);
     return connection;
   }
@@ -168,7 +163,8 @@ class Busy {
     quiet(this.holder);
     await this.holder.prefetch(7);
     await this.holder.consume("nobody reads this", () => {}, { consumerTag: "holds" });
-    const hostile = await this.#connect(names.HOSTILE, names.HOSTILE, names.HOSTILE, "secret");
+    const login = { vhost: names.HOSTILE, user: names.HOSTILE, password: "secret" };
+    const hostile = await this.#connect(names.HOSTILE, login);
     const channel = await hostile.createChannel();
     quiet(channel);
     const table = { [names.HOSTILE]: names.HOSTILE };

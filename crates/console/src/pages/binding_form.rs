@@ -3,6 +3,7 @@
 //! A page puts the [`form`] beside its bindings and [`rows`] into a table. What is sent comes to the
 //! pages below `/bindings`, which lead back to where it was sent from.
 
+use axum::http::StatusCode;
 use serde_json::Value;
 use warren_admin::inner::Refusal;
 
@@ -184,8 +185,23 @@ pub(crate) async fn bind(visit: &Visit, filled: &Pairs) -> Result<(), Error> {
         "routing_key": filled.get("routing_key"),
         "arguments": arguments,
     });
-    visit.post(&format!("/api{path}"), &body).await?;
-    Ok(())
+    match visit.post(&format!("/api{path}"), &body).await {
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Err(missing(visit, filled).await?),
+        result => Ok(result.map(|_| ())?),
+    }
+}
+
+/// Which end of a binding there is not.
+async fn missing(visit: &Visit, filled: &Pairs) -> Result<Error, Refusal> {
+    let (host, source) = (filled.get("vhost"), filled.get("source"));
+    let path = links::path(["exchanges", host, exchange_name(source)]);
+    let has_source = visit.get_if_allowed(&format!("/api{path}?columns=name")).await?.is_some();
+    let (kind, name) = match (has_source, letter(filled.get("destination_type"))) {
+        (false, _) => ("exchange", source),
+        (true, "e") => ("exchange", filled.get("destination")),
+        (true, _) => ("queue", filled.get("destination")),
+    };
+    Ok(Error::wrong(format!("There is no {kind} {name} in the virtual host {host}.")))
 }
 
 /// What destinations are called in paths of the API.
