@@ -186,7 +186,9 @@ pub(crate) async fn bind(visit: &Visit, filled: &Pairs) -> Result<(), Error> {
         "arguments": arguments,
     });
     match visit.post(&format!("/api{path}"), &body).await {
-        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Err(missing(visit, filled).await?),
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {
+            Err(missing(visit, filled).await?)
+        }
         result => Ok(result.map(|_| ())?),
     }
 }
