@@ -77,6 +77,8 @@ pub(crate) fn one(call: &Call, object: &impl Serialize) -> Answer {
 #[derive(Debug)]
 pub(crate) struct Wishes {
     paging: Option<Paging>,
+    /// Objects whose names begin so are not there.
+    without: Option<String>,
     order: Order,
     /// Which parts of the objects.
     pub(crate) columns: Columns,
@@ -114,7 +116,8 @@ impl Wishes {
             }
             None => Order::Usual { paths, reverse, is_given: false },
         };
-        Ok(Self { paging: Paging::read(query)?, order, columns: Columns::read(query)? })
+        let without = query.get("without").filter(|prefix| !prefix.is_empty()).map(str::to_owned);
+        Ok(Self { paging: Paging::read(query)?, without, order, columns: Columns::read(query)? })
     }
 
     /// The objects are given in the usual order.
@@ -147,7 +150,10 @@ impl Wishes {
         mut entries: Vec<T>,
         object: impl Fn(&T) -> J + Send + Sync + 'static,
     ) -> Answer {
-        let Self { paging, order, columns } = self;
+        let Self { paging, without, order, columns } = self;
+        if let Some(prefix) = without {
+            entries.retain(|entry| !entry.name().starts_with(&prefix));
+        }
         let Some(paging) = paging else {
             let order = order.of(&entries, 0..entries.len());
             return whole(entries, order, move |entry| columns.of(&object(entry)));

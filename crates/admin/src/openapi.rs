@@ -181,6 +181,7 @@ pub(crate) fn parameter_texts(group: Parameters) -> &'static [(&'static str, &'s
             ("page_size", "objects on a page, 1 to 500; 100 if it is not given"),
             ("name", "only objects with this in their name; with pages only"),
             ("use_regex", "true: name is a regular expression"),
+            ("without", "objects with names that begin so are left out"),
         ],
         Parameters::Columns => {
             &[("columns", "paths of the values that are wanted, with commas: there are no others")]

@@ -1,5 +1,13 @@
 //! Numbers and times as people read them.
 
+use std::time::SystemTime;
+
+/// The time, in milliseconds since 1970.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A count: whole up to 99,999, then with three digits and a letter.
 pub(crate) fn count(number: u64) -> String {
     if number < 100_000 {

@@ -27,6 +27,7 @@ mod pages;
 mod preferences;
 mod reply;
 mod sheet;
+mod tab;
 mod table;
 mod value;
 mod visit;

@@ -37,3 +37,15 @@ pub(crate) const LIVE_BYTES: usize = 4 * 1024 * 1024;
 
 /// For how long a choice that somebody made is kept in their browser, in seconds: a year.
 pub(crate) const PREFERENCE_SECONDS: u32 = 365 * 24 * 3600;
+
+/// For how long messages that were purged or deleted can be brought back.
+pub(crate) const TRASH_TIME: Duration = Duration::from_secs(600);
+
+/// Messages that are kept for that at most: a job moves them in well less than that time.
+pub(crate) const TRASH_MESSAGES: u64 = 1_000_000;
+
+/// For how long a page waits for a job, so that most are done when it is shown.
+pub(crate) const JOB_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it looks.
+pub(crate) const JOB_LOOK: Duration = Duration::from_millis(25);

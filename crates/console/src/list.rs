@@ -85,6 +85,8 @@ struct Wish<'a> {
     list: &'a List,
     page: usize,
     size: usize,
+    /// Objects whose names begin so are shown only if they are searched for; may be empty.
+    hidden: &'static str,
     shown: Vec<&'static Column>,
     sort: Option<&'static Column>,
     is_descending: bool,
@@ -92,7 +94,17 @@ struct Wish<'a> {
 
 /// The page of a list; or a file of its values; or the choice of columns is kept.
 pub(crate) async fn show(visit: &Visit, list: &List, may_add: bool) -> Reply {
-    let wish = Wish::read(visit, list);
+    show_without(visit, list, may_add, "").await
+}
+
+/// The same without objects whose names begin so, unless they are searched for.
+pub(crate) async fn show_without(
+    visit: &Visit,
+    list: &List,
+    may_add: bool,
+    hidden: &'static str,
+) -> Reply {
+    let wish = Wish { hidden, ..Wish::read(visit, list) };
     if visit.query.has("columns") || visit.query.has("usual_columns") {
         return wish.keep_columns();
     }
@@ -128,6 +140,7 @@ impl<'a> Wish<'a> {
             list,
             page: visit.query.get("page").parse().unwrap_or(1).max(1),
             size: sizes.into_iter().find(|it| Some(*it) == size).unwrap_or(limits::PAGE_SIZE),
+            hidden: "",
             shown: first.chain(others).collect(),
             sort: list.columns.iter().find(|column| column.name == sort && column.sorts),
             is_descending: visit.query.get("dir") == "desc",
@@ -164,6 +177,9 @@ impl<'a> Wish<'a> {
             pairs.push(("page", page.to_string()));
             pairs.push(("page_size", size.to_string()));
             pairs.push(("name", self.search().to_owned()));
+        }
+        if !self.search().to_lowercase().contains(self.hidden.trim_end_matches('.')) {
+            pairs.push(("without", self.hidden.to_owned()));
         }
         if let Some(sort) = self.sort {
             pairs.push(("sort", sort.path.to_owned()));

@@ -9,6 +9,7 @@ mod overview;
 mod preferences;
 mod queues;
 mod sign_in;
+mod trash;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub(crate) fn router(console: Console) -> Router {
         overview::add,
         preferences::add,
         queues::add,
+        trash::add,
     ] {
         routes = add(routes);
     }
