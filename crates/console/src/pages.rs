@@ -5,6 +5,8 @@ mod bindings;
 mod channels;
 mod connections;
 mod consumers;
+mod exchanges;
+mod message;
 mod overview;
 mod preferences;
 mod queues;
@@ -32,6 +34,7 @@ pub(crate) fn router(console: Console) -> Router {
         channels::add,
         connections::add,
         consumers::add,
+        exchanges::add,
         overview::add,
         preferences::add,
         queues::add,
