@@ -40,7 +40,7 @@ pub(crate) struct StepObject {
     /// Empty for the default exchange.
     exchange: String,
     r#type: &'static str,
-    /// Those first that lead on.
+    /// Those that lead on, then the others, the nearest first.
     bindings: Vec<JudgedObject>,
     /// Bindings that are not listed, as there are very many.
     unlisted: usize,
@@ -59,6 +59,9 @@ pub(crate) struct JudgedObject {
     matched: bool,
     /// Why, or why not.
     reason: String,
+    /// How far it is from leading on, in hundredths of a word of the key or of a header; 0 if it
+    /// does. None where it is no question of more or less.
+    distance: Option<u32>,
 }
 
 /// Messages of an exchange that went nowhere.
@@ -103,7 +106,7 @@ impl From<Step> for StepObject {
 
 impl From<Judged> for JudgedObject {
     fn from(judged: Judged) -> Self {
-        let Judged { binding, matched, reason } = judged;
+        let Judged { binding, matched, reason, distance } = judged;
         let (destination_type, destination) = match binding.destination {
             Destination::Queue(name) => ("queue", name),
             Destination::Exchange(name) => ("exchange", name),
@@ -115,6 +118,7 @@ impl From<Judged> for JudgedObject {
             arguments: field_table::to_json(&binding.arguments),
             matched,
             reason,
+            distance,
         }
     }
 }

@@ -240,6 +240,11 @@ pub(crate) const UNROUTABLE_PROPERTIES_BYTES: usize = 4 * 1024;
 
 /// Bindings of one exchange that an explanation of a route lists.
 pub(crate) const EXPLAINED_BINDINGS: usize = 1_000;
+
+/// Comparisons of two characters that finding the nearest of an exchange's bindings may take: some
+/// ten milliseconds, enough for tens of thousands of bindings with keys as they are.
+pub(crate) const NEARNESS_COMPARISONS: usize = 5_000_000;
+
 /// Steps back that matching one pattern of a permission or a policy may take, about half a
 /// millisecond: names have 255 bytes at most, and honest patterns take a few steps for each.
 pub const PATTERN_STEPS: usize = 20_000;

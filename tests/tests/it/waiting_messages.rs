@@ -349,6 +349,7 @@ fn the_way_of_a_message_is_explained_and_what_went_nowhere_is_shown() {
     let explained = ok(&api, "POST", "/exchanges/%2f/amq.topic/explain", Some(&message));
     let reason = &explained["steps"][0]["bindings"][0]["reason"];
     assert_eq!(reason, "the key has 3 words, the pattern 2", "{explained}");
+    assert_eq!(explained["steps"][0]["bindings"][0]["distance"], 100, "{explained}");
     let lost = json!({
         "routing_key": "order.created.twice", "payload": "lost", "payload_encoding": "string",
         "properties": {"headers": {"a": 1}},

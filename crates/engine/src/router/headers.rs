@@ -9,7 +9,8 @@ use warren_amqp::table::{self, Value};
 use warren_amqp::{FieldTable, FieldValue};
 
 use super::{Target, Targets};
-use crate::{Error, explain};
+use crate::Error;
+use crate::explain::{self, near};
 
 #[derive(Debug, Default)]
 pub(crate) struct HeadersRouter {
@@ -75,6 +76,23 @@ impl Pattern {
             },
         };
         (is_match, reason)
+    }
+
+    /// How far headers are from matching, where they do not: of all that must be so what is missing,
+    /// of any the nearest one.
+    pub(crate) fn distance(&self, headers: &[u8]) -> Option<u32> {
+        let found: Vec<_> = table::entries(headers).collect();
+        let missing = |(name, wanted): &(String, FieldValue)| {
+            let mut named = found.iter().filter(|(header, _)| header == name).peekable();
+            let is_there = named.peek().is_some();
+            match (is_there, named.any(|(_, value)| equal(wanted, value))) {
+                (_, true) => 0,
+                (true, false) => near::OTHER_VALUE,
+                (false, false) => near::NO_HEADER,
+            }
+        };
+        let missing = self.fields.iter().map(missing);
+        if self.all { Some(missing.sum()) } else { missing.min() }
     }
 }
 

@@ -4,6 +4,7 @@ use rustc_hash::FxHashSet;
 use warren_amqp::properties;
 
 use super::{Binding, Exchange, Topology};
+use crate::explain::near::{self, Work};
 use crate::explain::{Explanation, Judged, Step, different_key, unlike_pattern};
 use crate::record::ExchangeType;
 use crate::router::{Asked, ExchangeKey, Router, Target, headers, virtual_topic};
@@ -76,21 +77,33 @@ impl Topology {
             found.push(Target::Exchange(*next));
         }
         let name = &exchange.record.name;
-        let (mut matched, mut others, mut unlisted) = (vec![], vec![], 0);
+        let (mut listed, mut others, mut unlisted) = (vec![], vec![], 0);
+        let mut work = Work::new(limits::NEARNESS_COMPARISONS);
         for binding in exchange.bindings.iter().filter_map(|id| self.bindings.get(id)) {
             let chosen = alternate.is_none() && found.contains(&binding.key.target);
             let (is_way, reason) = exchange.judge(binding, chosen, asked);
-            let list = if is_way { &mut matched } else { &mut others };
-            if list.len() >= limits::EXPLAINED_BINDINGS {
+            if !is_way {
+                others.push((exchange.distance(binding, asked, &mut work), binding));
+                continue;
+            }
+            if listed.len() >= limits::EXPLAINED_BINDINGS {
                 unlisted += 1;
                 continue;
             }
             let Some(record) = self.binding_record(name, binding) else { continue };
-            list.push(Judged { binding: record, matched: is_way, reason });
+            listed.push(Judged { binding: record, matched: true, reason, distance: Some(0) });
         }
-        matched.append(&mut others);
+        // As they come where they are the same; nothing is farther than what was not compared.
+        others.sort_by_key(|(distance, _)| distance.unwrap_or(u32::MAX));
+        unlisted += others.len().saturating_sub(limits::EXPLAINED_BINDINGS);
+        for (distance, binding) in others.into_iter().take(limits::EXPLAINED_BINDINGS) {
+            let Some(record) = self.binding_record(name, binding) else { continue };
+            let chosen = alternate.is_none() && found.contains(&binding.key.target);
+            let (_, reason) = exchange.judge(binding, chosen, asked);
+            listed.push(Judged { binding: record, matched: false, reason, distance });
+        }
         let (exchange, kind) = (name.clone(), exchange.record.kind);
-        Some((Step { exchange, kind, bindings: matched, unlisted, alternate }, found))
+        Some((Step { exchange, kind, bindings: listed, unlisted, alternate }, found))
     }
 }
 
@@ -130,6 +143,25 @@ impl Exchange {
                     }
                 }
             }
+        }
+    }
+
+    /// How far a binding that does not lead a message on is from doing so.
+    fn distance(&self, binding: &Binding, asked: &Asked<'_>, work: &mut Work) -> Option<u32> {
+        let key = &binding.key.routing_key;
+        match &self.router {
+            Router::Direct(_) => near::key(key, asked.keys, work),
+            Router::Topic(_) => near::pattern(key, asked.keys, '.', work),
+            Router::Headers(_) => {
+                headers::Pattern::parse(&binding.arguments).ok()?.distance(asked.headers)
+            }
+            Router::VirtualTopic(_) => {
+                let names = self.settings.groups.as_ref();
+                let separator = names.map_or('.', |names| names.separator);
+                let pattern = virtual_topic::pattern(key, separator);
+                near::pattern(&pattern, asked.keys, separator, work)
+            }
+            Router::Fanout(_) | Router::Choice(_) => None,
         }
     }
 }
