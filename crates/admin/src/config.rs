@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use warren_server::LogTail;
+
 use crate::limits;
 use crate::origin::TrustedProxies;
 use crate::sessions::SessionRules;
 
 /// What can be configured of the HTTP side.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct HttpConfig {
     /// The largest body of a request, in bytes.
     pub body_bytes_max: usize,
@@ -24,6 +26,8 @@ pub struct HttpConfig {
     pub sessions: SessionRules,
     /// Proxies whose word is taken for where a request comes from.
     pub trusted_proxies: TrustedProxies,
+    /// The last lines of the broker's log.
+    pub log: LogTail,
 }
 
 impl Default for HttpConfig {
@@ -36,6 +40,7 @@ impl Default for HttpConfig {
             cors_max_age: Duration::from_secs(1800),
             sessions: SessionRules { idle: limits::SESSION_IDLE, longest: limits::SESSION_LONGEST },
             trusted_proxies: TrustedProxies::default(),
+            log: LogTail::default(),
         }
     }
 }

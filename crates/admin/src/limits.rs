@@ -30,6 +30,16 @@ pub(crate) const USER_SESSIONS: usize = 16;
 /// Bytes of a form with a name and a password, or a token.
 pub(crate) const LOGIN_BYTES: usize = 64 * 1024;
 
+/// Lines of the log on a page where the client does not say: a screen or two.
+pub(crate) const LOG_PAGE_BY_DEFAULT: u64 = 100;
+
+/// Objects that are named in a preview of a policy: what somebody may look through.
+pub(crate) const PREVIEW_OBJECTS: usize = 200;
+
+/// How long a preview of a policy may take. Patterns that look around may need much time for each
+/// name.
+pub(crate) const PREVIEW_TIME: Duration = Duration::from_secs(2);
+
 /// Objects on a page where the client does not say: RabbitMQ's.
 pub(crate) const PAGE_SIZE: usize = 100;
 

@@ -43,6 +43,11 @@ impl TrustedProxies {
         networks.collect::<Result<_, _>>().map(Self)
     }
 
+    /// As they are written.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.0.iter().map(|Network { address, bits }| format!("{address}/{bits}")).collect()
+    }
+
     fn include(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.includes(address))
     }

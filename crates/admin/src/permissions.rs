@@ -1,5 +1,7 @@
 //! What users may do in virtual hosts, and which routing keys they may use.
 
+pub(crate) mod check;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,5 +1,7 @@
 //! Policies, those of users and those of the operator.
 
+pub(crate) mod preview;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;

@@ -5,6 +5,7 @@
 
 mod access;
 mod objects;
+mod own;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -112,6 +112,11 @@ impl Fixture {
         Change::PutUser { name: name.to_owned(), password: PasswordChange::Set(hash), tags }
     }
 
+    /// Sends a request of the first user.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: &str) -> Answer {
+        self.send(method, path, Some("guest"), &[], body).await
+    }
+
     /// Sends a request as a user whose password is the name, or as nobody.
     pub(crate) async fn send(
         &self,

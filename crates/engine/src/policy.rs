@@ -193,6 +193,18 @@ impl Policies {
         self.user.is_empty() && self.operator.is_empty()
     }
 
+    /// What applies to a queue of this name and type.
+    #[must_use]
+    pub fn of_queue(&self, name: &str, kind: QueueType) -> AppliedPolicies {
+        self.for_queue(name, kind).0
+    }
+
+    /// What applies to an exchange of this name.
+    #[must_use]
+    pub fn of_exchange(&self, name: &str) -> AppliedPolicies {
+        self.for_exchange(name).0
+    }
+
     /// What applies to a queue, and how many policies were looked at for that.
     pub(crate) fn for_queue(&self, name: &str, kind: QueueType) -> (AppliedPolicies, usize) {
         self.find(|policy| {

@@ -19,7 +19,7 @@ mod term;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, watch};
-use warren_engine::Access;
+use warren_engine::{Access, Policies};
 
 pub use change::{Actor, Change, Done, PasswordChange, Via, VirtualHostSettings};
 pub(crate) use edit::ending_key;
@@ -128,6 +128,27 @@ impl Catalog {
         let snapshot = self.snapshot();
         snapshot.permission(virtual_host, user)?;
         Some(self.inner.live.accesses.of(&snapshot, user, virtual_host))
+    }
+
+    /// The policies of a virtual host as they would be with this one, and this one alone. Nothing is
+    /// changed.
+    ///
+    /// # Errors
+    ///
+    /// Why it would be refused.
+    pub fn rehearse_policy(
+        &self,
+        policy: &Policy,
+    ) -> Result<(Arc<Policies>, Policies), CatalogError> {
+        let mut edit = Edit::of(&self.snapshot());
+        edit.apply(&Change::PutPolicy(policy.clone()))?;
+        let all = policies_of(&edit.state, &policy.virtual_host);
+        let record = [policies::record(policy)];
+        let (user, operator): (&[_], &[_]) =
+            if policy.operator { (&[], &record) } else { (&record, &[]) };
+        let alone = Policies::compile(user, operator);
+        let alone = alone.map_err(|error| CatalogError::InvalidPolicy(error.to_string()))?;
+        Ok((all, alone))
     }
 
     /// What would become of these changes, one after the other. Nothing is changed.

@@ -338,3 +338,16 @@ pub(crate) const AUDIT_NAME: usize = 255;
 
 /// Entries of the audit log that can be asked for at one time.
 pub(crate) const AUDIT_PAGE: usize = 500;
+
+/// Bytes of the last lines of the log that are in memory, to be looked at without the machine's own
+/// means.
+pub(crate) const LOG_TAIL_BYTES: usize = 2 * 1024 * 1024;
+
+/// Such lines: some days of a quiet broker.
+pub(crate) const LOG_TAIL_LINES: usize = 10_000;
+
+/// Bytes of one such line. Names in lines are short; what a line quotes may be long.
+pub(crate) const LOG_LINE_BYTES: usize = 4 * 1024;
+
+/// Lines of the log that can be asked for at one time.
+pub(crate) const LOG_PAGE: usize = 1_000;

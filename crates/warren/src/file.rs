@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use warren_admin::{HttpConfig, SessionRules, TrustedProxies};
-use warren_server::StorageOptions;
 use warren_server::catalog::Hashing;
 use warren_server::config::{self, Config, Identity, Limits, Password};
 use warren_server::limits::{CONSUMER_TIMEOUT_MS, CONSUMERS_PER_CHANNEL, DISK_FREE_BYTES};
+use warren_server::{LogTail, StorageOptions};
 
 use self::oauth2::{OAuth2, Wrong};
 use crate::cli::Server;
@@ -216,6 +216,7 @@ impl Http {
                 longest: minutes(self.login_session_timeout),
             },
             trusted_proxies,
+            log: LogTail::default(),
         })
     }
 }

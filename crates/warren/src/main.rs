@@ -58,8 +58,8 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: &cli::Server) -> Result<(), Error> {
-    let settings = Settings::read(flags)?;
-    logs::start(settings.log_level, settings.log_format);
+    let mut settings = Settings::read(flags)?;
+    settings.http.log = logs::start(settings.log_level, settings.log_format);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime)?;
     runtime.block_on(serve(settings))

@@ -87,6 +87,7 @@ pub(crate) fn routes() -> Vec<Route> {
         of_health(),
         of_health_of_all(),
         super::waiting::routes(),
+        super::own::routes(),
     ];
     groups.into_iter().flatten().collect()
 }
