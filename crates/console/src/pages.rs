@@ -5,11 +5,16 @@ mod bindings;
 mod channels;
 mod connections;
 mod consumers;
+mod limits;
 mod overview;
+mod permissions;
+mod policies;
 mod preferences;
 mod queues;
 mod sign_in;
 mod trash;
+mod users;
+mod vhosts;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +25,6 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::error::Error;
-use crate::limits;
 use crate::reply::{Reply, error_page};
 use crate::visit::{Console, Visit};
 
@@ -32,15 +36,20 @@ pub(crate) fn router(console: Console) -> Router {
         channels::add,
         connections::add,
         consumers::add,
+        limits::add,
         overview::add,
+        permissions::add,
+        policies::add,
         preferences::add,
         queues::add,
         trash::add,
+        users::add,
+        vhosts::add,
     ] {
         routes = add(routes);
     }
     let signing = sign_in::router(console);
-    routes.router.merge(signing).layer(DefaultBodyLimit::max(limits::FORM_BYTES))
+    routes.router.merge(signing).layer(DefaultBodyLimit::max(crate::limits::FORM_BYTES))
 }
 
 /// An address without a page. Whoever has not signed in is told the same: it may be a program that
