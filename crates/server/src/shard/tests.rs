@@ -133,6 +133,7 @@ async fn what_is_due_waits_while_the_committer_is_behind() {
     shard.now = 1;
     shard.apply(SESSION, request(declare(arguments)));
     shard.apply(SESSION, publish_by(SESSION, &PERSISTENT, b"body"));
+    shard.hosts.settle();
     shard.hand_on().await;
     while groups.try_recv().is_ok() {}
     shard.committer.send(much()).await;
