@@ -1,7 +1,8 @@
 //! The broker as the server puts it together, a step at a time: the shard here, the committer, the
 //! loader and the checkpoint in `committer.rs`. The rules are those of the server's `shard.rs`:
 //! events that wait for nothing leave at the end of a batch, the others with their group; while a
-//! reply of a channel waits, all that follows on the channel waits too.
+//! reply of a channel waits, all that follows on the channel waits too. The turns that sessions take
+//! in the server are not here: the seed decides whose command comes next.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -48,19 +48,22 @@ pub const LOAD_AHEAD_MESSAGES: usize = LOAD_MESSAGES / 2;
 /// And when what is left in memory takes fewer bytes than this: of large messages a few are enough.
 pub const LOAD_AHEAD_BYTES: usize = 1024 * 1024;
 
-/// Messages that leave because of their time at one go, over all queues. Each takes a few
-/// microseconds if it goes on to another queue, so that nobody waits for long.
-pub const EXPIRED_MESSAGES: usize = 2048;
+/// Messages that leave because of their time at one go, over all queues: about a quarter of a
+/// millisecond. With every command there may be one go, and a client that sends thousands a second
+/// waits for it each time, while millions of messages of others leave. Whoever gives the time does
+/// it again when nobody waits.
+pub const EXPIRED_MESSAGES: usize = 256;
 
 /// Expired messages of a queue that are read from disk in one go. They may be far apart there, so
 /// that each is a read of its own.
 pub const EXPIRED_LOAD: usize = 1024;
 
-/// Places of messages on disk whose time is looked at in one go for each queue: about a millisecond.
-pub const EXPIRY_WORK: usize = 16 * 1024;
+/// Places of messages on disk whose time is looked at in one go for each queue: about a tenth of a
+/// millisecond.
+pub const EXPIRY_WORK: usize = 2 * 1024;
 
 /// As how many messages that leave this counts, so that few queues have such work at one time.
-pub const EXPIRY_WORK_COST: usize = EXPIRED_MESSAGES / 8;
+pub const EXPIRY_WORK_COST: usize = EXPIRED_MESSAGES / 2;
 
 /// An empty list of messages keeps memory for this many: what one read from a socket brings, so that
 /// lists do not grow anew with each; but a queue that was full once must not keep more for ever.
@@ -97,8 +100,9 @@ pub const REPLY_OUTBOX_BYTES: usize = 16 * 1024 * 1024;
 pub const CONSUMERS_PER_CHANNEL: usize = 10_000;
 
 /// Messages that go to dead letter exchanges in one command beyond those that the command itself
-/// gave up: about a millisecond of work. The rest follows with the time.
-pub const DEAD_LETTER_STEP: usize = 512;
+/// gave up. Each takes some microseconds. The rest follows with the time, for the reason of
+/// [`EXPIRED_MESSAGES`].
+pub const DEAD_LETTER_STEP: usize = 64;
 
 /// The same for a batch of publishes: what it pushes out goes at once, as it could pile up otherwise.
 pub const DEAD_LETTERS_OF_PUBLISH: usize = 4 * PUBLISH_STEP_COPIES;
@@ -267,9 +271,9 @@ pub const POLICY_STEP: usize = 4096;
 /// As how many of these a queue counts whose settings change.
 pub const POLICY_CHANGE_COST: usize = 16;
 
-/// Messages that a queue drops in one go when it has more than it may: about a millisecond. One
-/// answer from disk brings no more.
-pub const SHED_STEP: usize = LOAD_MESSAGES;
+/// Messages that a queue drops in one go when it has more than it may: about a tenth of a
+/// millisecond, for the reason of [`EXPIRED_MESSAGES`].
+pub const SHED_STEP: usize = LOAD_MESSAGES / 8;
 
 /// The same while [`LEAVING_LONG`] messages wait to go to its dead letter exchange: enough that a
 /// queue into which more comes becomes no longer.

@@ -20,10 +20,11 @@ use crate::catalog::password::Passwords;
 use crate::catalog::{self, Catalog, Live, Start, State};
 use crate::census::{Caps, Census};
 use crate::checkpoints::Checkpoints;
-use crate::committer::{Committer, Group, Others, ToCommitter};
+use crate::committer::{Committer, Others, ToCommitter};
 use crate::config::Config;
 use crate::error::Error;
 use crate::greeting::Greeting;
+use crate::groups::Groups;
 use crate::health::Health;
 use crate::hosts::least;
 use crate::listener::{Listener, listen};
@@ -143,7 +144,7 @@ impl Shared {
         let config = Config::for_tests();
         let start = Start::new(&config, &warren_engine::Recovered::default()).unwrap();
         let census = Census::new(config.limits);
-        let live = Live::new(&config, &census, shards, &mpsc::channel(1).0);
+        let live = Live::new(&config, &census, shards, &Groups::new().0);
         let (audit, _) = Audit::new(&config.data_dir);
         Self::new(config, start.state, live, audit).unwrap()
     }
@@ -164,7 +165,7 @@ pub struct Broker {
     committer: mpsc::UnboundedSender<ToCommitter>,
     /// The committer ends when nobody can give it work any more. While a stop is under way that
     /// must not be: an order that is sent just then would be neither carried out nor answered.
-    groups: mpsc::Sender<Group>,
+    groups: Groups,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -199,7 +200,7 @@ impl Broker {
         let alarms =
             Arc::new(Alarms::new(Arc::clone(&news), room.clone(), disk_limit, memory_limit));
         alarms.look();
-        let (groups, committer_inbox) = mpsc::channel(limits::COMMITTER_INBOX);
+        let (groups, committer_inbox) = Groups::new();
         let (committer, committer_orders) = mpsc::unbounded_channel();
         let (checkpoints, checkpoint_orders) = threads::channel();
         let (loads, wishes) = threads::channel();

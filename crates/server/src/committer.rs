@@ -9,7 +9,7 @@
 //! for good: nothing is confirmed after it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc as threads;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -17,42 +17,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
-use warren_engine::{Event, Load, Write};
-use warren_storage::{Checkpointed, Damage, Error, Loaded, Log, Moves};
+use warren_engine::Write;
+use warren_storage::{Checkpointed, Damage, Error, Log, Moves};
 
 use crate::alarm::{Alarms, Cause};
 use crate::checkpoints::ToCheckpointer;
+use crate::groups::Group;
 use crate::health::Health;
 use crate::limits;
 use crate::loader::Wish;
-use crate::shard::{Outbox, ToConnection};
-
-/// What one shard hands to the committer at a time.
-#[derive(Debug)]
-pub(crate) struct Group {
-    pub(crate) writes: Vec<Write>,
-    /// Wishes that wait until the writes of this and every earlier group are in the log, as they
-    /// may ask for just those.
-    pub(crate) loads: Vec<Load>,
-    /// The same for those who look, each with where the answer goes.
-    pub(crate) reads: Vec<(Load, oneshot::Sender<Loaded>)>,
-    /// Events that wait until the writes of this and every earlier group are durable.
-    pub(crate) committed: Vec<(Outbox, Vec<Event>)>,
-    /// Where to note that the events were sent, and the number to note.
-    pub(crate) done: (Arc<AtomicU64>, u64),
-}
-
-impl Group {
-    /// What was written before is to be found in the log.
-    fn wants_to_read(&self) -> bool {
-        !self.loads.is_empty() || !self.reads.is_empty()
-    }
-
-    /// Somebody waits until the writes are durable.
-    fn waits_for_sync(&self) -> bool {
-        !self.committed.is_empty() || self.loads.iter().any(Load::is_sync)
-    }
-}
+use crate::shard::ToConnection;
 
 /// What the committer can be told beside its work. It hears this also while it waits for room.
 #[derive(Debug)]
@@ -491,7 +465,7 @@ mod tests {
             arguments: warren_amqp::FieldTable::default(),
         };
         let writes = vec![Write::QueueDeclared(record)];
-        Group { writes, loads: vec![], reads: vec![], committed: vec![], done: (Arc::default(), 1) }
+        Group { writes, ..Group::default() }
     }
 
     #[tokio::test(flavor = "multi_thread")]

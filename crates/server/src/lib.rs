@@ -25,6 +25,7 @@ mod confirms;
 mod connection;
 mod error;
 mod greeting;
+mod groups;
 mod half_open;
 mod health;
 mod hosts;

@@ -37,16 +37,40 @@ pub(crate) const WAITING_REPLY_BYTES: usize = 1024 * 1024;
 /// that do not read must not stop it.
 pub(crate) const BRAKE_MS: u64 = 5;
 
-/// Commands that a shard takes before it hands on what follows from them.
+/// Messages that a shard takes from its inbox at a time.
 pub(crate) const SHARD_BATCH: usize = 32;
+
+/// How long a shard carries out commands before it hands on what follows from them and looks at
+/// what has come meanwhile. Who comes new waits about this long at most beside one that floods the
+/// shard, as each of them has one command in turn; still hundreds of messages share what it costs
+/// to hand on.
+pub(crate) const SHARD_SLICE: Duration = Duration::from_millis(1);
+
+/// Bytes of messages that wait in a shard for the turns of their sessions. Above it the shard takes
+/// nothing more from its inbox.
+pub(crate) const WAITING_TURN_BYTES: usize = SHARD_INBOX * READ_BYTES;
+
+/// Reads that wait in a shard for the turns of their sessions, most of which are small.
+pub(crate) const WAITING_TURNS: usize = 4 * 1024;
 
 /// Effects after which a shard hands on what it has, so that deliveries set out while they are in
 /// the cache and the outboxes of consumers fill while there is more to do.
 pub(crate) const SHARD_EFFECTS: usize = 4 * 1024;
 
-/// Groups of writes that may wait for the committer. When the disk is slower than the publishers,
-/// the shard waits here, then the publishers.
-pub(crate) const COMMITTER_INBOX: usize = 16;
+/// Bytes of writes that may wait for the committer; then the shard waits. Those who publish much
+/// wait long before, so that it comes to this only when very many do, or one command is very large.
+pub(crate) const COMMITTER_BYTES: usize = 32 * 1024 * 1024;
+
+/// How long a shard waits before it looks again whether the committer is still behind, in
+/// milliseconds.
+pub(crate) const BEHIND_PAUSE_MS: u64 = 1;
+
+/// Messages of one read, in bytes, above which the next one waits while the committer is behind.
+pub(crate) const LARGE_READ_BYTES: usize = MESSAGE_BATCH_BYTES;
+
+/// Groups of writes that may wait for the committer: what a shard hands on within a second of small
+/// loads, when the disk takes so long.
+pub(crate) const COMMITTER_INBOX: usize = 1024;
 
 /// Writes after which the committer syncs without waiting for more. Bounds what is in memory
 /// twice and how long the first of them waits.

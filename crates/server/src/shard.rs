@@ -5,11 +5,13 @@
 //! `simulation/src/node.rs` goes by the same rules: what changes here changes there.
 
 mod table;
+mod turns;
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -21,12 +23,13 @@ use warren_engine::{
 };
 use warren_storage::Loaded;
 
-use crate::committer::Group;
+use crate::groups::{Group, Groups};
 use crate::hosts::{Budget, HostSettings};
 use crate::status::HostCounts;
 use crate::view::Look;
 use crate::{catalog, clock, limits};
 use table::Table;
+use turns::{Turn, Turns};
 
 /// Where a session's events go. Unbounded, because the engine gives deliveries only as far as the
 /// outbox has room, and everything else answers something that was read.
@@ -110,15 +113,19 @@ pub(crate) struct Shard {
     /// Deleted virtual hosts that are not gone yet.
     ending: VecDeque<EndingHost>,
     clients: FxHashMap<SessionId, Client>,
+    /// What sessions ask for.
+    turns: Turns,
     /// What sessions may do that are not open yet.
     early: FxHashMap<SessionId, Arc<Access>>,
-    committer: mpsc::Sender<Group>,
+    committer: Groups,
     effects: Effects,
     /// The time of the messages that are being carried out.
     now: Milliseconds,
     /// Permits of publishers that are held up, so that consumers catch up, and for how long.
     braked: Vec<OwnedSemaphorePermit>,
     brake_until: Option<Milliseconds>,
+    /// Permits of those who publish much, until less waits for the disk.
+    ahead_of_disk: Vec<OwnedSemaphorePermit>,
     /// Sessions with something in `events`, `committed` or `closed`.
     touched: Vec<SessionId>,
     /// Channels with a reply that waits for the disk, or with what is held behind one, and for
@@ -138,7 +145,7 @@ impl Shard {
         ending: VecDeque<EndingHost>,
         budget: Arc<Budget>,
         inbox: mpsc::Receiver<ToShard>,
-        committer: mpsc::Sender<Group>,
+        committer: Groups,
     ) -> Self {
         let mut table = Table::new(budget);
         hosts.into_iter().for_each(|host| table.add(host));
@@ -148,12 +155,14 @@ impl Shard {
             hosts: table,
             ending,
             clients: FxHashMap::default(),
+            turns: Turns::default(),
             early: FxHashMap::default(),
             committer,
             effects: Effects::default(),
             now: 0,
             braked: Vec::new(),
             brake_until: None,
+            ahead_of_disk: Vec::new(),
             touched: Vec::new(),
             held: FxHashMap::default(),
             reads: Vec::new(),
@@ -164,38 +173,34 @@ impl Shard {
 
     pub(crate) async fn run(mut self) {
         let mut batch = Vec::with_capacity(limits::SHARD_BATCH);
-        loop {
-            let due = match self.ending.is_empty() {
-                true => self.hosts.next_due().into_iter().chain(self.brake_until).min(),
-                false => Some(self.now),
-            };
-            tokio::select! {
-                biased;
-                received = self.inbox.recv_many(&mut batch, limits::SHARD_BATCH) => {
-                    if received == 0 {
-                        return;
-                    }
-                    self.now = clock::now();
-                }
-                () = clock::sleep_until(due) => self.now = clock::now(),
-            }
+        let mut questions = Vec::new();
+        while self.receive(&mut batch).await {
+            let mut stop = None;
             for message in batch.drain(..) {
                 match message {
                     ToShard::Commands(session, commands, permit) => {
-                        self.carry_out(session, commands).await;
-                        self.give_back(session, permit);
+                        self.turns.add(session, commands, permit);
                     }
-                    ToShard::Stop(done) => {
-                        self.hand_on().await;
-                        let _ = done.send(());
-                        return;
-                    }
+                    ToShard::Stop(done) => stop = Some(done),
+                    ToShard::Ask(..)
+                    | ToShard::Read(..)
+                    | ToShard::Summary(_)
+                    | ToShard::Observe(_) => questions.push(message),
                     other => self.take(other),
                 }
                 if self.is_full() {
                     self.hand_on().await;
                 }
             }
+            if let Some(done) = stop {
+                while self.serve().await {}
+                self.hand_on().await;
+                let _ = done.send(());
+                return;
+            }
+            self.serve().await;
+            // Whoever asks sees what was done before, unless there is too much of it.
+            questions.drain(..).for_each(|question| self.take(question));
             self.keep_time();
             self.end_some();
             self.hosts.settle();
@@ -203,19 +208,77 @@ impl Shard {
         }
     }
 
-    /// Carries out commands of a session.
-    async fn carry_out(&mut self, session: SessionId, commands: Vec<Command>) {
-        for command in commands {
-            self.apply(session, command);
-            while let Some(host) = self.unfinished_host(session) {
-                self.hand_on().await;
-                if let Some(host) = self.hosts.stir(host) {
-                    host.go_on(&mut self.effects);
+    /// Takes what has come. If no session waits for its turn and nothing is due, waits until that
+    /// changes. False when nobody is left who could ask for anything.
+    async fn receive(&mut self, batch: &mut Vec<ToShard>) -> bool {
+        let due = self.next_due();
+        if !self.turns.is_empty() || due.is_some_and(|due| due <= self.now) {
+            // Connections that have just been given something may wait for this very worker.
+            tokio::task::yield_now().await;
+            while batch.len() < limits::SHARD_BATCH
+                && !self.turns.is_full()
+                && let Ok(message) = self.inbox.try_recv()
+            {
+                batch.push(message);
+            }
+            self.now = clock::now();
+            return true;
+        }
+        tokio::select! {
+            biased;
+            received = self.inbox.recv_many(batch, limits::SHARD_BATCH) => {
+                if received == 0 {
+                    return false;
                 }
+                self.now = clock::now();
             }
-            if self.is_full() {
-                self.hand_on().await;
+            () = clock::sleep_until(due) => self.now = clock::now(),
+        }
+        true
+    }
+
+    /// When there is something to do although nobody asks for anything.
+    fn next_due(&self) -> Option<Milliseconds> {
+        if !self.ending.is_empty() {
+            return Some(self.now);
+        }
+        let due = self.hosts.next_due().map(|due| match self.committer.is_behind() {
+            // It brings writes, and can wait better than those who would wait behind them.
+            true => due.max(self.now + limits::BEHIND_PAUSE_MS),
+            false => due,
+        });
+        let held_up = (!self.ahead_of_disk.is_empty()).then(|| self.now + limits::BEHIND_PAUSE_MS);
+        [due, held_up, self.brake_until].into_iter().flatten().min()
+    }
+
+    /// Carries out what sessions ask for, one command of each in turn, so that one that asks for
+    /// little does not wait for all that another has sent. Ends in time for what follows from it to
+    /// be handed on; true if more waits.
+    async fn serve(&mut self) -> bool {
+        let begun = Instant::now();
+        while let Some(Turn { session, command, permit, is_last, is_large }) = self.turns.next() {
+            self.carry_out(session, command).await;
+            if is_last {
+                self.give_back(session, permit, is_large);
             }
+            if begun.elapsed() >= limits::SHARD_SLICE {
+                break;
+            }
+        }
+        !self.turns.is_empty()
+    }
+
+    /// Carries out a command of a session.
+    async fn carry_out(&mut self, session: SessionId, command: Command) {
+        self.apply(session, command);
+        while let Some(host) = self.unfinished_host(session) {
+            self.hand_on().await;
+            if let Some(host) = self.hosts.stir(host) {
+                host.go_on(&mut self.effects);
+            }
+        }
+        if self.is_full() {
+            self.hand_on().await;
         }
     }
 
@@ -369,12 +432,19 @@ impl Shard {
     }
 
     /// Lets a session's connection read on, now or in a moment.
-    fn give_back(&mut self, session: SessionId, permit: Option<OwnedSemaphorePermit>) {
+    fn give_back(
+        &mut self,
+        session: SessionId,
+        permit: Option<OwnedSemaphorePermit>,
+        is_large: bool,
+    ) {
         let host = self.clients.get(&session).map(|client| client.virtual_host);
         let host = host.and_then(|host| self.hosts.stir(host));
         if host.is_some_and(VirtualHost::take_pressed) {
             self.braked.extend(permit);
             self.brake_until.get_or_insert(self.now + limits::BRAKE_MS);
+        } else if is_large && self.committer.is_behind() {
+            self.ahead_of_disk.extend(permit);
         }
     }
 
@@ -383,13 +453,24 @@ impl Shard {
         self.brake_until = None;
     }
 
-    /// Lets happen what is due, also while there is no pause in the work.
+    /// Lets happen what is due, also while there is no pause in the work; a part of it, if there is
+    /// much, and nothing while much waits for the disk.
     fn keep_time(&mut self) {
         if self.brake_until.is_some_and(|until| until <= self.now) {
             self.release_brake();
         }
+        if self.committer.is_behind() {
+            return;
+        }
+        self.ahead_of_disk.clear();
+        self.hosts.settle();
+        let begun = Instant::now();
         while let Some(host) = self.hosts.take_due(self.now) {
             host.apply(Command::Clock(self.now), &mut self.effects);
+            self.hosts.settle();
+            if self.is_full() || begun.elapsed() >= limits::SHARD_SLICE {
+                break;
+            }
         }
     }
 
@@ -435,8 +516,8 @@ impl Shard {
         self.last_group = group;
         let (writes, loads) = (std::mem::take(writes), std::mem::take(loads));
         let done = (Arc::clone(&self.done_group), group);
-        // The committer ends only after the shards.
-        let _ = self.committer.send(Group { writes, loads, reads, committed, done }).await;
+        let group = Group { writes, loads, reads, committed, done, ..Group::default() };
+        self.committer.send(group).await;
     }
 
     /// Gives each event to its session, at once or with the group.
@@ -486,69 +567,4 @@ fn is_held(held: &FxHashMap<(SessionId, u16), u64>, session: SessionId, event: &
 }
 
 #[cfg(test)]
-mod tests {
-    use warren_engine::{ConsumeRequest, Declaration, MessageBatch, PublishBatch, Reply, Request};
-
-    use super::*;
-
-    const SESSION: SessionId = SessionId(1);
-
-    fn request(request: Request) -> Command {
-        Command::Request { session: SESSION, channel: 1, request }
-    }
-
-    fn publish() -> Command {
-        let mut messages = MessageBatch::default();
-        messages.push("", "q", &[0, 0], b"body");
-        let (messages, publishes) = (Arc::new(messages), vec![(1, false)]);
-        Command::Publish(PublishBatch { session: SESSION, messages, publishes })
-    }
-
-    #[tokio::test]
-    async fn what_is_held_behind_a_reply_holds_what_follows() {
-        let id = VirtualHostId(1);
-        let (_inbox, inbox) = mpsc::channel(1);
-        let (committer, mut groups) = mpsc::channel(16);
-        let hosts = vec![VirtualHost::new(id, "/")];
-        let mut shard = Shard::new(hosts, VecDeque::new(), Arc::default(), inbox, committer);
-        let (outbox, mut events) = mpsc::unbounded_channel();
-        shard.open(SESSION, id, outbox, Arc::new(Access::everything("guest")));
-        let declaration = Declaration { durable: true, ..Declaration::default() };
-        let (name, arguments) = ("q".to_owned(), warren_amqp::FieldTable::default());
-        let declare = Request::QueueDeclare { name, generated: false, declaration, arguments };
-        let consume = ConsumeRequest {
-            queue: "q".to_owned(),
-            consumer_tag: "c".to_owned(),
-            no_ack: true,
-            ..ConsumeRequest::default()
-        };
-        for commands in [
-            vec![request(Request::ChannelOpen), request(declare)],
-            vec![request(Request::Consume(consume))],
-            vec![publish()],
-        ] {
-            commands.into_iter().for_each(|command| shard.apply(SESSION, command));
-            shard.hand_on().await;
-        }
-        let mut waiting = vec![];
-        while let Ok(group) = groups.try_recv() {
-            waiting.push(group);
-        }
-        assert_eq!(waiting.len(), 3, "both replies and the delivery wait");
-        // The groups of both replies are durable, that of the delivery is not yet.
-        for Group { committed, done: (done, number), .. } in waiting.drain(..2) {
-            for (outbox, events) in committed {
-                outbox.send(ToConnection::Events(events)).unwrap();
-            }
-            done.store(number, Ordering::Release);
-        }
-        shard.apply(SESSION, publish());
-        shard.hand_on().await;
-        let mut received = vec![];
-        while let Ok(ToConnection::Events(events)) = events.try_recv() {
-            received.extend(events);
-        }
-        let is_reply = |event: &Event| matches!(event, Event::Reply { reply, .. } if !matches!(reply, Reply::GetEmpty));
-        assert!(received.len() == 2 && received.iter().all(is_reply), "{received:?}");
-    }
-}
+mod tests;

@@ -11,9 +11,9 @@ use warren_engine::{Recovered, VirtualHost, VirtualHostId};
 use warren_storage::{Opened, Options as StorageOptions, Report};
 
 use crate::catalog::{self, Start};
-use crate::committer::Group;
 use crate::config::Config;
 use crate::error::Error;
+use crate::groups::Groups;
 use crate::health::Health;
 use crate::hosts::{Budget, HostSettings};
 use crate::shard::{Shard, ToShard};
@@ -24,7 +24,7 @@ pub(crate) fn shards(
     config: &Config,
     start: &Start,
     recovered: Recovered,
-    groups: &mpsc::Sender<Group>,
+    groups: &Groups,
     health: &Arc<Health>,
 ) -> Result<Vec<mpsc::Sender<ToShard>>, Error> {
     let count = std::thread::available_parallelism().map_or(1, usize::from).min(limits::SHARDS);

@@ -13,8 +13,8 @@ use super::error::CatalogError;
 use super::policies;
 use super::state::State;
 use crate::census::{Census, Visitor};
-use crate::committer::Group;
 use crate::config::Config;
+use crate::groups::{Group, Groups};
 use crate::hosts::HostSettings;
 use crate::shard::{ToConnection, ToShard};
 
@@ -24,7 +24,7 @@ pub(crate) struct Live {
     pub(crate) config: Config,
     pub(crate) census: Arc<Census>,
     pub(crate) shards: Vec<mpsc::Sender<ToShard>>,
-    pub(crate) committer: mpsc::Sender<Group>,
+    pub(crate) committer: Groups,
     pub(crate) accesses: Accesses,
 }
 
@@ -33,7 +33,7 @@ impl Live {
         config: &Config,
         census: &Arc<Census>,
         shards: &[mpsc::Sender<ToShard>],
-        committer: &mpsc::Sender<Group>,
+        committer: &Groups,
     ) -> Self {
         Self {
             config: config.clone(),
@@ -66,14 +66,12 @@ impl Live {
         let (outbox, mut kept) = mpsc::unbounded_channel();
         let group = Group {
             writes: vec![Write::Together(writes.collect())],
-            loads: vec![],
-            reads: vec![],
             committed: vec![(outbox, vec![])],
-            done: (Arc::default(), 1),
+            ..Group::default()
         };
         let stopped =
             || CatalogError::Store("the broker stops, or its store has failed".to_owned());
-        self.committer.send(group).await.map_err(|_| stopped())?;
+        self.committer.send(group).await;
         // After a failure of the store nothing comes.
         kept.recv().await.map(|_| ()).ok_or_else(stopped)
     }

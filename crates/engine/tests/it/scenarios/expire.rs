@@ -172,7 +172,7 @@ fn many_messages_in_the_middle_of_a_queue_expire() {
     let publish = format!("publish {}", all.collect::<Vec<_>>().join(" | "));
     scenario(&format!(
         "
-        given clock 1000; declare queue q; {publish}; clock 1050
+        given clock 1000; declare queue q; {publish}; clock 1050; clock 1050
         declare queue q
           > s1.1 declare-ok q, 100 ready, 0 consumers
         given publish '' q last

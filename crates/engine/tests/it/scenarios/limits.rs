@@ -279,7 +279,7 @@ fn a_message_expires_though_very_many_leave_its_queue_at_that_time() {
     world.run("cancel c");
     world.run("publish '' q last");
     world.run("nack 0 multiple");
-    for _ in 0..30 {
+    for _ in 0..300 {
         world.run("clock 2000");
         world.checks = true;
         if world.run("due") == ["never"] {

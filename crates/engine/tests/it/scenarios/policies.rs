@@ -420,7 +420,7 @@ fn many_queues_and_many_messages_are_worked_off_in_parts() {
     world.run("clock 1000");
     world.run("policy p ^q max-length=10 x-message-deduplication=1");
     assert_eq!(world.run("due"), ["1000"], "there is more to do");
-    for step in 0..60 {
+    for step in 0..200 {
         world.run("clock 1000");
         if world.run("due") == ["never"] {
             assert!(step > 2, "it came in parts");
