@@ -179,8 +179,7 @@ impl Asking<'_> {
         let (exchange, routing_key) = if random.percent(self.profile.default_exchange_percent) {
             let there = self.model.queue_names();
             let there = random.pick(&there).filter(|_| random.percent(90));
-            let names = self.profile.queues();
-            let any = || random.pick(&names).unwrap_or_default().to_owned();
+            let any = || random.pick(&self.profile.queues).unwrap_or_default().to_owned();
             let name = there.unwrap_or_else(any);
             // A virtual topic by its name alone, and a queue by a longer one.
             let name = match random.below(20) {
@@ -302,7 +301,7 @@ impl Asking<'_> {
         // Mostly one that is there.
         let there = self.model.queue_names();
         let there = self.random.pick(&there).filter(|_| self.random.percent(90));
-        let any = |random: &mut Random| random.pick(&self.profile.queues()).unwrap_or_default();
+        let any = |random: &mut Random| random.pick(&self.profile.queues).unwrap_or_default();
         there.unwrap_or_else(|| any(self.random).to_owned())
     }
 
@@ -313,7 +312,7 @@ impl Asking<'_> {
     fn declare_queue(&mut self) -> Request {
         let name = match self.random.percent(8) {
             true => format!("x{}", self.slot),
-            false => self.random.pick(&self.profile.queues()).unwrap_or_default().to_owned(),
+            false => self.random.pick(&self.profile.queues).unwrap_or_default().to_owned(),
         };
         let declaration = Declaration {
             passive: self.random.percent(5),
