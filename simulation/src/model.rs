@@ -39,7 +39,7 @@ use crate::world::Profile;
 use crate::{Violation, limits};
 use dead_letters::{Past, Reason};
 use exchanges::{Choices, History};
-use overflow::{HandedOut, Losses};
+use overflow::{HandedOut, Losses, Turn};
 use requests::End;
 use retention::Segments;
 use streams::{LastBatch, Reading};
@@ -120,7 +120,9 @@ struct Queue {
     delivered_through: BTreeMap<u8, Place>,
     copies: BTreeMap<Place, Copy>,
     /// In the order in which they leave: the highest level first.
-    ready: BTreeSet<(Reverse<u8>, Place)>,
+    ready: BTreeSet<Turn>,
+    /// Those that are on their way to clients in the command at hand, in their order.
+    served: VecDeque<Turn>,
     /// Copies that it gave up and that are still to become dead letters.
     leaving: VecDeque<(Place, Copy, Reason)>,
     /// Messages that it refused and that are still to become dead letters.
@@ -329,7 +331,7 @@ impl Model {
             now: limits::FIRST_TIME,
             overdue: vec![],
             just_departed: 0,
-            handed_out: HandedOut::new(),
+            handed_out: HandedOut::default(),
             is_strict: false,
             keeps_all_in_memory: profile.keeps_all_in_memory(),
             losses: Losses::default(),
@@ -356,10 +358,9 @@ impl Model {
         self.errors.clear();
         self.said = said;
         self.just_departed = self.said.departed.values().map(VecDeque::len).sum();
-        self.handed_out.clear();
-        self.note_handed_out(events);
+        self.note_handed_out(events, true);
         self.carry_out_command(command, events)?;
-        self.note_handed_out(events);
+        self.note_handed_out(events, false);
         self.take_over();
         // What comes before a channel is closed because of a delivery was sent before.
         let first = events.iter().position(|event| timeouts::timeout(event).is_some());

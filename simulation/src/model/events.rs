@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use warren_engine::{Error, Event, Message, Outgoing, Reply};
 
-use super::{At, Change, Consumer, Copy, Delivery, Expected, Get, Model, Place, QueueNumber, Told};
+use super::{At, Change, Consumer, Copy, Delivery, Expected, Get, Model, QueueNumber, Told, Turn};
 use crate::Violation;
 use crate::messages::{deaths_of, hash_of, id_of, is_same, returns_of};
 
@@ -192,7 +192,8 @@ impl Model {
     fn handed_out(&mut self, out: &HandedOut<'_>) -> Result<(), Violation> {
         let HandedOut { at, tag, message, .. } = out;
         let id = self.check_content(message)?;
-        let place = self.check_turn(out, id)?;
+        let served = self.take_served(out.queue);
+        let place = self.check_turn(out, id, served)?;
         let Some(channel) = self.channels.get_mut(at) else {
             return Err(Violation::new("P6", format!("{at:?} is closed and gets message {id}")));
         };
@@ -241,7 +242,12 @@ impl Model {
     }
 
     /// The message is the first one that is ready in its queue, and its flag is right.
-    fn check_turn(&self, out: &HandedOut<'_>, id: u64) -> Result<(Reverse<u8>, Place), Violation> {
+    fn check_turn(
+        &self,
+        out: &HandedOut<'_>,
+        id: u64,
+        served: Option<Turn>,
+    ) -> Result<Turn, Violation> {
         let HandedOut { at, queue: number, redelivered, .. } = out;
         let Some(queue) = self.queues.get(number) else {
             let text = format!("message {id} comes from a queue that is gone");
@@ -250,8 +256,12 @@ impl Model {
         let name = &queue.name;
         // A dead letter may have come behind what was handed out before it in the same command.
         let is_late = |copy: &Copy| copy.came_dead == self.op && copy.message != id;
-        let mut ready = queue.ready.iter().filter_map(|at| Some((*at, queue.copies.get(&at.1)?)));
-        let first = ready.find(|(_, copy)| !is_late(copy));
+        let with_copy = |at: &Turn| Some((*at, queue.copies.get(&at.1)?));
+        let mut ready = queue.ready.iter().filter_map(with_copy);
+        let first = match &served {
+            Some(served) => with_copy(served),
+            None => ready.find(|(_, copy)| !is_late(copy)),
+        };
         match first {
             Some((_, copy)) if copy.message == id && copy.expires.last < self.now => {
                 let text = format!("message {id} of {name} comes after it has expired");

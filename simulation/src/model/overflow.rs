@@ -5,12 +5,12 @@
 //! though the model hands it out later.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use warren_engine::{Departed, Event, LossCounters, Outgoing};
 
 use super::dead_letters::{Past, Reason};
-use super::{At, Copy, Model, Place, Queue, QueueNumber};
+use super::{At, Model, Place, Queue, QueueNumber};
 use crate::Violation;
 use crate::messages::{MessageId, deaths_of, id_of};
 use crate::settings::Overflow;
@@ -36,10 +36,36 @@ impl Losses {
     }
 }
 
-/// Copies that go to clients in the command at hand: by queue and message, with how often it died.
-pub(super) type HandedOut = BTreeSet<(QueueNumber, MessageId, usize)>;
+/// Where a copy stands in its queue.
+pub(super) type Turn = (Reverse<u8>, Place);
 
-type Turn = (Reverse<u8>, Place);
+/// What goes to clients in the command at hand, as its events tell.
+#[derive(Debug, Default)]
+pub(super) struct HandedOut {
+    /// For each event, the queue that it hands something out of, if it is known who gets it.
+    queues: Vec<Option<QueueNumber>>,
+    /// For each queue, messages and how often they died, in order.
+    next: BTreeMap<QueueNumber, VecDeque<(MessageId, usize)>>,
+    /// What is taken by its place.
+    taken: BTreeSet<(QueueNumber, Place)>,
+}
+
+impl HandedOut {
+    /// Puts together what each queue gives.
+    fn sort(&mut self, events: &[Outgoing]) {
+        self.next.clear();
+        for (queue, outgoing) in self.queues.iter().zip(events) {
+            let message = match &outgoing.event {
+                Event::Deliver { message, .. } | Event::GetOk { message, .. } => message,
+                _ => continue,
+            };
+            if let (Some(queue), Some(id)) = (queue, id_of(message)) {
+                let deaths = deaths_of(message).len();
+                self.next.entry(*queue).or_default().push_back((id, deaths));
+            }
+        }
+    }
+}
 
 impl Queue {
     fn has_limits(&self) -> bool {
@@ -63,6 +89,16 @@ impl Queue {
             || self.settings.max_length_bytes.is_some_and(|max| bytes > max)
     }
 
+    /// There is room for a body of so many bytes; with 0, for what is there.
+    fn has_room(&self, bytes: u64) -> bool {
+        !self.is_too_much(self.ready.len() + usize::from(bytes > 0), self.bytes() + bytes)
+    }
+
+    fn served_bytes(&self) -> u64 {
+        let served = self.served.iter().filter_map(|(_, place)| self.copies.get(place));
+        served.map(|copy| copy.bytes).sum()
+    }
+
     fn bytes(&self) -> u64 {
         let ready = self.ready.iter().filter_map(|(_, place)| self.copies.get(place));
         ready.map(|copy| copy.bytes).sum()
@@ -78,59 +114,67 @@ impl Queue {
 }
 
 impl Model {
-    /// Notes which copies the events hand out, as far as it is known who gets them.
-    pub(super) fn note_handed_out(&mut self, events: &[Outgoing]) {
+    /// Notes what the events hand out, before the command is carried out and after it: some of those
+    /// who get it are gone then, others are not there before.
+    pub(super) fn note_handed_out(&mut self, events: &[Outgoing], is_first: bool) {
+        if is_first {
+            self.handed_out = HandedOut::default();
+            self.handed_out.queues.resize(events.len(), None);
+        }
         let mut gets: BTreeMap<At, usize> = BTreeMap::new();
-        for Outgoing { session, event, .. } in events {
-            let at = event.channel().map(|channel| (*session, channel));
-            let Some(channel) = at.and_then(|at| self.channels.get(&at)) else { continue };
-            let (queue, message) = match event {
-                Event::Deliver { consumer, message, .. } => {
-                    (channel.consumers.get(consumer).map(|consumer| consumer.queue), message)
+        for (index, Outgoing { session, event, .. }) in events.iter().enumerate() {
+            let Some(at) = event.channel().map(|channel| (*session, channel)) else { continue };
+            let Some(channel) = self.channels.get(&at) else { continue };
+            let queue = match event {
+                Event::Deliver { consumer, .. } => {
+                    channel.consumers.get(consumer).map(|consumer| consumer.queue)
                 }
-                Event::GetOk { message, .. } => {
-                    let answered = at.map(|at| gets.entry(at).or_default());
-                    let asked = answered.map(|count| std::mem::replace(count, *count + 1));
-                    let get = asked.and_then(|asked| channel.gets.get(asked));
-                    (get.map(|get| get.queue), message)
+                Event::GetOk { .. } => {
+                    let asked = gets.entry(at).or_default();
+                    *asked += 1;
+                    channel.gets.get(*asked - 1).map(|get| get.queue)
+                }
+                Event::Taken { taken, .. } => {
+                    let places = taken.iter().map(|taken| taken.place.sequence);
+                    let taken = channel.takes.map(|queue| places.map(move |place| (queue, place)));
+                    self.handed_out.taken.extend(taken.into_iter().flatten());
+                    continue;
                 }
                 _ => continue,
             };
-            if let (Some(queue), Some(id)) = (queue, id_of(message)) {
-                self.handed_out.insert((queue, id, deaths_of(message).len()));
+            if let Some(known) = self.handed_out.queues.get_mut(index) {
+                *known = known.or(queue);
             }
+        }
+        if self.queues.values().all(|queue| queue.served.is_empty()) {
+            self.handed_out.sort(events);
         }
     }
 
-    fn is_handed_out(&self, number: QueueNumber, copy: &Copy) -> bool {
-        self.handed_out.contains(&(number, copy.message, copy.past.deaths.len()))
+    /// The consumers of a queue have their turn: what they get is not ready any more.
+    fn serve(&mut self, number: QueueNumber) {
+        let Some(queue) = self.queues.get_mut(&number) else { return };
+        let Some(next) = self.handed_out.next.get_mut(&number) else { return };
+        while let Some((id, deaths)) = next.front()
+            && let Some(turn) = queue.ready.first().copied()
+            && let Some(copy) = queue.copies.get(&turn.1)
+            && (copy.message, copy.past.deaths.len()) == (*id, *deaths)
+        {
+            next.pop_front();
+            queue.ready.pop_first();
+            queue.served.push_back(turn);
+        }
     }
 
-    /// What is in front of a turn, if all of it goes to clients now: how many, and their bytes.
-    fn in_front(&self, number: QueueNumber, turn: Turn) -> Option<(usize, u64)> {
-        let queue = self.queues.get(&number)?;
-        let mut sum = (0, 0);
-        for (_, place) in queue.ready.range(..turn) {
-            let copy = queue.copies.get(place)?;
-            if !self.is_handed_out(number, copy) {
-                return None;
-            }
-            sum = (sum.0 + 1, sum.1 + copy.bytes);
+    /// A copy goes to a client: gives its turn if it was served before.
+    pub(super) fn take_served(&mut self, number: QueueNumber) -> Option<Turn> {
+        let served = self.queues.get_mut(&number)?.served.pop_front();
+        if served.is_none()
+            && let Some(next) = self.handed_out.next.get_mut(&number)
+        {
+            next.pop_front();
         }
-        Some(sum)
-    }
-
-    /// What is left of what is ready when clients have what they get now, up to the first copy that
-    /// they do not get.
-    fn left(&self, number: QueueNumber, queue: &Queue) -> (usize, u64) {
-        let mut left = (queue.ready.len(), queue.bytes());
-        for (_, place) in &queue.ready {
-            match queue.copies.get(place).filter(|copy| self.is_handed_out(number, copy)) {
-                Some(copy) => left = (left.0 - 1, left.1 - copy.bytes),
-                None => break,
-            }
-        }
-        left
+        served
     }
 
     /// Whether a queue takes a message, as the engine says.
@@ -141,6 +185,9 @@ impl Model {
         past: &Past,
     ) -> Result<bool, Violation> {
         let bytes = self.body_bytes(id);
+        if self.queues.get(&number).is_some_and(|queue| queue.refuses() && !queue.has_room(bytes)) {
+            self.serve(number);
+        }
         let Some(queue) = self.queues.get(&number) else { return Ok(false) };
         let wrong = |why: &str| {
             let text = format!("message {id} comes to queue {}, {why}", queue.name);
@@ -148,8 +195,8 @@ impl Model {
         };
         let told = &self.said.refused;
         let told = told.iter().position(|(name, other)| *name == queue.name && *other == id);
-        let (messages_left, bytes_left) = self.left(number, queue);
-        let has_room = !queue.is_too_much(messages_left + 1, bytes_left + bytes);
+        let (messages, body_bytes) = (queue.ready.len() + 1, queue.bytes() + bytes);
+        let has_room = queue.has_room(bytes);
         let Some(told) = told else {
             if queue.refuses() && !has_room {
                 return wrong("which has no room for it, and takes it");
@@ -159,7 +206,7 @@ impl Model {
         if !queue.refuses() {
             return wrong("which refuses it, and has no reason");
         }
-        if !queue.is_too_much(queue.ready.len() + 1, queue.bytes() + bytes) {
+        if !queue.is_too_much(messages + queue.served.len(), body_bytes + queue.served_bytes()) {
             return wrong("which refuses it, and has room");
         }
         if has_room && self.is_strict {
@@ -188,18 +235,21 @@ impl Model {
         if !queue.drops() {
             return Err(format!("message {}, and has no reason", copy.message));
         }
-        let Some((messages, bytes)) = self.in_front(number, turn) else {
+        let mut before = queue.ready.range(..turn).map(|(_, place)| (number, *place));
+        if !before.all(|at| self.handed_out.taken.contains(&at)) {
             return Err(format!("message {}, which is not the oldest", copy.message));
-        };
-        if !queue.is_too_much(queue.ready.len() - messages, queue.bytes() - bytes) {
+        }
+        if !queue.is_too_much(queue.ready.len(), queue.bytes()) {
             return Err(format!("message {}, and has room for it", copy.message));
         }
         // While all of a queue is in memory, consumers had their turn before.
-        let behind = queue.ready.range(turn..).skip(1);
-        let mut behind = behind.filter_map(|(_, place)| queue.copies.get(place));
+        let next = self.handed_out.next.get(&number).and_then(|next| next.front());
         let is_wanted = self.is_strict && queue.is_in_memory;
-        if is_wanted && behind.any(|copy| self.is_handed_out(number, copy)) {
-            return Err(format!("message {}, which a consumer would take", copy.message));
+        let mut copies = queue.ready.iter().filter_map(|(_, place)| queue.copies.get(place));
+        if let Some((id, _)) = next.filter(|_| is_wanted)
+            && copies.any(|copy| copy.message == *id)
+        {
+            return Err(format!("message {}, and a consumer takes {id} later", copy.message));
         }
         Ok(())
     }
@@ -207,6 +257,12 @@ impl Model {
     /// The engine says what left a queue: what has its turn leaves it. With `only_dropped`, the time
     /// of others has not come.
     pub(super) fn depart(&mut self, name: &str, only_dropped: bool) -> Result<(), Violation> {
+        let number = self.names.get(name).copied();
+        let queue = number.and_then(|number| self.queues.get(&number));
+        let is_over = queue.is_some_and(|queue| queue.drops() && !queue.has_room(0));
+        if let Some(number) = number.filter(|_| is_over) {
+            self.serve(number);
+        }
         loop {
             let told = self.said.departed.get(name).and_then(|told| told.front()).cloned();
             let Some(departed) = told else { return Ok(()) };
