@@ -67,6 +67,7 @@ impl World {
             let text = format!("{} damaged places are told of", node.damage_told);
             return Err(Violation::new("P2", text));
         }
+        self.check_at_rest()?;
         if self.room_in > 0 {
             self.room_in -= 1;
             if self.room_in == 0 {

@@ -13,6 +13,7 @@ mod events;
 mod exchanges;
 mod overflow;
 mod policies;
+mod publish;
 mod requests;
 mod restart;
 mod retention;
@@ -342,8 +343,7 @@ impl Model {
     /// Notes a message that a client is about to publish.
     pub(crate) fn made(&mut self, publication: Publication, mandatory: bool, hash: u64) {
         let (unroutable, refused, durable_op) = (false, false, 0);
-        let published =
-            Published { publication, mandatory, hash, unroutable, refused, durable_op };
+        let published = Published { publication, mandatory, hash, unroutable, refused, durable_op };
         self.messages.push(published);
     }
 

@@ -29,8 +29,7 @@ pub(crate) const QUEUES: [&str; 16] = [
 
 /// Queues that may have only so much ready: with limits of messages and of bytes, which let the
 /// oldest go or refuse new ones. What they say is in `settings.rs`.
-pub(crate) const LIMITED: [&str; 9] =
-    ["l0", "l1", "l2", "l3", "l4", "tl0", "al0", "ql0", "ql1"];
+pub(crate) const LIMITED: [&str; 9] = ["l0", "l1", "l2", "l3", "l4", "tl0", "al0", "ql0", "ql1"];
 
 /// The highest priority that a queue of this name knows.
 pub(crate) fn max_priority(name: &str) -> u8 {

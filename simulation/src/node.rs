@@ -78,6 +78,8 @@ pub(crate) struct Node {
     /// Places that could not be read.
     pub(crate) damage_told: usize,
     pub(crate) failed: Option<String>,
+    /// No command was carried out since the start.
+    pub(crate) is_fresh: bool,
 }
 
 /// Options of the store for short runs.
@@ -140,6 +142,7 @@ impl Node {
             moves: None,
             damage_told: 0,
             failed: None,
+            is_fresh: true,
         };
         Ok((node, found))
     }
@@ -228,6 +231,7 @@ impl Node {
         let (writes, last) = (self.effects.writes.len(), self.effects.writes.last().cloned());
         self.host.apply(command.clone(), &mut self.effects);
         notes.counts.commands += 1;
+        self.is_fresh = false;
         if let Command::Publish(batch) = command {
             notes.counts.published += batch.publishes.len() as u64;
         }

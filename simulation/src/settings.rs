@@ -55,13 +55,16 @@ const DECLARED: [(&str, &[(&str, Value)]); 20] = [
     // With their own keys, to whatever is bound, and so perhaps to where they come from.
     ("l2", &[(LENGTH, N(3)), (LETTERS, T("amq.fanout"))]),
     ("l3", &[(LENGTH, N(2)), (OVERFLOW, T("reject-publish"))]),
-    ("l4", &[
-        (LENGTH, N(3)),
-        (BYTES, N(250)),
-        (OVERFLOW, T("reject-publish-dlx")),
-        (LETTERS, T("")),
-        (LETTERS_KEY, T("d0")),
-    ]),
+    (
+        "l4",
+        &[
+            (LENGTH, N(3)),
+            (BYTES, N(250)),
+            (OVERFLOW, T("reject-publish-dlx")),
+            (LETTERS, T("")),
+            (LETTERS_KEY, T("d0")),
+        ],
+    ),
     ("tl0", &[(LENGTH, N(1)), (LETTERS, T("")), (LETTERS_KEY, T("t0"))]),
     ("al0", &[(LENGTH, N(0))]),
     ("ql0", &[(LENGTH, N(2)), (RETURNS, N(2)), (LETTERS, T("")), (LETTERS_KEY, T("l0"))]),

@@ -322,6 +322,17 @@ impl World {
         }
     }
 
+    /// With nothing on its way and nothing due, queues have no more than they may. A broker that has
+    /// just started need not have looked.
+    pub(crate) fn check_at_rest(&self) -> Result<(), Violation> {
+        let Some(node) = &self.node else { return Ok(()) };
+        let is_due = node.host.next_due().is_some_and(|due| due <= self.now);
+        if is_due || node.is_fresh || !node.is_at_rest() {
+            return Ok(());
+        }
+        self.model.check_limits()
+    }
+
     pub(crate) fn shard(&mut self, most: usize) -> Result<(), Violation> {
         let Some(node) = &mut self.node else { return Ok(()) };
         self.notes.trace.line(format_args!("shard takes {}", most.min(node.inbox.len())));
@@ -415,7 +426,8 @@ impl World {
 /// The queues that clients use. In some runs there are few, so that much happens in each; in some,
 /// queues with limits are among them.
 fn draw_queues(random: &mut Random, times_out: bool) -> Vec<&'static str> {
-    let (limited, others) = random.pick(&[(0, 100), (0, 100), (60, 70), (80, 30)]).unwrap_or_default();
+    let (limited, others) =
+        random.pick(&[(0, 100), (0, 100), (60, 70), (80, 30)]).unwrap_or_default();
     let mut queues: Vec<&str> = QUEUES.into_iter().filter(|_| random.percent(others)).collect();
     queues.extend(LIMITED.into_iter().filter(|_| random.percent(limited)));
     // In runs in which deliveries are waited for nothing expires.

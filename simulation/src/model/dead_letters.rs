@@ -128,6 +128,8 @@ impl Model {
                 }
             });
             let Some((id, past, left)) = found else {
+                // Mostly it could not be dropped.
+                self.check_told()?;
                 let text = format!("a message leaves queue {name}, which gave up none");
                 return Err(Violation::new("P11", text));
             };
@@ -149,7 +151,8 @@ impl Model {
         reason: Reason,
     ) -> Result<(), Violation> {
         let number = self.names.get(queue).copied();
-        let letter = number.and_then(|number| self.queues.get(&number)?.settings.dead_letter.clone());
+        let letter =
+            number.and_then(|number| self.queues.get(&number)?.settings.dead_letter.clone());
         let Some(letter) = letter else { return Ok(()) };
         if !letter.exchange.is_empty() && !self.topology.exchanges.contains_key(letter.exchange) {
             return Ok(());

@@ -70,8 +70,7 @@ impl HandedOut {
 impl Queue {
     fn has_limits(&self) -> bool {
         let Self { settings, .. } = self;
-        !self.is_stream()
-            && (settings.max_length.is_some() || settings.max_length_bytes.is_some())
+        !self.is_stream() && (settings.max_length.is_some() || settings.max_length_bytes.is_some())
     }
 
     /// It lets the oldest go.
