@@ -380,6 +380,7 @@ impl Model {
         self.depart_all()?;
         self.check_told()?;
         self.observe(events, moved)?;
+        self.check_served()?;
         if let Some(at) = self.errors.first() {
             return Err(Violation::new("refusal", format!("{at:?} was not told of its error")));
         }

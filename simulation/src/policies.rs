@@ -246,10 +246,13 @@ impl Drawing<'_> {
         let of_users = [LETTERS, LETTERS, TIMEOUT, AGE, SEGMENT];
         let keys = if is_operators { all.to_vec() } else { [&all[..], &of_users].concat() };
         let Some(key) = self.random.pick(&keys) else { return };
-        let is_timed = key == TTL || key == EXPIRES;
-        if is_timed && self.times_out || key == TIMEOUT && !self.times_out {
-            return;
-        }
+        // Where deliveries are waited for nothing expires, and the other way round.
+        let key = match key {
+            TTL | EXPIRES if self.times_out && is_operators => return,
+            TTL | EXPIRES if self.times_out => TIMEOUT,
+            TIMEOUT if !self.times_out => TTL,
+            key => key,
+        };
         let numbers: &[i64] = match key {
             LENGTH => &[0, 1, 1, 2, 3, 20],
             BYTES => &[0, 40, 100, 300, 2_000],

@@ -332,6 +332,17 @@ impl Model {
         Ok(())
     }
 
+    /// What was served has gone to its clients.
+    pub(super) fn check_served(&self) -> Result<(), Violation> {
+        match self.queues.values().find(|queue| !queue.served.is_empty()) {
+            Some(queue) => {
+                let (name, served) = (&queue.name, &queue.served);
+                Err(Violation::new("P3", format!("queue {name} does not give {served:?}")))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// With nothing on its way, no queue has more than it may.
     pub(crate) fn check_limits(&self) -> Result<(), Violation> {
         let mut over = self.queues.values().filter(|queue| queue.drops());
