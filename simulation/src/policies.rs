@@ -192,6 +192,9 @@ impl Drawing<'_> {
         if !is_operators && self.random.percent(20) {
             return self.of_exchanges(name);
         }
+        if self.times_out && !is_operators && self.random.percent(40) {
+            return self.of_deliveries(name);
+        }
         const NAMES: [Names; 12] = [
             Names::All,
             Names::All,
@@ -223,6 +226,14 @@ impl Drawing<'_> {
 
     fn priority(&mut self) -> i64 {
         self.random.pick(&[-1, 0, 0, 1, 7]).unwrap_or_default()
+    }
+
+    /// One that says how long deliveries may take, whatever the queue.
+    fn of_deliveries(&mut self, name: &'static str) -> Policy {
+        let timeout = self.random.pick(&[100, 500]).unwrap_or(100);
+        let values = [(TIMEOUT, Value::Number(timeout))].into();
+        let (names, apply_to) = (Names::All, ApplyTo::Queues);
+        Policy { name, names, apply_to, priority: self.priority(), values }
     }
 
     /// One that says where messages go for which an exchange has no binding.
