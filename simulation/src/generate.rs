@@ -190,7 +190,12 @@ impl Asking<'_> {
             (String::new(), name)
         } else {
             // Mostly one that is there: another closes the channel.
-            let there = random.pick(&self.model.exchange_names());
+            let names = self.model.exchange_names();
+            let favours = self.profile.favours_chance && names.iter().any(|name| name == CHANCE);
+            let there = match favours && random.percent(60) {
+                true => Some(CHANCE.to_owned()),
+                false => random.pick(&names),
+            };
             let any = || EXCHANGES.map(|(name, _)| name.to_owned());
             let exchange = match random.below(400) {
                 0 => Some("nowhere".to_owned()),
@@ -326,7 +331,11 @@ impl Asking<'_> {
     }
 
     fn declare_exchange(&mut self) -> Request {
-        let (name, kind) = self.random.pick(&EXCHANGES).unwrap_or_default();
+        let favoured = EXCHANGES.into_iter().find(|(name, _)| {
+            *name == CHANCE && self.profile.favours_chance && self.random.percent(20)
+        });
+        let any = || self.random.pick(&EXCHANGES).unwrap_or_default();
+        let (name, kind) = favoured.unwrap_or_else(any);
         let declaration = Declaration {
             durable: name != "auto",
             auto_delete: name == "auto",

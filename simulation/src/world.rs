@@ -62,6 +62,9 @@ pub struct Profile {
     pub(crate) times_out: bool,
     /// How long they may stay where nobody says so.
     pub(crate) consumer_timeout: Option<Milliseconds>,
+    /// Much goes to the exchange that chooses by chance: a choice that is always the same is seen
+    /// only after many.
+    pub(crate) favours_chance: bool,
 }
 
 impl Profile {
@@ -135,6 +138,8 @@ impl Profile {
             tick_max: random.pick(&[5, 50, 500]).unwrap_or(50),
             times_out,
             consumer_timeout: random.pick(&[0, 0, 300, 1_500]).filter(|ms| times_out && *ms > 0),
+            // The same numbers go on as without it.
+            favours_chance: random.clone().percent(15),
         }
     }
 

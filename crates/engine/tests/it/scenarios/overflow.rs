@@ -183,13 +183,13 @@ fn what_somebody_wanted_to_take_goes_before_what_stands_behind_it() {
         "
         given memory 0; declare queue q durable x-max-priority=5; open s1.2
         given publish '' q low persistent; get q; loaded; nack 1 requeue
-        given publish '' q urgent persistent p5; take q 5-2 on s1.2; close s1.2
+        given publish '' q urgent persistent p5
+        take q 5-2 on s1.2
+          > load q/5:2
+        given close s1.2
         policy p q max-length=0
         loaded
           > load q/5:2
-        loaded
-          > write settled q/5:2
-          > write settled q:1
         ",
     );
 }
