@@ -189,7 +189,8 @@ fn what_somebody_wanted_to_take_goes_before_what_stands_behind_it() {
         given close s1.2
         policy p q max-length=0
         loaded
-          > load q/5:2
+          > write settled q/5:2
+          > write settled q:1
         ",
     );
 }
