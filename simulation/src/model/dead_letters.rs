@@ -170,8 +170,9 @@ impl Model {
         }
         let may_go_round = reason != Reason::Rejected;
         let goes_round = |name: &String| may_go_round && past.was_in(name);
-        let names = route.queues.into_iter().filter(|name| !goes_round(name)).collect();
-        self.enter(id, &past, names, self.now).map(drop)
+        let names = route.queues.into_iter().filter(|name| !goes_round(name));
+        let names: Vec<String> = names.collect();
+        self.enter(id, &past, &names, self.now).map(drop)
     }
 
     /// A queue is about to go: what the engine let go before counts.

@@ -141,7 +141,7 @@ impl Model {
                     route.queues.into_iter().collect()
                 }
             };
-            self.enter(id, &past, names, self.now)?;
+            self.enter(id, &past, &names, self.now)?;
         }
         Ok(())
     }

@@ -55,9 +55,9 @@ impl HandedOut {
     fn sort(&mut self, events: &[Outgoing]) {
         self.next.clear();
         for (queue, outgoing) in self.queues.iter().zip(events) {
-            let message = match &outgoing.event {
-                Event::Deliver { message, .. } | Event::GetOk { message, .. } => message,
-                _ => continue,
+            let (Event::Deliver { message, .. } | Event::GetOk { message, .. }) = &outgoing.event
+            else {
+                continue;
             };
             if let (Some(queue), Some(id)) = (queue, id_of(message)) {
                 let deaths = deaths_of(message).len();

@@ -26,7 +26,7 @@ impl Model {
                 Some(way) => {
                     if !self.hold_publish(at, id, &way) {
                         let names = self.chosen(id, way)?;
-                        self.enqueue(id, names, time)?;
+                        self.enqueue(id, &names, time)?;
                     }
                 }
                 None => {
@@ -42,7 +42,7 @@ impl Model {
     pub(super) fn enqueue(
         &mut self,
         id: u64,
-        names: Vec<String>,
+        names: &[String],
         time: Milliseconds,
     ) -> Result<(), Violation> {
         let (is_unroutable, refused) = (names.is_empty(), self.losses.refused);
@@ -62,11 +62,11 @@ impl Model {
         &mut self,
         id: u64,
         past: &Past,
-        names: Vec<String>,
+        names: &[String],
         time: Milliseconds,
     ) -> Result<bool, Violation> {
         let mut places = vec![];
-        for name in &names {
+        for name in names {
             let Some(number) = self.names.get(name).copied() else { continue };
             if self.takes(number, id, past)? {
                 places.extend(self.append(number, id, past, time));

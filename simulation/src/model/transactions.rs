@@ -96,7 +96,7 @@ impl Model {
                 }
             };
             // Its time begins now.
-            self.enqueue(id, names, self.now)?;
+            self.enqueue(id, &names, self.now)?;
         }
         for (end, taken) in held.settlements {
             self.settle_all(at, end, taken.into_iter().map(|(_, delivery)| delivery).collect());
