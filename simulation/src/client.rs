@@ -44,6 +44,7 @@ pub(crate) struct ClientChannel {
     pub(crate) transaction: Option<Held>,
     /// For each commit that is not answered, the messages that it publishes.
     pub(crate) commits: VecDeque<Vec<MessageId>>,
+    /// Of these, those that are known to be taken or refused.
     confirmed: BTreeSet<MessageId>,
     returned: BTreeSet<MessageId>,
 }
@@ -101,11 +102,15 @@ impl Client {
             }
             Event::Confirm { first, last, .. } => {
                 for number in *first..=*last {
-                    channel.confirm(number, model)?;
+                    let id = channel.answer(number, model)?;
+                    model.confirm_received(id)?;
                 }
             }
-            Event::Refused { first, .. } => {
-                return Err(wrong(format!("number {first} is refused")));
+            Event::Refused { first, last, .. } => {
+                for number in *first..=*last {
+                    let id = channel.answer(number, model)?;
+                    model.refusal_received(id)?;
+                }
             }
             Event::Reply { reply, .. } => {
                 model.reply_received((session, number))?;
@@ -211,7 +216,8 @@ impl ClientChannel {
         Ok(())
     }
 
-    fn confirm(&mut self, number: u64, model: &mut Model) -> Result<(), Violation> {
+    /// What was published under a number is taken or refused.
+    fn answer(&mut self, number: u64, model: &Model) -> Result<MessageId, Violation> {
         let published = self.published.as_ref();
         let id = published.and_then(|published| published.get(number.checked_sub(1)? as usize));
         let Some(id) = id.copied() else {
@@ -227,8 +233,7 @@ impl ClientChannel {
         {
             return Err(wrong(format!("message {id} is confirmed before it comes back")));
         }
-        model.confirm_received(id);
-        Ok(())
+        Ok(id)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::faults::End;
 use crate::messages::MessageId;
-use crate::model::StreamLimits;
 use crate::world::World;
 use crate::{Violation, limits};
 
@@ -19,7 +18,7 @@ impl World {
             }
         }
         // A stream may let a damaged message go that nobody was told of.
-        let long = self.model.durable_messages(|queue| StreamLimits::of(queue).has_retention());
+        let long = self.model.durable_messages();
         let long: Vec<MessageId> = long.into_iter().filter(|id| self.is_long(*id)).collect();
         if let Some(id) = self.random.pick(&long) {
             let copies = self.model.rots(id);

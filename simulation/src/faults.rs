@@ -67,6 +67,7 @@ impl World {
             let text = format!("{} damaged places are told of", node.damage_told);
             return Err(Violation::new("P2", text));
         }
+        self.check_at_rest()?;
         if self.room_in > 0 {
             self.room_in -= 1;
             if self.room_in == 0 {
@@ -163,7 +164,7 @@ impl World {
                 self.notes.trace.line(format_args!("power will be cut at operation {at}"));
                 self.disk.cut_power_at(at);
             }
-            match Node::open(&self.disk, &self.profile) {
+            match Node::open(&self.disk, &self.profile, &self.policies) {
                 Ok((mut node, found)) => {
                     let messages: usize = found.queues.iter().map(|queue| queue.1.len()).sum();
                     self.notes.trace.line(format_args!(
@@ -174,7 +175,7 @@ impl World {
                     if let Some(damage) = found.damaged.first().filter(|_| !self.holes) {
                         return Err(Violation::new("P2", format!("undamaged, but: {damage}")));
                     }
-                    self.model.restarted(&found, &unsynced)?;
+                    self.model.restarted(&found, &unsynced, &self.policies)?;
                     node.appended_op = self.model.op;
                     self.node = Some(node);
                     return Ok(());

@@ -28,6 +28,7 @@ impl World {
         }
         self.rest()?;
         self.model.check_times()?;
+        self.check_at_rest()?;
         for client in &self.clients {
             client.check_answered()?;
         }

@@ -179,8 +179,7 @@ impl Asking<'_> {
         let (exchange, routing_key) = if random.percent(self.profile.default_exchange_percent) {
             let there = self.model.queue_names();
             let there = random.pick(&there).filter(|_| random.percent(90));
-            let names = self.profile.queues();
-            let any = || random.pick(&names).unwrap_or_default().to_owned();
+            let any = || random.pick(&self.profile.queues).unwrap_or_default().to_owned();
             let name = there.unwrap_or_else(any);
             // A virtual topic by its name alone, and a queue by a longer one.
             let name = match random.below(20) {
@@ -191,7 +190,12 @@ impl Asking<'_> {
             (String::new(), name)
         } else {
             // Mostly one that is there: another closes the channel.
-            let there = random.pick(&self.model.exchange_names());
+            let names = self.model.exchange_names();
+            let favours = self.profile.favours_chance && names.iter().any(|name| name == CHANCE);
+            let there = match favours && random.percent(60) {
+                true => Some(CHANCE.to_owned()),
+                false => random.pick(&names),
+            };
             let any = || EXCHANGES.map(|(name, _)| name.to_owned());
             let exchange = match random.below(400) {
                 0 => Some("nowhere".to_owned()),
@@ -302,7 +306,7 @@ impl Asking<'_> {
         // Mostly one that is there.
         let there = self.model.queue_names();
         let there = self.random.pick(&there).filter(|_| self.random.percent(90));
-        let any = |random: &mut Random| random.pick(&self.profile.queues()).unwrap_or_default();
+        let any = |random: &mut Random| random.pick(&self.profile.queues).unwrap_or_default();
         there.unwrap_or_else(|| any(self.random).to_owned())
     }
 
@@ -313,7 +317,7 @@ impl Asking<'_> {
     fn declare_queue(&mut self) -> Request {
         let name = match self.random.percent(8) {
             true => format!("x{}", self.slot),
-            false => self.random.pick(&self.profile.queues()).unwrap_or_default().to_owned(),
+            false => self.random.pick(&self.profile.queues).unwrap_or_default().to_owned(),
         };
         let declaration = Declaration {
             passive: self.random.percent(5),
@@ -327,7 +331,11 @@ impl Asking<'_> {
     }
 
     fn declare_exchange(&mut self) -> Request {
-        let (name, kind) = self.random.pick(&EXCHANGES).unwrap_or_default();
+        let favoured = EXCHANGES.into_iter().find(|(name, _)| {
+            *name == CHANCE && self.profile.favours_chance && self.random.percent(20)
+        });
+        let any = || self.random.pick(&EXCHANGES).unwrap_or_default();
+        let (name, kind) = favoured.unwrap_or_else(any);
         let declaration = Declaration {
             durable: name != "auto",
             auto_delete: name == "auto",

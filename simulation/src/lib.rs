@@ -10,6 +10,7 @@
 //! node.rs, committer.rs    the shard, committer, loader and checkpoint of the server, as steps
 //!     |                    around the real VirtualHost, Log, Checkpointer and Reader
 //! model/                   what must be true: checked after every command and every restart
+//! policies.rs, settings.rs the policies that come and go, and what holds by them
 //! world.rs, faults.rs      which step is next; power cuts, failing operations, full disks, restarts
 //! finish.rs, damage.rs     the end of each run: heal, come to rest, restart, drain, look at disk
 //! ```
@@ -28,7 +29,9 @@ mod messages;
 mod model;
 mod names;
 mod node;
+mod policies;
 mod random;
+mod settings;
 mod trace;
 mod world;
 
@@ -92,6 +95,12 @@ pub struct Counts {
     pub loaded: u64,
     /// Messages and queues that expired.
     pub expired: u64,
+    /// Messages that left a queue which had no room for them.
+    pub dropped: u64,
+    /// Messages that did not enter a queue which had no room for them.
+    pub refused: u64,
+    /// Changes of policies.
+    pub policies: u64,
     /// Power cuts, also while the store recovered.
     pub power_cuts: u64,
     /// Kills and orderly restarts.
@@ -119,6 +128,9 @@ impl Counts {
         self.redelivered += other.redelivered;
         self.loaded += other.loaded;
         self.expired += other.expired;
+        self.dropped += other.dropped;
+        self.refused += other.refused;
+        self.policies += other.policies;
         self.power_cuts += other.power_cuts;
         self.restarts += other.restarts;
         self.failures += other.failures;

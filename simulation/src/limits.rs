@@ -59,6 +59,9 @@ pub(crate) const OPEN_ATTEMPTS: usize = 6;
 /// The time at which a run begins: not 0, which stands for a time that is not known.
 pub(crate) const FIRST_TIME: u64 = 1_000_000;
 
+/// A share of memory in which all contents of a run have room, in bytes.
+pub(crate) const MEMORY_BYTES: usize = 1 << 20;
+
 /// How much later than it should a message may expire that is on disk, in milliseconds: a tick.
 pub(crate) const LATE_MAX: u64 = 64;
 

@@ -41,6 +41,11 @@ const PRIORITY: u16 = 1 << 11;
 const EXPIRATION: u16 = 1 << 8;
 
 impl Publication {
+    /// How long the body is: it begins with the number.
+    pub(crate) fn body_length(&self) -> u64 {
+        self.body_bytes.max(size_of::<MessageId>()) as u64
+    }
+
     /// All routing keys.
     pub(crate) fn keys(&self) -> Vec<&str> {
         let more = self.shown_keys.iter().chain(&self.hidden_keys);
@@ -156,18 +161,33 @@ fn hash_of_parts(exchange: &str, routing_key: &str, properties: &[u8], body: &[u
     parts.into_iter().fold(0, fnv)
 }
 
-/// How often a message died, as its headers tell.
-pub(crate) fn deaths_of(message: &Message) -> u32 {
+/// Deaths of a message in the same queue for the same reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Death {
+    pub(crate) queue: String,
+    pub(crate) reason: String,
+    pub(crate) count: u32,
+}
+
+/// How a message died, as its headers tell: the latest death first.
+pub(crate) fn deaths_of(message: &Message) -> Vec<Death> {
     let headers = properties::headers(message.properties()).unwrap_or_default();
-    let Some(Value::Array(deaths)) = table::get(headers, "x-death") else { return 0 };
-    let count = |death| match death {
-        Value::Table(death) => match table::get(death, "count") {
-            Some(Value::Int(count)) => u32::try_from(count).unwrap_or_default(),
-            _ => 0,
-        },
-        _ => 0,
+    let Some(Value::Array(deaths)) = table::get(headers, "x-death") else { return vec![] };
+    let text = |death, name| match table::get(death, name) {
+        Some(Value::Bytes(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+        _ => String::new(),
     };
-    table::elements(deaths).map(count).sum()
+    let one = |death| match death {
+        Value::Table(death) => {
+            let count = match table::get(death, "count") {
+                Some(Value::Int(count)) => u32::try_from(count).unwrap_or_default(),
+                _ => 0,
+            };
+            Some(Death { queue: text(death, "queue"), reason: text(death, "reason"), count })
+        }
+        _ => None,
+    };
+    table::elements(deaths).filter_map(one).collect()
 }
 
 /// How often a message came back, as its header tells.

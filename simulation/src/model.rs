@@ -4,14 +4,16 @@
 //! restart it knows what must be there, what may be there, and what must not. Which messages expired
 //! the engine tells; the model knows whether it was time (`times.rs`).
 //!
-//! The properties have the names of docs/testing.md. Length limits of queues (P11) and deduplication
-//! (P7) get their place in `requests.rs` when they come: each a reason for which a copy leaves its
-//! queue, or does not enter it.
+//! The properties have the names of docs/testing.md. Deduplication (P7) gets its place in
+//! `requests.rs` when it comes: a reason for which a copy does not enter its queue.
 
 mod dead_letters;
 mod durable;
 mod events;
 mod exchanges;
+mod overflow;
+mod policies;
+mod publish;
 mod requests;
 mod restart;
 mod retention;
@@ -26,20 +28,26 @@ mod transactions;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use warren_engine::{Command, Expired, Milliseconds, Outgoing, SessionId, Summary};
+use warren_engine::{
+    Command, DeadLettered, Departed, Event, Milliseconds, Outgoing, SessionId, Summary,
+};
 
 use crate::messages::{MessageId, Publication};
 use crate::names::{is_quorum, is_single_active};
+use crate::policies::PolicySet;
+use crate::settings::Settings;
+use crate::world::Profile;
 use crate::{Violation, limits};
+use dead_letters::{Past, Reason};
 use exchanges::{Choices, History};
+use overflow::{HandedOut, Losses, Turn};
 use requests::End;
 use retention::Segments;
 use streams::{LastBatch, Reading};
 
 pub(crate) use durable::{Change, Durable, Found, FoundMessage};
 pub(crate) use exchanges::RECENT_HISTORY_LENGTH;
-pub(crate) use retention::StreamLimits;
-pub(crate) use times::{Expiry, Times};
+pub(crate) use times::Expiry;
 pub(crate) use topology::{Topology, header_arguments};
 use transactions::Transaction;
 
@@ -59,6 +67,8 @@ pub(crate) struct Published {
     pub(crate) hash: u64,
     /// It went to no queue.
     pub(crate) unroutable: bool,
+    /// One of its queues refused it.
+    refused: bool,
     /// The command that made it durable; 0 if none did.
     durable_op: u64,
 }
@@ -68,14 +78,15 @@ pub(crate) struct Published {
 struct Copy {
     message: MessageId,
     level: u8,
+    /// The length of its body.
+    bytes: u64,
     durable: bool,
     /// Delivered before, and known to have been.
     redelivered: bool,
     holder: Option<At>,
     /// How often it came back, in a queue that counts it.
     returns: u32,
-    /// How often it died.
-    deaths: u32,
+    past: Past,
     expires: Expiry,
     /// When its time in the queue began.
     time: Milliseconds,
@@ -86,10 +97,12 @@ struct Copy {
 /// What the engine says of a command beside its events.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
-    /// So many copies left these queues for others.
-    pub(crate) dead_lettered: VecDeque<(String, usize)>,
-    /// What expired, with the names of the queues.
-    pub(crate) expired: Vec<(String, Expired)>,
+    /// Copies that left queues for others.
+    pub(crate) dead_lettered: VecDeque<DeadLettered>,
+    /// What expired or was dropped, by the names of the queues.
+    pub(crate) departed: BTreeMap<String, VecDeque<Departed>>,
+    /// Messages that queues did not take, with the names of these.
+    pub(crate) refused: Vec<(String, MessageId)>,
     /// Messages that were written as they were published, and the queues that they are in.
     pub(crate) written: BTreeMap<MessageId, Vec<String>>,
     /// What streams let go: from the first place to the last one.
@@ -108,9 +121,13 @@ struct Queue {
     delivered_through: BTreeMap<u8, Place>,
     copies: BTreeMap<Place, Copy>,
     /// In the order in which they leave: the highest level first.
-    ready: BTreeSet<(Reverse<u8>, Place)>,
+    ready: BTreeSet<Turn>,
+    /// Those that are on their way to clients in the command at hand, in their order.
+    served: VecDeque<Turn>,
     /// Copies that it gave up and that are still to become dead letters.
-    leaving: VecDeque<(Place, Copy)>,
+    leaving: VecDeque<(Place, Copy, Reason)>,
+    /// Messages that it refused and that are still to become dead letters.
+    refused: VecDeque<(MessageId, Past)>,
     /// Of a stream.
     last_batch: LastBatch,
     segments: Segments,
@@ -120,7 +137,9 @@ struct Queue {
     active: Option<(At, u32)>,
     /// It gets nothing more, as one with a higher priority waits.
     yields: bool,
-    times: Times,
+    settings: Settings,
+    /// None of its messages has to be read from disk.
+    is_in_memory: bool,
     /// When it was last used; `None` until time has passed after a restart.
     used: Option<Milliseconds>,
 }
@@ -198,7 +217,7 @@ struct Consumer {
     no_ack: bool,
     /// Where it stands, if the queue is a stream.
     reading: Option<Reading>,
-    /// How long its deliveries may take, if it or its queue says so.
+    /// How long its deliveries may take, if it says so itself.
     timeout: Option<Milliseconds>,
 }
 
@@ -269,12 +288,23 @@ pub(crate) struct Model {
     now: Milliseconds,
     /// Channels that the command at hand closes because of a delivery.
     overdue: Vec<At>,
-    /// How many messages the command at hand let expire.
-    just_expired: usize,
+    /// How many messages the command at hand let expire or dropped.
+    just_departed: usize,
+    /// What goes to clients in the command at hand.
+    handed_out: HandedOut,
+    /// Whoever could take a message had it before one was dropped or refused: nothing in the command
+    /// at hand lets consumers have more later.
+    is_strict: bool,
+    /// Contents need not go to disk.
+    keeps_all_in_memory: bool,
+    losses: Losses,
+    /// Policies on their way to the broker.
+    policies_asked: VecDeque<PolicySet>,
 }
 
 impl Model {
-    pub(crate) fn new(times_out: bool, consumer_timeout: Option<Milliseconds>) -> Self {
+    pub(crate) fn new(profile: &Profile) -> Self {
+        let Profile { times_out, consumer_timeout, .. } = *profile;
         Self {
             messages: vec![],
             topology: Topology::new(),
@@ -301,14 +331,20 @@ impl Model {
             consumer_timeout,
             now: limits::FIRST_TIME,
             overdue: vec![],
-            just_expired: 0,
+            just_departed: 0,
+            handed_out: HandedOut::default(),
+            is_strict: false,
+            keeps_all_in_memory: profile.keeps_all_in_memory(),
+            losses: Losses::default(),
+            policies_asked: VecDeque::new(),
         }
     }
 
     /// Notes a message that a client is about to publish.
     pub(crate) fn made(&mut self, publication: Publication, mandatory: bool, hash: u64) {
-        let (unroutable, durable_op) = (false, 0);
-        self.messages.push(Published { publication, mandatory, hash, unroutable, durable_op });
+        let (unroutable, refused, durable_op) = (false, false, 0);
+        let published = Published { publication, mandatory, hash, unroutable, refused, durable_op };
+        self.messages.push(published);
     }
 
     /// Carries out a command and holds what the engine sent against what must follow from it.
@@ -321,7 +357,10 @@ impl Model {
         self.op += 1;
         self.errors.clear();
         self.said = said;
+        self.just_departed = self.said.departed.values().map(VecDeque::len).sum();
+        self.note_handed_out(events, true);
         self.carry_out_command(command, events)?;
+        self.note_handed_out(events, false);
         self.take_over();
         // What comes before a channel is closed because of a delivery was sent before.
         let first = events.iter().position(|event| timeouts::timeout(event).is_some());
@@ -333,13 +372,15 @@ impl Model {
             self.timed_out(at, timeout)?;
         }
         self.take_over();
-        let expired = std::mem::take(&mut self.said.expired);
-        self.expired(&expired)?;
+        self.depart_all()?;
         let moved = !self.said.dead_lettered.is_empty();
-        while let Some((queue, count)) = self.said.dead_lettered.pop_front() {
-            self.dead_letter(&queue, count)?;
+        while let Some(dead) = self.said.dead_lettered.pop_front() {
+            self.dead_letter(&dead)?;
         }
+        self.depart_all()?;
+        self.check_told()?;
         self.observe(events, moved)?;
+        self.check_served()?;
         if let Some(at) = self.errors.first() {
             return Err(Violation::new("refusal", format!("{at:?} was not told of its error")));
         }
@@ -364,7 +405,12 @@ impl Model {
                     self.closes.insert(*session, op);
                 }
             }
-            Command::Publish(batch) => self.publish(batch)?,
+            Command::Publish(batch) => {
+                let closes = |out: &Outgoing| matches!(out.event, Event::ChannelError { .. });
+                self.is_strict = !events.iter().any(closes);
+                self.publish(batch)?;
+                self.is_strict = false;
+            }
             Command::Acknowledge { session, acknowledgements } => {
                 for ack in acknowledgements {
                     let at = (*session, ack.channel);
@@ -376,10 +422,8 @@ impl Model {
                 self.request(at, request, events)?;
             }
             Command::Clock(now) => self.time_passes(*now),
-            Command::Flushed { .. }
-            | Command::Loaded { .. }
-            | Command::SetAccess { .. }
-            | Command::SetPolicies(_) => {}
+            Command::SetPolicies(_) => self.set_policies(),
+            Command::Flushed { .. } | Command::Loaded { .. } | Command::SetAccess { .. } => {}
         }
         Ok(())
     }
@@ -406,7 +450,7 @@ impl Model {
     /// The sums of the engine and of the model are the same: no message is in two places or none.
     pub(crate) fn check_summary(&self, summary: &Summary) -> Result<(), Violation> {
         let uncertain = self.queues.values().any(|queue| queue.is_uncertain());
-        let ready: usize = self.queues.values().map(|queue| queue.ready.len()).sum();
+        let ready: usize = self.queues.values().map(Queue::told_ready).sum();
         let held: usize = self.channels.values().map(Channel::unsettled).sum();
         let consumers: usize = self.channels.values().map(|channel| channel.consumers.len()).sum();
         for (what, found, expected) in [
@@ -424,17 +468,17 @@ impl Model {
                 return Err(Violation::new("P10", text));
             }
         }
-        Ok(())
+        self.check_losses(&summary.losses)
     }
 
-    /// The durable messages that wait, if all that was done is durable, but for those that are in
-    /// queues that are `left_out`.
-    pub(crate) fn durable_messages(&self, left_out: impl Fn(&str) -> bool) -> Vec<MessageId> {
+    /// The durable messages that wait, if all that was done is durable, but for those in streams: these
+    /// may let a damaged one go that nobody was told of.
+    pub(crate) fn durable_messages(&self) -> Vec<MessageId> {
         if !self.changes.is_empty() {
             return vec![];
         }
         let (without, queues): (Vec<_>, Vec<_>) =
-            self.durable.queues.values().partition(|queue| left_out(&queue.name));
+            self.durable.queues.values().partition(|queue| self.has_retention(&queue.name));
         let is_out = |id: &MessageId| {
             without.iter().any(|queue| queue.messages.values().any(|other| other == id))
         };
@@ -506,9 +550,15 @@ impl Model {
     }
 
     /// A client received the confirm of a message.
-    pub(crate) fn confirm_received(&mut self, id: MessageId) {
-        let op = self.messages.get(id as usize).map_or(0, |message| message.durable_op);
+    pub(crate) fn confirm_received(&mut self, id: MessageId) -> Result<(), Violation> {
+        let published = self.messages.get(id as usize);
+        if published.is_some_and(|published| published.refused) {
+            let text = format!("message {id} is confirmed, and was refused");
+            return Err(Violation::new("P11", text));
+        }
+        let op = published.map_or(0, |published| published.durable_op);
         self.promise(op, "P1", || format!("message {id} was confirmed"));
+        Ok(())
     }
 
     /// Queues that are there, for clients that look around.

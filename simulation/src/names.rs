@@ -3,7 +3,8 @@
 
 use warren_amqp::{FieldTable, FieldValue};
 
-use crate::model::{RECENT_HISTORY_LENGTH, StreamLimits, Times};
+use crate::model::RECENT_HISTORY_LENGTH;
+use crate::settings::declared_arguments;
 
 /// Queues by name: durable ones, transient ones, auto-delete ones, quorum queues, streams. The
 /// exclusive ones are made up. Some subscribe themselves to a virtual topic.
@@ -26,22 +27,17 @@ pub(crate) const QUEUES: [&str; 16] = [
     "Consumer.h.VirtualTopic.k",
 ];
 
-/// How often a message may come back to a quorum queue.
-pub(crate) const DELIVERY_LIMIT: u32 = 2;
-
-/// The queue to which the dead letters of a queue go. Chains without circles; one leads nowhere.
-pub(crate) fn dead_letters_of(queue: &str) -> Option<&'static str> {
-    const LEADS: [(&str, &str); 6] =
-        [("d1", "d2"), ("d2", "d3"), ("t0", "t1"), ("t1", "d1"), ("a0", "none"), ("q0", "d3")];
-    LEADS.into_iter().find(|(from, _)| *from == queue).map(|(_, to)| to)
-}
+/// Queues that may have only so much ready: with limits of messages and of bytes, which let the
+/// oldest go or refuse new ones. What they say is in `settings.rs`.
+pub(crate) const LIMITED: [&str; 9] = ["l0", "l1", "l2", "l3", "l4", "tl0", "al0", "ql0", "ql1"];
 
 /// The highest priority that a queue of this name knows.
 pub(crate) fn max_priority(name: &str) -> u8 {
     match name {
         "d2" => 5,
         "t1" => 255,
-        "q0" | "q1" => 31,
+        "l2" => 3,
+        _ if is_quorum(name) => 31,
         _ => 0,
     }
 }
@@ -65,23 +61,13 @@ pub(crate) fn is_quorum(name: &str) -> bool {
 
 /// The arguments that a queue is declared with.
 pub(crate) fn queue_arguments(name: &str, times_out: bool) -> FieldTable {
-    let mut arguments = Times::of(name).arguments();
+    let mut arguments = declared_arguments(name, times_out);
     let text = |text: &str| FieldValue::LongString(text.as_bytes().into());
     if is_stream(name) {
         arguments.insert("x-queue-type".into(), text("stream"));
-        StreamLimits::of(name).add_to(&mut arguments);
-    }
-    if let Some(timeout) = consumer_timeout_of(name).filter(|_| times_out) {
-        arguments.insert(CONSUMER_TIMEOUT.into(), FieldValue::LongInt(timeout));
-    }
-    if let Some(to) = dead_letters_of(name) {
-        arguments.insert("x-dead-letter-exchange".into(), text(""));
-        arguments.insert("x-dead-letter-routing-key".into(), text(to));
     }
     if is_quorum(name) {
-        let limit = FieldValue::LongInt(DELIVERY_LIMIT as i32);
         arguments.insert("x-queue-type".into(), text("quorum"));
-        arguments.insert("x-delivery-limit".into(), limit);
     } else if max_priority(name) > 0 {
         let max = FieldValue::LongInt(i32::from(max_priority(name)));
         arguments.insert("x-max-priority".into(), max);
@@ -90,15 +76,6 @@ pub(crate) fn queue_arguments(name: &str, times_out: bool) -> FieldTable {
         arguments.insert("x-single-active-consumer".into(), FieldValue::Boolean(true));
     }
     arguments
-}
-
-/// The time that deliveries of a queue may take, in runs in which there is one, in milliseconds.
-pub(crate) fn consumer_timeout_of(name: &str) -> Option<i32> {
-    match name {
-        "d3" => Some(300),
-        "q0" => Some(700),
-        _ => None,
-    }
 }
 
 pub(crate) const CONSUMER_TIMEOUT: &str = "x-consumer-timeout";

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use warren_engine::{
-    Access, Command, Effects, Event, Expired, Load, Milliseconds, Outgoing, QueueId,
+    Access, Command, Departed, Effects, Event, Load, Milliseconds, Outgoing, QueueId,
     RecoveredQueue, SessionId, VirtualHost, VirtualHostId, Write,
 };
 use warren_storage::fault::SimulatedDisk;
@@ -18,6 +18,7 @@ use crate::committer::{Checkpoint, Group, Unsynced};
 use crate::messages::{deaths_of, id_of};
 use crate::model::{Found, FoundMessage, Model, Said};
 use crate::names::is_stream;
+use crate::policies::PolicySet;
 use crate::trace::Trace;
 use crate::world::Profile;
 use crate::{Counts, Violation, limits};
@@ -78,6 +79,8 @@ pub(crate) struct Node {
     /// Places that could not be read.
     pub(crate) damage_told: usize,
     pub(crate) failed: Option<String>,
+    /// No command was carried out since the start.
+    pub(crate) is_fresh: bool,
 }
 
 /// Options of the store for short runs.
@@ -97,6 +100,7 @@ impl Node {
     pub(crate) fn open(
         disk: &SimulatedDisk,
         profile: &Profile,
+        policies: &PolicySet,
     ) -> Result<(Self, Found), warren_storage::Error> {
         let opened = open_on(Arc::new(disk.clone()), options())?;
         let Opened { log, checkpointer, reader, recovered, report } = opened;
@@ -112,6 +116,7 @@ impl Node {
         let mut host = VirtualHost::recover(HOST, "/", &recovered);
         host.set_memory_limits(profile.memory);
         host.set_consumer_timeout(profile.consumer_timeout);
+        host.set_policies(policies.compiled());
         let node = Self {
             host,
             log,
@@ -138,6 +143,7 @@ impl Node {
             moves: None,
             damage_told: 0,
             failed: None,
+            is_fresh: true,
         };
         Ok((node, found))
     }
@@ -226,6 +232,7 @@ impl Node {
         let (writes, last) = (self.effects.writes.len(), self.effects.writes.last().cloned());
         self.host.apply(command.clone(), &mut self.effects);
         notes.counts.commands += 1;
+        self.is_fresh = false;
         if let Command::Publish(batch) = command {
             notes.counts.published += batch.publishes.len() as u64;
         }
@@ -239,21 +246,35 @@ impl Node {
             notes.counts.lost += 1;
             model.told_lost(&format!("message {sequence} of queue {}", queue.counter()))?;
         }
-        for expired in self.effects.expired.drain(..) {
-            notes.counts.expired += 1;
-            notes.trace.line(format_args!("  expired {expired:?}"));
-            let name = match &expired {
-                Expired::Message(queue, _) => self.host.queue_name(*queue).map(str::to_owned),
-                Expired::Queue(_, name) => Some(name.clone()),
-            };
-            said.expired.push((name.unwrap_or_default(), expired));
-        }
+        self.note_departed(&mut said, notes);
         let checked = self.host.check_invariants();
         checked.map_err(|text| Violation::new("invariant", text))?;
         let events = self.effects.events.get(events..).unwrap_or_default();
         said.dead_lettered = std::mem::take(&mut self.effects.dead_lettered).into();
         model.apply(command, events, said)?;
         model.check_summary(&self.host.summary())
+    }
+
+    /// What left queues, or did not enter them.
+    fn note_departed(&mut self, said: &mut Said, notes: &mut Notes) {
+        for departed in self.effects.departed.drain(..) {
+            let (count, name) = match &departed {
+                Departed::Expired(id, _) => (&mut notes.counts.expired, self.host.queue_name(*id)),
+                Departed::Dropped(id, _) => (&mut notes.counts.dropped, self.host.queue_name(*id)),
+                Departed::Unused(_, name) => (&mut notes.counts.expired, Some(name.as_str())),
+            };
+            *count += 1;
+            let name = name.unwrap_or_default().to_owned();
+            notes.trace.line(format_args!("  {name}: {departed:?}"));
+            said.departed.entry(name).or_default().push_back(departed);
+        }
+        for (id, message) in self.effects.refused.drain(..) {
+            notes.counts.refused += 1;
+            let name = self.host.queue_name(id).unwrap_or_default().to_owned();
+            let id = id_of(&message).unwrap_or_default();
+            notes.trace.line(format_args!("  {name} refuses message {id}"));
+            said.refused.push((name, id));
+        }
     }
 
     /// What the writes of a command say: those behind the first `before` ones, and what was joined to
@@ -277,7 +298,7 @@ impl Node {
             Write::Together(parts) => parts.iter().for_each(|part| self.note_write(part, said)),
             Write::Settled { queue, first, last } => self.note_settled(*queue, *first, *last, said),
             // Dead letters are written anew; the first time counts.
-            Write::Enqueued { message, queues } if deaths_of(message) == 0 => {
+            Write::Enqueued { message, queues } if deaths_of(message).is_empty() => {
                 let Some(id) = id_of(message) else { return };
                 let names =
                     queues.iter().filter_map(|(queue, _)| self.host.queue_name(queue.declared()));

@@ -7,10 +7,12 @@ use warren_storage::fault::SimulatedDisk;
 use crate::client::Client;
 use crate::committer::Checkpoint;
 use crate::generate::{Asking, Wish};
-use crate::model::{Model, Times};
-use crate::names::QUEUES;
+use crate::model::Model;
+use crate::names::{LIMITED, QUEUES};
 use crate::node::{Node, Notes};
+use crate::policies::{Drawing, PolicySet};
 use crate::random::Random;
+use crate::settings::is_timed;
 use crate::{Outcome, Violation, limits};
 
 /// One thing that can happen.
@@ -25,6 +27,8 @@ enum Step {
     Load,
     Checkpoint,
     Housekeep,
+    /// A policy is set, changed or taken away.
+    Policy,
     /// Time passes.
     Tick,
     /// A client reads what came for it.
@@ -40,7 +44,9 @@ pub struct Profile {
     pub(crate) steps: usize,
     pub(crate) clients: usize,
     pub(crate) wishes: Vec<(u32, Wish)>,
-    steps_weights: [(u32, Step); 10],
+    steps_weights: [(u32, Step); 11],
+    /// The names of queues that clients use.
+    pub(crate) queues: Vec<&'static str>,
     pub(crate) persistent_percent: usize,
     pub(crate) default_exchange_percent: usize,
     pub(crate) body_bytes_max: usize,
@@ -56,6 +62,9 @@ pub struct Profile {
     pub(crate) times_out: bool,
     /// How long they may stay where nobody says so.
     pub(crate) consumer_timeout: Option<Milliseconds>,
+    /// Much goes to the exchange that chooses by chance: a choice that is always the same is seen
+    /// only after many.
+    pub(crate) favours_chance: bool,
 }
 
 impl Profile {
@@ -95,6 +104,7 @@ impl Profile {
             wishes.retain(|(_, wish)| *wish != Wish::TxSelect);
         }
         let factor = |random: &mut Random| random.pick(&[1, 2, 4, 8]).unwrap_or(2);
+        let policies = random.pick(&[0, 0, 1, 4]).unwrap_or_default();
         let faults = random.pick(&[0, 1, 2, 6]).unwrap_or_default();
         let steps_weights = [
             (120, Step::Ask),
@@ -103,18 +113,21 @@ impl Profile {
             (10 * factor(random), Step::Load),
             (3 * factor(random), Step::Checkpoint),
             (2 * factor(random), Step::Housekeep),
+            (policies, Step::Policy),
             (5 * factor(random), Step::Tick),
             (30 * factor(random), Step::Receive),
             (factor(random) / 2, Step::Die),
             (faults, Step::Fault),
         ];
         let times_out = random.percent(25);
+        let queues = draw_queues(random, times_out);
         let expiration_percent = random.pick(&[0, 0, 5, 20, 60]).unwrap_or_default();
         Self {
             steps: random.between(limits::STEPS_MIN, limits::STEPS_MAX),
             clients: random.between(1, limits::CLIENTS_MAX),
             wishes,
             steps_weights,
+            queues,
             persistent_percent: random.pick(&[50, 80, 100]).unwrap_or(80),
             default_exchange_percent: random.pick(&[20, 50, 90]).unwrap_or(50),
             body_bytes_max: random.pick(&[16, 100, 300]).unwrap_or(100),
@@ -125,14 +138,15 @@ impl Profile {
             tick_max: random.pick(&[5, 50, 500]).unwrap_or(50),
             times_out,
             consumer_timeout: random.pick(&[0, 0, 300, 1_500]).filter(|ms| times_out && *ms > 0),
+            // The same numbers go on as without it.
+            favours_chance: random.clone().percent(15),
         }
     }
 
-    /// The names of queues that clients use.
-    pub(crate) fn queues(&self) -> Vec<&'static str> {
-        let names =
-            QUEUES.into_iter().filter(|name| !self.times_out || !Times::of(name).is_timed());
-        names.collect()
+    /// No content need go to disk.
+    pub(crate) fn keeps_all_in_memory(&self) -> bool {
+        let MemoryLimits { queue_bytes, transient_queue_bytes, .. } = self.memory;
+        queue_bytes.min(transient_queue_bytes) >= limits::MEMORY_BYTES
     }
 }
 
@@ -154,13 +168,15 @@ pub(crate) struct World {
     /// Steps until a broker whose store has failed ends.
     pub(crate) ends_in: usize,
     pub(crate) now: Milliseconds,
+    /// All that were asked for: the broker keeps them elsewhere, and a restart finds them.
+    pub(crate) policies: PolicySet,
 }
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let profile = Profile::draw(&mut random);
-        let model = Model::new(profile.times_out, profile.consumer_timeout);
+        let model = Model::new(&profile);
         Self {
             clients: (0..profile.clients).map(|_| Client::default()).collect(),
             random,
@@ -174,6 +190,7 @@ impl World {
             holes: false,
             ends_in: 0,
             now: limits::FIRST_TIME,
+            policies: PolicySet::default(),
         }
     }
 
@@ -197,7 +214,9 @@ impl World {
         let mut weights = self.profile.steps_weights;
         for (weight, step) in &mut weights {
             let possible = match step {
-                Step::Ask => node.inbox.len() < limits::INBOX_MAX && node.failed.is_none(),
+                Step::Ask | Step::Policy => {
+                    node.inbox.len() < limits::INBOX_MAX && node.failed.is_none()
+                }
                 Step::Shard => {
                     !node.inbox.is_empty() && node.groups.len() < limits::COMMITTER_INBOX
                 }
@@ -247,6 +266,10 @@ impl World {
                 self.housekeep();
                 Ok(())
             }
+            Step::Policy => {
+                self.change_policies();
+                Ok(())
+            }
             Step::Tick => {
                 let most = self.random.pick(&[1, 1, self.profile.tick_max]).unwrap_or(1);
                 self.now += self.random.below(most + 1) as Milliseconds;
@@ -265,6 +288,17 @@ impl World {
             }
             Step::Fault => self.fault(),
         }
+    }
+
+    /// A policy is set, changed or taken away.
+    fn change_policies(&mut self) {
+        let Some(node) = &mut self.node else { return };
+        let (random, times_out) = (&mut self.random, self.profile.times_out);
+        Drawing { random, times_out }.change(&mut self.policies);
+        self.notes.counts.policies += 1;
+        self.notes.trace.line(format_args!("policies are {:?}", self.policies));
+        self.model.policies_asked(self.policies.clone());
+        node.inbox.push_back(Command::SetPolicies(self.policies.compiled()));
     }
 
     /// A client connects, or asks for something.
@@ -291,6 +325,17 @@ impl World {
             self.notes.trace.line(format_args!("client {slot} asks {}", brief(&command)));
             node.inbox.push_back(command);
         }
+    }
+
+    /// With nothing on its way and nothing due, queues have no more than they may. A broker that has
+    /// just started need not have looked.
+    pub(crate) fn check_at_rest(&self) -> Result<(), Violation> {
+        let Some(node) = &self.node else { return Ok(()) };
+        let is_due = node.host.next_due().is_some_and(|due| due <= self.now);
+        if is_due || node.is_fresh || !node.is_at_rest() {
+            return Ok(());
+        }
+        self.model.check_limits()
     }
 
     pub(crate) fn shard(&mut self, most: usize) -> Result<(), Violation> {
@@ -383,9 +428,21 @@ impl World {
     }
 }
 
+/// The queues that clients use. In some runs there are few, so that much happens in each; in some,
+/// queues with limits are among them.
+fn draw_queues(random: &mut Random, times_out: bool) -> Vec<&'static str> {
+    let (limited, others) =
+        random.pick(&[(0, 100), (0, 100), (60, 70), (80, 30)]).unwrap_or_default();
+    let mut queues: Vec<&str> = QUEUES.into_iter().filter(|_| random.percent(others)).collect();
+    queues.extend(LIMITED.into_iter().filter(|_| random.percent(limited)));
+    // In runs in which deliveries are waited for nothing expires.
+    queues.retain(|name| !times_out || !is_timed(name));
+    if queues.is_empty() { vec!["d0"] } else { queues }
+}
+
 /// Contents in memory: none, a few messages, or all. What is transient may have another share.
 fn draw_memory(random: &mut Random) -> MemoryLimits {
-    let sizes = [0, 0, 1, 400, 1_500, 6_000, 1 << 20];
+    let sizes = [0, 0, 1, 400, 1_500, 6_000, limits::MEMORY_BYTES];
     let mut size = || random.pick(&sizes).unwrap_or_default();
     let (queue_bytes, transient_queue_bytes) = (size(), size());
     MemoryLimits {

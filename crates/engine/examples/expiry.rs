@@ -63,7 +63,7 @@ fn main() {
             now = now.max(host.next_due().expect("something is due"));
             world.apply(&mut host, Command::Clock(now));
         }
-        expired += world.effects.expired.len();
+        expired += world.effects.departed.len();
         let loads = std::mem::take(&mut world.effects.loads);
         world.effects.clear();
         world.effects.loads = loads;

@@ -18,12 +18,15 @@ pub struct Effects {
     pub loads: Vec<Load>,
     /// Messages that could not be read back and are lost, for the log.
     pub lost: Vec<(QueueId, Sequence)>,
-    /// What expired, for counts and for tests.
-    pub expired: Vec<Expired>,
+    /// What left queues by time or for want of room, for tests.
+    pub departed: Vec<Departed>,
+    /// Messages that queues did not take, as they had no room, for tests.
+    pub refused: Vec<(QueueId, Message)>,
     /// Messages of which the disk did not know any more, for the log.
     pub vanished: Vec<(QueueId, u64)>,
-    /// How many messages went from queues to their dead letter exchanges, or nowhere, in order.
-    pub dead_lettered: Vec<(String, usize)>,
+    /// Which messages went from queues to their dead letter exchanges, or nowhere, in order, for
+    /// tests.
+    pub dead_lettered: Vec<DeadLettered>,
     /// Arguments that have no effect and were sent for the first time, for the log.
     pub without_effect: Vec<&'static str>,
     /// What is left of a command that leads to very much. Hand on the rest of the effects, then call
@@ -31,13 +34,26 @@ pub struct Effects {
     pub unfinished: Option<Unfinished>,
 }
 
-/// Something that was there for a time only.
+/// Something that is there no more, though no client took it away.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expired {
-    /// The message at this place.
-    Message(QueueId, Sequence),
-    /// The queue, with its name.
-    Queue(QueueId, String),
+pub enum Departed {
+    /// The time of the message at this place was over.
+    Expired(QueueId, Sequence),
+    /// The queue had no room for the message at this place any more.
+    Dropped(QueueId, Sequence),
+    /// The queue was unused for too long; with its name.
+    Unused(QueueId, String),
+}
+
+/// Messages that went from a queue to its dead letter exchange, or nowhere if there was none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLettered {
+    /// The name of the queue.
+    pub queue: String,
+    /// How many, in the order in which the queue gave them up.
+    pub messages: usize,
+    /// The queue had refused them; otherwise they had been in it.
+    pub refused: bool,
 }
 
 /// A batch of messages of which some are still to be published.
@@ -58,7 +74,8 @@ impl Effects {
             && self.lost.is_empty()
             && self.vanished.is_empty()
             && self.dead_lettered.is_empty()
-            && self.expired.is_empty()
+            && self.departed.is_empty()
+            && self.refused.is_empty()
             && self.without_effect.is_empty()
             && self.unfinished.is_none()
     }
@@ -71,7 +88,8 @@ impl Effects {
         self.lost.clear();
         self.vanished.clear();
         self.dead_lettered.clear();
-        self.expired.clear();
+        self.departed.clear();
+        self.refused.clear();
         self.without_effect.clear();
         self.unfinished = None;
     }

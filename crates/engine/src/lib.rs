@@ -57,7 +57,7 @@ pub use command::{
     SessionId,
 };
 pub use counters::{ExchangeCounters, LossCounters, MessageCounters};
-pub use effect::{Effects, Event, Expired, Load, Outgoing, Reply, Unfinished};
+pub use effect::{DeadLettered, Departed, Effects, Event, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};
 pub use expiry::{BadExpiration, expiration};
 pub use explain::{Explanation, Judged, Step};

@@ -97,6 +97,54 @@ pub enum Bug {
     HistoryForgetsLast,
     /// An exchange keeps one message more than it should.
     HistoryTooLong,
+    /// A queue with a limit has room for one message more.
+    RoomForOneMore,
+    /// A queue with a limit has room for one message less.
+    RoomForOneLess,
+    /// A limit of bytes is none.
+    BytesForgotten,
+    /// What is unacknowledged counts against a limit.
+    HeldCounts,
+    /// The oldest messages do not go though a queue has no room for them.
+    DropForgotten,
+    /// A message that a queue had no room for comes back after a restart.
+    DropNotWritten,
+    /// A message that a queue had no room for does not become a dead letter.
+    DropNotDeadLettered,
+    /// A dead letter tells another reason than that its queue had no room.
+    DropTellsOtherReason,
+    /// Consumers of a queue without room are not served before messages go or are refused.
+    ConsumersComeLast,
+    /// A message that is refused is in the queue all the same.
+    RefusedGoesIn,
+    /// The publisher of a refused message is told that it is taken.
+    RefusalConfirmed,
+    /// A refused message does not become a dead letter.
+    RefusedNotDeadLettered,
+    /// A commit is told to be whole though a queue refused a message.
+    CommitForgetsRefusal,
+    /// A limit that was declared is forgotten in a restart.
+    LimitLostAtRestart,
+    /// A restart finds no policies.
+    PoliciesLostAtRestart,
+    /// Policies hold for queues that are declared after them alone.
+    PolicyForNewAlone,
+    /// The policy with the lowest priority wins.
+    LowestPriorityWins,
+    /// What a policy says wins against the declaration.
+    PolicyBeatsArgument,
+    /// What a user's policy says wins against the operator's.
+    OperatorLoses,
+    /// The greatest of numbers holds.
+    GreatestNumberHolds,
+    /// A new time does not hold for messages that wait.
+    WaitingKeepTime,
+    /// An unused queue may be gone as soon as a policy says so, as the time begins before.
+    UnusedBeforePolicy,
+    /// Routes that are remembered outlive the policy that they follow from.
+    RoutesOutlivePolicy,
+    /// Consumers keep the timeout that they began with.
+    ConsumerKeepsTimeout,
 }
 
 #[cfg(feature = "planted")]

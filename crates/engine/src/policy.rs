@@ -18,6 +18,7 @@ pub use validate::{PolicyProblem, validate_policy};
 
 use crate::QueueType;
 use crate::pattern::{BadPattern, Pattern};
+use crate::planted::{self, Bug};
 use keys::Key;
 
 /// A value of a policy.
@@ -244,6 +245,9 @@ impl Policies {
 fn ordered(records: &[PolicyRecord]) -> Result<Vec<Arc<Policy>>, BadPattern> {
     let mut records: Vec<_> = records.iter().collect();
     records.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.name.cmp(&b.name)));
+    if planted::is(Bug::LowestPriorityWins) {
+        records.sort_by_key(|record| record.priority);
+    }
     records.into_iter().map(Policy::compile).collect()
 }
 

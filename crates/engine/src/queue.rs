@@ -177,6 +177,7 @@ impl Queue {
     pub(crate) fn recovered(recovered: &RecoveredQueue) -> Self {
         let settings = QueueSettings::recovered(&recovered.record);
         let mut queue = Self::new(recovered.record.clone(), settings, None);
+        queue.has_limits &= !planted::is(Bug::LimitLostAtRestart);
         queue.next_sequence = recovered.next_sequence;
         queue.delivered = Delivered::recovered(recovered.delivered_through);
         match &queue.settings.stream {
@@ -202,11 +203,12 @@ impl Queue {
         let before = std::mem::replace(&mut self.settings, settings);
         let settings = &self.settings;
         self.has_limits = settings.has_limits();
-        if settings.message_ttl != before.message_ttl {
+        let changes_time = settings.message_ttl != before.message_ttl;
+        if changes_time && !planted::is(Bug::WaitingKeepTime) {
             let (ttl, timed_from) = (settings.message_ttl, self.next_sequence);
             self.backlog.set_time(QueueTime { ttl, timed_from, since: now });
         }
-        if settings.expires != before.expires {
+        if settings.expires != before.expires && !planted::is(Bug::UnusedBeforePolicy) {
             // As with RabbitMQ, the time begins now.
             self.used = now;
         }
@@ -397,13 +399,21 @@ impl Queue {
     /// True if `more` messages with bodies of `bytes` are more than the queue has room for.
     fn overflows(&self, more: u64, bytes: u64) -> bool {
         let settings = &self.settings;
-        settings.max_length.is_some_and(|max| self.backlog.len() + more > max)
-            || settings.max_length_bytes.is_some_and(|max| self.backlog.body_bytes() + bytes > max)
+        let bytes_max = settings.max_length_bytes.filter(|_| !planted::is(Bug::BytesForgotten));
+        let more = match () {
+            () if planted::is(Bug::RoomForOneLess) => more + 1,
+            () if planted::is(Bug::HeldCounts) => more + self.unacknowledged as u64,
+            () => more,
+        };
+        let spare = u64::from(planted::is(Bug::RoomForOneMore));
+        settings.max_length.is_some_and(|max| self.backlog.len() + more > max + spare)
+            || bytes_max.is_some_and(|max| self.backlog.body_bytes() + bytes > max)
     }
 
     /// True if the oldest messages have to go.
     pub(crate) fn is_over(&self) -> bool {
-        self.has_limits && self.settings.overflow == Overflow::DropHead && self.overflows(0, 0)
+        let drops = self.has_limits && self.settings.overflow == Overflow::DropHead;
+        drops && self.overflows(0, 0) && !planted::is(Bug::DropForgotten)
     }
 
     /// True if there is no room for a message, and the queue refuses it then.

@@ -555,10 +555,11 @@ impl VirtualHost {
             effects.vanished.push((id, missing.unknown));
         }
         self.give_up_expired(id, &missing.expired, effects);
-        self.shed(id, effects);
         if let Some(through) = missing.picked_through {
             self.picked_loaded(id, &load, through, missing.picked, effects);
         }
+        // What nobody picks any more is in its place again, and goes before what is younger.
+        self.shed(id, effects);
         self.serve_waiting_gets(id, effects);
         self.serve_takes(id, effects);
         self.mark_dirty(id);

@@ -486,7 +486,8 @@ impl Shard {
             error!(queue.id = queue.0, messages, "messages are missing from the store's index");
         }
         self.effects.dead_lettered.clear();
-        self.effects.expired.clear();
+        self.effects.departed.clear();
+        self.effects.refused.clear();
         for argument in self.effects.without_effect.drain(..) {
             info!(argument, "a client sends an argument that has no effect here");
         }

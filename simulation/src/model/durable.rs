@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use warren_engine::{BindingRecord, ExchangeRecord, Milliseconds, QueueRecord};
 
+use super::dead_letters::Past;
 use super::{Place, QueueNumber};
 use crate::Violation;
-use crate::messages::MessageId;
+use crate::messages::{Death, MessageId};
 
 /// How a message came to a queue.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Entered {
-    /// How often it had died.
-    pub(crate) deaths: u32,
+    /// What it had been through.
+    pub(crate) past: Past,
     /// When its time in the queue begins.
     pub(crate) time: Milliseconds,
 }
@@ -103,13 +104,13 @@ pub(crate) struct Found {
 }
 
 /// A message that a restart finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FoundMessage {
     pub(crate) id: MessageId,
     /// It is known as delivered.
     pub(crate) delivered: bool,
     pub(crate) returns: u32,
-    pub(crate) deaths: u32,
+    pub(crate) deaths: Vec<Death>,
 }
 
 impl Durable {
@@ -146,7 +147,7 @@ impl Durable {
                         // Another message may have had the place, which a restart forgot.
                         queue.returns.remove(place);
                         queue.levels.remove(place);
-                        queue.entered.insert(*place, *entered);
+                        queue.entered.insert(*place, entered.clone());
                         if *level > 0 {
                             queue.levels.insert(*place, *level);
                         }
@@ -231,17 +232,21 @@ fn compare_messages(
     found: &[FoundMessage],
 ) -> Result<(), Violation> {
     let of = |counts: &BTreeMap<Place, u32>, place| counts.get(place).copied().unwrap_or_default();
+    let deaths = |place| {
+        let entered = queue.entered.get(place);
+        entered.map_or_else(Vec::new, |entered| entered.past.deaths.clone())
+    };
     let wanted = queue.messages.iter().map(|(place, id)| FoundMessage {
         id: *id,
         delivered: queue.was_delivered(*place),
         returns: of(&queue.returns, place),
-        deaths: queue.entered.get(place).map_or(0, |entered| entered.deaths),
+        deaths: deaths(place),
     });
     let wanted: Vec<FoundMessage> = wanted.collect();
     if wanted == found {
         return Ok(());
     }
-    let counts = |message: &FoundMessage| (message.id, message.returns, message.deaths);
+    let counts = |message: &FoundMessage| FoundMessage { delivered: false, ..message.clone() };
     let is_counted = wanted.iter().map(counts).eq(found.iter().map(counts));
     let pairs = wanted.iter().zip(found).filter(|(wanted, found)| wanted != found);
     let wrong: Vec<MessageId> = pairs.map(|(wanted, _)| wanted.id).collect();

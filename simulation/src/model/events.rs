@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use warren_engine::{Error, Event, Message, Outgoing, Reply};
 
-use super::{At, Change, Consumer, Copy, Delivery, Expected, Get, Model, Place, QueueNumber, Told};
+use super::{At, Change, Consumer, Copy, Delivery, Expected, Get, Model, QueueNumber, Told, Turn};
 use crate::Violation;
 use crate::messages::{deaths_of, hash_of, id_of, is_same, returns_of};
 
@@ -76,12 +76,8 @@ impl Model {
                     let text = format!("session {} was closed for no reason: {error}", session.0);
                     return Err(Violation::new("refusal", text));
                 }
-                Event::Confirm { channel, last, .. } => {
+                Event::Confirm { channel, last, .. } | Event::Refused { channel, last, .. } => {
                     self.confirmed((*session, *channel), *last)?;
-                }
-                Event::Refused { channel, .. } => {
-                    let text = format!("a message is refused on {:?}", (*session, *channel));
-                    return Err(Violation::new("P11", text));
                 }
                 Event::ConsumerCancelled { .. } | Event::SessionClosed => {}
             }
@@ -129,9 +125,10 @@ impl Model {
 
     /// The count of a `basic.get` is right.
     fn check_left(&self, queue: QueueNumber, told: usize) -> Result<(), Violation> {
-        let left = self.queues.get(&queue).map_or(0, |queue| queue.ready.len());
-        // Those that expire with the same command may be counted.
-        if (left..=left + self.just_expired).contains(&told) {
+        let queue = self.queues.get(&queue);
+        let (least, left) = queue.map_or((0, 0), |queue| (queue.told_ready(), queue.ready.len()));
+        // Those that expire or are dropped with the same command may be counted.
+        if (least..=left + self.just_departed).contains(&told) {
             return Ok(());
         }
         Err(Violation::new("P10", format!("{told} messages are left, not {left}")))
@@ -195,7 +192,8 @@ impl Model {
     fn handed_out(&mut self, out: &HandedOut<'_>) -> Result<(), Violation> {
         let HandedOut { at, tag, message, .. } = out;
         let id = self.check_content(message)?;
-        let place = self.check_turn(out, id)?;
+        let served = self.take_served(out.queue);
+        let place = self.check_turn(out, id, served)?;
         let Some(channel) = self.channels.get_mut(at) else {
             return Err(Violation::new("P6", format!("{at:?} is closed and gets message {id}")));
         };
@@ -234,7 +232,7 @@ impl Model {
             None => Err(invented(format!("message {id} was never published"))),
             Some(published)
                 if published.hash != hash_of(message)
-                    && (deaths_of(message) + returns_of(message) == 0
+                    && (deaths_of(message).is_empty() && returns_of(message) == 0
                         || !is_same(message, &published.publication)) =>
             {
                 Err(invented(format!("message {id} has other bytes than when it was published")))
@@ -244,7 +242,12 @@ impl Model {
     }
 
     /// The message is the first one that is ready in its queue, and its flag is right.
-    fn check_turn(&self, out: &HandedOut<'_>, id: u64) -> Result<(Reverse<u8>, Place), Violation> {
+    fn check_turn(
+        &self,
+        out: &HandedOut<'_>,
+        id: u64,
+        served: Option<Turn>,
+    ) -> Result<Turn, Violation> {
         let HandedOut { at, queue: number, redelivered, .. } = out;
         let Some(queue) = self.queues.get(number) else {
             let text = format!("message {id} comes from a queue that is gone");
@@ -253,8 +256,12 @@ impl Model {
         let name = &queue.name;
         // A dead letter may have come behind what was handed out before it in the same command.
         let is_late = |copy: &Copy| copy.came_dead == self.op && copy.message != id;
-        let mut ready = queue.ready.iter().filter_map(|at| Some((*at, queue.copies.get(&at.1)?)));
-        let first = ready.find(|(_, copy)| !is_late(copy));
+        let with_copy = |at: &Turn| Some((*at, queue.copies.get(&at.1)?));
+        let mut ready = queue.ready.iter().filter_map(with_copy);
+        let first = match &served {
+            Some(served) => with_copy(served),
+            None => ready.find(|(_, copy)| !is_late(copy)),
+        };
         match first {
             Some((_, copy)) if copy.message == id && copy.expires.last < self.now => {
                 let text = format!("message {id} of {name} comes after it has expired");
@@ -262,13 +269,14 @@ impl Model {
             }
             Some((place, copy)) if copy.message == id => {
                 let told = (deaths_of(out.message), returns_of(out.message));
-                if told != (copy.deaths, copy.returns) {
-                    let expected = (copy.deaths, copy.returns);
+                let expected = (copy.past.deaths.clone(), copy.returns);
+                if told != expected {
                     let text = format!(
                         "message {id} of {name} died and came back {told:?} times, not {expected:?}"
                     );
                     return Err(Violation::new("P11", text));
                 }
+                self.check_address(out.message, copy)?;
                 if copy.redelivered == *redelivered {
                     return Ok(place);
                 }
@@ -293,6 +301,18 @@ impl Model {
                 Err(Violation::new(property, text))
             }
         }
+    }
+
+    /// A dead letter tells where it was sent.
+    fn check_address(&self, message: &Message, copy: &Copy) -> Result<(), Violation> {
+        let Some(published) = self.messages.get(copy.message as usize) else { return Ok(()) };
+        let sent = copy.past.of(&published.publication);
+        let told = (message.exchange(), message.routing_key());
+        if told == (sent.exchange.as_str(), sent.routing_key.as_str()) {
+            return Ok(());
+        }
+        let id = copy.message;
+        Err(Violation::new("P11", format!("message {id} comes from {told:?}, not {sent:?}")))
     }
 
     fn returned(&self, at: At, message: &Message) -> Result<(), Violation> {

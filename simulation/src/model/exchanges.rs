@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use warren_amqp::FieldValue;
 use warren_engine::{BindingRecord, Destination, ExchangeType};
 
+use super::dead_letters::Past;
 use super::{Model, QueueNumber};
 use crate::messages::MessageId;
 use crate::names::CHANCE;
@@ -27,7 +28,7 @@ pub(super) enum Way {
 pub(super) type Choices = BTreeMap<Vec<String>, (usize, BTreeSet<String>)>;
 
 /// The messages that an exchange keeps, the oldest one first.
-pub(super) type History = VecDeque<MessageId>;
+pub(super) type History = VecDeque<(MessageId, Past)>;
 
 impl Model {
     /// Where a message goes that was published now; None if it is refused. Exchanges keep it.
@@ -45,7 +46,7 @@ impl Model {
         let is_queue = |name: &str| self.names.contains_key(name);
         let route = self.topology.route(publication, is_queue)?;
         if !publication.is_not_kept {
-            route.exchanges.iter().for_each(|name| self.keep(name, id));
+            route.exchanges.iter().for_each(|name| self.keep(name, id, &Past::default()));
         }
         Some(Way::All(route.queues.into_iter().collect()))
     }
@@ -57,7 +58,8 @@ impl Model {
             Way::One(of) if of.is_empty() => return Ok(of),
             Way::One(of) => of,
         };
-        let found = self.said.written.get(&id).cloned().unwrap_or_default();
+        let mut found = self.said.written.get(&id).cloned().unwrap_or_default();
+        found.extend(self.refused_by(id));
         match found.as_slice() {
             [name] if of.contains(name) => {
                 if of.len() > 1 {
@@ -74,6 +76,12 @@ impl Model {
         }
     }
 
+    /// The queues that refuse a message in the command at hand.
+    fn refused_by(&self, id: MessageId) -> impl Iterator<Item = String> {
+        let refused = self.said.refused.iter().filter(move |(_, other)| *other == id);
+        refused.map(|(name, _)| name.clone())
+    }
+
     /// The same for a message that waited for a commit: its queue may be gone by now.
     pub(super) fn chosen_before(
         &mut self,
@@ -82,7 +90,8 @@ impl Model {
     ) -> Result<Vec<String>, Violation> {
         let there = of.iter().filter_map(|number| self.queues.get(number));
         let names: Vec<String> = there.map(|queue| queue.name.clone()).collect();
-        if names.len() < of.len() && !self.said.written.contains_key(&id) {
+        let is_chosen = self.said.written.contains_key(&id) || self.refused_by(id).next().is_some();
+        if names.len() < of.len() && !is_chosen {
             return Ok(vec![]);
         }
         self.chosen(id, Way::One(names))
@@ -103,7 +112,7 @@ impl Model {
     }
 
     /// An exchange that keeps its last messages has one more.
-    fn keep(&mut self, exchange: &str, id: MessageId) {
+    pub(super) fn keep(&mut self, exchange: &str, id: MessageId, past: &Past) {
         let found = self.topology.exchanges.get(exchange);
         let Some((record, _)) = found else { return };
         if record.kind != ExchangeType::RecentHistory {
@@ -114,26 +123,27 @@ impl Model {
             _ => 0,
         };
         let history = self.histories.entry(exchange.to_owned()).or_default();
-        history.push_back(id);
+        history.push_back((id, past.clone()));
         while history.len() > most {
             history.pop_front();
         }
     }
 
     /// What is newly bound to an exchange gets what that has kept. Its time in a queue begins now.
-    pub(super) fn give_history(&mut self, binding: &BindingRecord) {
-        for id in self.histories.get(&binding.source).cloned().unwrap_or_default() {
+    pub(super) fn give_history(&mut self, binding: &BindingRecord) -> Result<(), Violation> {
+        for (id, past) in self.histories.get(&binding.source).cloned().unwrap_or_default() {
             let names = match &binding.destination {
                 Destination::Queue(name) => vec![name.clone()],
                 Destination::Exchange(name) => {
                     let Some(published) = self.messages.get(id as usize) else { continue };
-                    let route = self.topology.route_at(name, &published.publication);
-                    route.exchanges.iter().for_each(|name| self.keep(name, id));
+                    let route = self.topology.route_at(name, &past.of(&published.publication));
+                    route.exchanges.iter().for_each(|name| self.keep(name, id, &past));
                     route.queues.into_iter().collect()
                 }
             };
-            self.enter(id, names, self.now);
+            self.enter(id, &past, &names, self.now)?;
         }
+        Ok(())
     }
 }
 

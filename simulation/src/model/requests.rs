@@ -5,21 +5,20 @@ use std::collections::BTreeMap;
 
 use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::{
-    BindingRecord, ConsumeRequest, Declaration, Destination, Event, ExchangeRecord, ExchangeType,
-    Message, Milliseconds, Outgoing, PublishBatch, Request, SessionId,
+    BindingRecord, ConsumeRequest, Declaration, Destination, Error, Event, ExchangeRecord,
+    ExchangeType, Milliseconds, Outgoing, Request, SessionId,
 };
 
-use super::durable::Entered;
+use super::dead_letters::Reason;
 use super::routing::group_and_pattern;
 use super::transactions::Transaction;
 use super::{
-    At, Change, Channel, Consumer, Copy, Delivery, Expected, Expiry, Get, Model, Queue,
-    QueueNumber, Times, Told, Topology,
+    At, Change, Channel, Consumer, Delivery, Expected, Get, Model, Queue, QueueNumber, Told,
+    Topology,
 };
 use crate::Violation;
 use crate::generate::wants_reply;
-use crate::messages::id_of;
-use crate::names::{CONSUMER_TIMEOUT, level_in};
+use crate::names::CONSUMER_TIMEOUT;
 
 /// How a delivery ends.
 #[derive(Debug, Clone, Copy)]
@@ -98,78 +97,6 @@ impl Model {
         }
     }
 
-    pub(super) fn publish(&mut self, batch: &PublishBatch) -> Result<(), Violation> {
-        for (index, (channel, _)) in batch.publishes.iter().enumerate() {
-            let at = (batch.session, *channel);
-            let Some(state) = self.channels.get_mut(&at) else { continue };
-            if let Some(number) = &mut state.confirms {
-                *number += 1;
-            }
-            let message = Message::new(&batch.messages, index as u32);
-            let Some(id) = message.as_ref().and_then(id_of) else { continue };
-            let time = self.messages.get(id as usize).map_or(0, |it| it.publication.time);
-            match self.way(id) {
-                Some(way) => {
-                    if !self.hold_publish(at, id, &way) {
-                        let names = self.chosen(id, way)?;
-                        self.enqueue(id, names, time);
-                    }
-                }
-                None => {
-                    self.close_channel(at);
-                    self.errors.push(at);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A message that was published enters its queues, where its time begins at `time`.
-    pub(super) fn enqueue(&mut self, id: u64, names: Vec<String>, time: Milliseconds) {
-        let is_unroutable = names.is_empty();
-        let is_durable = self.enter(id, names, time);
-        if let Some(published) = self.messages.get_mut(id as usize) {
-            published.unroutable = is_unroutable;
-            if is_durable {
-                published.durable_op = self.op;
-            }
-        }
-    }
-
-    /// A message enters queues. True if it survives a restart in one of them.
-    pub(super) fn enter(&mut self, id: u64, names: Vec<String>, time: Milliseconds) -> bool {
-        let Some(published) = self.messages.get(id as usize) else { return false };
-        let mut places = vec![];
-        for name in names {
-            let Some(number) = self.names.get(&name) else { continue };
-            let Some(queue) = self.queues.get_mut(number) else { continue };
-            queue.last_place += 1;
-            let durable = queue.durable && (published.publication.persistent || queue.is_stream());
-            let publication = &published.publication;
-            queue.note_batch(self.op);
-            queue.note_segment(publication.body().len() as u64, self.now);
-            let level = level_in(&name, publication.priority);
-            let due = match queue.is_stream() {
-                true => Milliseconds::MAX,
-                false => queue.times.expiry(publication, time),
-            };
-            // What is due when it comes is offered once.
-            let expires = Expiry { due, last: due.max(self.now) };
-            let copy = Copy::new(id, level, durable, expires, time);
-            queue.copies.insert(queue.last_place, copy);
-            queue.ready.insert((Reverse(level), queue.last_place));
-            if durable {
-                places.push((*number, level, queue.last_place));
-            }
-        }
-        let is_durable = !places.is_empty();
-        if is_durable {
-            let entered = Entered { deaths: 0, time };
-            self.change(Change::Enqueued { message: id, places, entered });
-        }
-        is_durable
-    }
-
     /// Acknowledges, or rejects with or without requeueing.
     pub(super) fn settle(&mut self, at: At, tag: u64, multiple: bool, end: End) {
         let Some(channel) = self.channels.get_mut(&at) else { return };
@@ -206,7 +133,7 @@ impl Model {
     }
 
     fn reject(&mut self, at: At, delivery: &Delivery) {
-        if self.give_up(delivery.queue, delivery.place)
+        if self.give_up(delivery.queue, delivery.place, Reason::Rejected)
             && let Some(channel) = self.channels.get_mut(&at)
         {
             channel.settled_op = self.op;
@@ -251,11 +178,16 @@ impl Model {
             self.settle(at, *delivery_tag, *multiple, end);
             return Ok(());
         }
-        let refused = events.iter().any(|outgoing| {
-            outgoing.session == at.0
-                && matches!(outgoing.event, Event::ChannelError { channel, .. } if channel == at.1)
+        let refused = events.iter().find_map(|outgoing| match &outgoing.event {
+            Event::ChannelError { channel, error, .. } => {
+                ((outgoing.session, *channel) == at).then_some(error.as_ref())
+            }
+            _ => None,
         });
-        if refused {
+        if let Some(Error::PartialCommit) = refused {
+            self.commit_in_part(at)?;
+        }
+        if refused.is_some() {
             self.close_channel(at);
             self.errors.push(at);
             return Ok(());
@@ -290,7 +222,7 @@ impl Model {
         match request {
             Request::QueueDeclare { name, .. } => {
                 let queue = found(name);
-                let counts = queue.map(|queue| (queue.ready.len(), queue.consumers.len()));
+                let counts = queue.map(|queue| (queue.told_ready(), queue.consumers.len()));
                 let (ready, consumers) = counts.unwrap_or_default();
                 match queue.is_some_and(Queue::is_uncertain) {
                     true => Told::Guess(vec![consumers]),
@@ -300,7 +232,11 @@ impl Model {
             Request::QueueDelete { name, .. } if found(name).is_some_and(Queue::is_uncertain) => {
                 Told::Guess(vec![])
             }
-            Request::QueueDelete { name, .. } | Request::QueuePurge { name, .. } => {
+            Request::QueueDelete { name, .. } => {
+                Told::Counts(vec![found(name).map_or(0, Queue::told_ready)])
+            }
+            // A purge takes what has to go, too.
+            Request::QueuePurge { name, .. } => {
                 Told::Counts(vec![found(name).map_or(0, |queue| queue.ready.len())])
             }
             Request::Consume(_) => Told::Consumer(Some(self.consumers_made + 1)),
@@ -332,7 +268,7 @@ impl Model {
             Request::QueueDelete { name, .. } => self.delete_queue(name),
             Request::QueuePurge { name, .. } => self.purge(name),
             Request::Bind { source, destination, routing_key, arguments, .. } => {
-                self.bind(&binding(source, destination, routing_key, arguments), &mut changes)
+                self.bind(&binding(source, destination, routing_key, arguments), &mut changes)?
             }
             Request::Unbind { source, destination, routing_key, arguments, .. } => {
                 let record = binding(source, destination, routing_key, arguments);
@@ -360,7 +296,7 @@ impl Model {
                 self.tx_select(at);
                 0
             }
-            Request::TxCommit => self.tx_commit(at)?,
+            Request::TxCommit => self.commit(at)?,
             Request::TxRollback => {
                 self.tx_rollback(at);
                 0
@@ -379,7 +315,11 @@ impl Model {
         Ok(promise)
     }
 
-    fn bind(&mut self, record: &BindingRecord, changes: &mut Vec<Change>) -> u64 {
+    fn bind(
+        &mut self,
+        record: &BindingRecord,
+        changes: &mut Vec<Change>,
+    ) -> Result<u64, Violation> {
         let durable_queue = |name: &str| is_durable(&self.queues, &self.names, name);
         let durable = self.topology.is_durable(record, durable_queue);
         let known = self.topology.bindings.iter().find(|(other, _)| other == record);
@@ -389,9 +329,9 @@ impl Model {
                 changes.push(Change::Bound(record.clone()));
             }
             self.topology.bindings.push((record.clone(), self.op));
-            self.give_history(record);
+            self.give_history(record)?;
         }
-        if durable { made } else { 0 }
+        Ok(if durable { made } else { 0 })
     }
 
     fn declare_exchange(
@@ -431,7 +371,8 @@ impl Model {
                 owner: declaration.exclusive.then_some(at.0),
                 auto_delete: declaration.auto_delete,
                 declared_op: self.op,
-                times: Times::of(name),
+                settings: self.topology.policies.settings(name, self.times_out),
+                is_in_memory: self.keeps_all_in_memory,
                 ..Queue::default()
             };
             if durable {
@@ -449,13 +390,13 @@ impl Model {
         // A passive one tells what is there now, not that it will be.
         let promises = queue.durable && !declaration.passive;
         let declared = if promises { queue.declared_op } else { 0 };
-        Ok(if declaration.passive { 0 } else { declared.max(self.subscribe(name)) })
+        Ok(if declaration.passive { 0 } else { declared.max(self.subscribe(name)?) })
     }
 
     /// A queue subscribes itself to every virtual topic, if its name says so. Gives the command
     /// that the reply promises.
-    fn subscribe(&mut self, queue: &str) -> u64 {
-        let Some((_, pattern)) = group_and_pattern(queue) else { return 0 };
+    fn subscribe(&mut self, queue: &str) -> Result<u64, Violation> {
+        let Some((_, pattern)) = group_and_pattern(queue) else { return Ok(0) };
         let destination = Destination::Queue(queue.to_owned());
         let exchanges = self.topology.exchanges.values().map(|(exchange, _)| exchange);
         let topics = exchanges.filter(|exchange| exchange.kind == ExchangeType::VirtualTopic);
@@ -463,10 +404,12 @@ impl Model {
             topics.map(|topic| binding(&topic.name, &destination, pattern, &FieldTable::default()));
         let records: Vec<_> = records.collect();
         let mut changes = vec![];
-        let promises = records.iter().map(|record| self.bind(record, &mut changes));
-        let promise = promises.max().unwrap_or_default();
+        let mut promise = 0;
+        for record in records {
+            promise = promise.max(self.bind(&record, &mut changes)?);
+        }
         self.change_all(changes);
-        promise
+        Ok(promise)
     }
 
     fn delete_queue(&mut self, name: &str) -> u64 {
@@ -500,7 +443,7 @@ impl Model {
         self.consumers_made += 1;
         let name = &request.queue;
         let promise = match self.names.contains_key(name) {
-            true => self.subscribe(name),
+            true => self.subscribe(name)?,
             false if group_and_pattern(name).is_some() => {
                 let durable = Declaration { durable: true, ..Declaration::default() };
                 self.declare_queue(at, name, durable)?
@@ -512,7 +455,7 @@ impl Model {
         let mut reading = None;
         let timeout = match request.arguments.inner().get(CONSUMER_TIMEOUT) {
             Some(FieldValue::LongInt(timeout)) => Milliseconds::try_from(*timeout).ok(),
-            _ => self.timeout_of_queue(name),
+            _ => None,
         };
         if let Some(queue) = self.queues.get_mut(&queue) {
             let priority = match request.arguments.inner().get("x-priority") {

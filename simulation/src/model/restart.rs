@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use super::durable::Entered;
 use super::retention::Segments;
-use super::{Copy, Durable, Found, Model, Queue, Times, Topology};
+use super::{Copy, Durable, Expiry, Found, Losses, Model, Queue, Topology};
 use crate::Violation;
 use crate::committer::Unsynced;
+use crate::policies::PolicySet;
 
 impl Model {
     /// Compares with what a restart found, where the log held `unsynced` records. Goes on from what
@@ -17,6 +18,7 @@ impl Model {
         &mut self,
         found: &Found,
         unsynced: &Unsynced,
+        policies: &PolicySet,
     ) -> Result<(), Violation> {
         if found.rotten != self.damaged {
             let text = format!("{} messages are damaged, not {}", found.rotten, self.damaged);
@@ -49,7 +51,7 @@ impl Model {
             let text = format!("{}, which is not so after a restart", promise.text);
             return Err(Violation::new(promise.property, text));
         }
-        self.go_on(state);
+        self.go_on(state, policies);
         for (name, next) in &found.next_places {
             let number = self.names.get(name);
             if let Some(queue) = number.and_then(|number| self.queues.get_mut(number)) {
@@ -89,8 +91,11 @@ impl Model {
             .collect()
     }
 
-    fn go_on(&mut self, durable: Durable) {
+    fn go_on(&mut self, durable: Durable, policies: &PolicySet) {
         self.topology = Topology::new();
+        self.topology.policies = policies.clone();
+        self.policies_asked.clear();
+        self.losses = Losses::default();
         for (name, record) in &durable.exchanges {
             self.topology.exchanges.insert(name.clone(), (record.clone(), 0));
         }
@@ -99,17 +104,20 @@ impl Model {
         self.names.clear();
         let mut queues = BTreeMap::new();
         for (number, found) in &durable.queues {
+            let settings = policies.settings(&found.name, self.times_out);
             let copies: BTreeMap<_, _> = found
                 .messages
                 .iter()
                 .map(|(place, message)| {
                     let returns = found.returns.get(place).copied().unwrap_or_default();
-                    let entered = found.entered.get(place).copied().unwrap_or_default();
+                    let Entered { past, time } =
+                        found.entered.get(place).cloned().unwrap_or_default();
                     let redelivered = found.was_delivered(*place) || returns > 0;
-                    let expires = self.expiry(&found.name, *message, entered);
-                    let Entered { deaths, time } = entered;
-                    let copy = Copy::new(*message, found.level(*place), true, expires, time);
-                    (*place, Copy { redelivered, returns, deaths, ..copy })
+                    let due = self.due(&settings, *message, &past, time);
+                    let expires = Expiry { due, last: due };
+                    let weight = (found.level(*place), self.body_bytes(*message));
+                    let copy = Copy::new((*message, past), weight, true, expires, time);
+                    (*place, Copy { redelivered, returns, ..copy })
                 })
                 .collect();
             let copies_are_there = !copies.is_empty();
@@ -120,7 +128,7 @@ impl Model {
                 delivered_through: found.delivered_through.clone(),
                 ready: copies.iter().map(|(place, copy)| (Reverse(copy.level), *place)).collect(),
                 copies,
-                times: Times::of(&found.name),
+                settings,
                 segments: match copies_are_there {
                     true => Segments::vague(),
                     false => Segments::default(),

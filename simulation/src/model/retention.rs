@@ -4,53 +4,14 @@
 
 use std::cmp::Reverse;
 
-use warren_amqp::{FieldTable, FieldValue};
 use warren_engine::Milliseconds;
 
 use super::{Change, Model, Place, Queue, QueueNumber};
+use crate::settings::StreamLimits;
 use crate::{Violation, limits};
 
 /// What a message of a stream counts beside its body, in bytes.
 const MESSAGE_BYTES: u64 = 64;
-
-/// What a stream keeps, which follows from its name.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct StreamLimits {
-    max_age: Option<Milliseconds>,
-    max_bytes: Option<u64>,
-    segment_bytes: u64,
-}
-
-impl StreamLimits {
-    pub(crate) fn of(queue: &str) -> Self {
-        match queue {
-            "s1" => Self { max_age: Some(1_000), max_bytes: None, segment_bytes: 400 },
-            "s2" => Self { max_age: None, max_bytes: Some(1_500), segment_bytes: 300 },
-            _ => Self::default(),
-        }
-    }
-
-    pub(crate) fn add_to(self, arguments: &mut FieldTable) {
-        let mut add = |name: &str, value| {
-            arguments.insert(name.into(), value);
-        };
-        if let Some(age) = self.max_age {
-            add("x-max-age", FieldValue::LongString(format!("{}s", age / 1_000).into()));
-        }
-        if let Some(bytes) = self.max_bytes {
-            add("x-max-length-bytes", FieldValue::LongLongInt(bytes as i64));
-        }
-        if self.segment_bytes > 0 {
-            let bytes = FieldValue::LongLongInt(self.segment_bytes as i64);
-            add("x-stream-max-segment-size-bytes", bytes);
-        }
-    }
-
-    /// Something may have to go.
-    pub(crate) fn has_retention(self) -> bool {
-        self.max_age.is_some() || self.max_bytes.is_some()
-    }
-}
 
 /// A segment of a stream.
 #[derive(Debug, Clone, Copy)]
@@ -67,12 +28,14 @@ pub(super) struct Segments {
     list: Vec<Segment>,
     /// There was something before a restart.
     is_vague: bool,
+    /// Something went that was there before a restart.
+    has_lost: bool,
 }
 
 impl Segments {
     /// After a restart.
     pub(super) fn vague() -> Self {
-        Self { list: vec![], is_vague: true }
+        Self { is_vague: true, ..Self::default() }
     }
 
     fn append(&mut self, place: Place, body_bytes: u64, now: Milliseconds, limits: StreamLimits) {
@@ -94,8 +57,8 @@ impl Segments {
 impl Queue {
     /// A message came to the stream.
     pub(super) fn note_segment(&mut self, body_bytes: u64, now: Milliseconds) {
-        let limits = StreamLimits::of(&self.name);
-        if limits.has_retention() && !self.segments.is_vague {
+        let limits = self.settings.stream;
+        if !self.segments.is_vague {
             self.segments.append(self.last_place, body_bytes, now, limits);
         }
     }
@@ -103,11 +66,18 @@ impl Queue {
     /// The stream is not known well enough to be told how many messages it has: some are missing
     /// among those that were there at a restart.
     pub(super) fn is_uncertain(&self) -> bool {
-        self.segments.is_vague && StreamLimits::of(&self.name).has_retention()
+        let has_retention = self.settings.stream.has_retention();
+        self.segments.is_vague && (has_retention || self.segments.has_lost)
     }
 }
 
 impl Model {
+    /// The queue is a stream that lets something go.
+    pub(super) fn has_retention(&self, name: &str) -> bool {
+        let queue = self.names.get(name).and_then(|number| self.queues.get(number));
+        queue.is_some_and(|queue| queue.settings.stream.has_retention())
+    }
+
     /// The engine says that a stream lets messages go: it must be time, and the turn of these.
     pub(super) fn let_go(
         &mut self,
@@ -127,7 +97,7 @@ impl Model {
             let text = format!("stream {name} lets {first} to {last} go, {why}");
             Err(Violation::new("P11", text))
         };
-        let limits = StreamLimits::of(name);
+        let limits = queue.settings.stream;
         if queue.copies.range(..first).next().is_some() {
             return wrong("which are not the oldest");
         }
@@ -137,13 +107,16 @@ impl Model {
         if !limits.has_retention() {
             return wrong("and has no limits");
         }
-        if limits.max_age.is_some_and(|age| newest.time.saturating_add(age) > self.now) {
+        let is_young = limits.max_age.is_some_and(|age| newest.time + age > self.now);
+        if is_young && limits.max_bytes.is_none() {
             return wrong("which are not so old");
         }
         if !queue.segments.is_vague {
             self.check_segments(number, last).or_else(|why| wrong(&why))?;
         }
         let Some(queue) = self.queues.get_mut(&number) else { return Ok(()) };
+        queue.segments.has_lost |= queue.segments.is_vague;
+        self.losses.dropped += places.len() as u64;
         for place in &places {
             if let Some(copy) = queue.copies.remove(place) {
                 queue.ready.remove(&(Reverse(copy.level), *place));
@@ -156,7 +129,7 @@ impl Model {
     /// Takes the segments up to a place away: each because there was too much, or it was too old.
     fn check_segments(&mut self, number: QueueNumber, last: Place) -> Result<(), String> {
         let Some(queue) = self.queues.get_mut(&number) else { return Ok(()) };
-        let limits = StreamLimits::of(&queue.name);
+        let limits = queue.settings.stream;
         let segments = &mut queue.segments;
         loop {
             let bytes = segments.bytes();
@@ -184,7 +157,7 @@ impl Model {
     /// With nothing on its way, streams have let go what they need not keep.
     pub(super) fn check_retention(&self) -> Result<(), Violation> {
         for queue in self.queues.values().filter(|queue| !queue.segments.is_vague) {
-            let limits = StreamLimits::of(&queue.name);
+            let limits = queue.settings.stream;
             let [oldest, .., newest] = queue.segments.list.as_slice() else { continue };
             let late = self.now.saturating_sub(limits::LATE_MAX);
             let is_old = limits.max_age.is_some_and(|age| oldest.last_time + age < late);

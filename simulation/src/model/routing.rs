@@ -69,7 +69,8 @@ impl Topology {
             }
             let targets = self.targets(exchange, keys, message);
             if targets.is_empty() {
-                pending.extend(alternate(exchange));
+                let policies = || self.policies.alternate(&exchange.name).map(str::to_owned);
+                pending.extend(alternate(exchange).or_else(policies));
             }
             for target in targets {
                 match target {

@@ -69,7 +69,7 @@ impl Model {
             return Err(wrong("P11", "it has expired".to_owned()));
         }
         let told = (deaths_of(&taken.message), returns_of(&taken.message));
-        if told != (copy.deaths, copy.returns) {
+        if told != (copy.past.deaths.clone(), copy.returns) {
             return Err(wrong("P11", format!("it died and came back {told:?} times")));
         }
         if copy.redelivered != taken.redelivered {

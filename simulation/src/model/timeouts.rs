@@ -3,8 +3,7 @@
 
 use warren_engine::{Error, Event, Milliseconds, Outgoing};
 
-use super::{At, Delivery, Model, Queue};
-use crate::names::consumer_timeout_of;
+use super::{At, Consumer, Delivery, Model, Queue, QueueNumber};
 use crate::{Violation, limits};
 
 /// The event closes a channel because of a delivery; gives the channel and the time.
@@ -20,9 +19,13 @@ pub(super) fn timeout(outgoing: &Outgoing) -> Option<(At, Milliseconds)> {
 
 impl Model {
     /// How long the deliveries of a queue may take where the consumer does not say it.
-    pub(super) fn timeout_of_queue(&self, name: &str) -> Option<Milliseconds> {
-        let timeout = consumer_timeout_of(name).filter(|_| self.times_out);
-        timeout.and_then(|timeout| Milliseconds::try_from(timeout).ok())
+    fn timeout_of_queue(&self, queue: QueueNumber) -> Option<Milliseconds> {
+        self.queues.get(&queue).and_then(|queue| queue.settings.consumer_timeout)
+    }
+
+    /// How long the deliveries of a consumer may take, if it or its queue says so.
+    fn timeout_of_consumer(&self, consumer: &Consumer) -> Option<Milliseconds> {
+        consumer.timeout.or_else(|| self.timeout_of_queue(consumer.queue))
     }
 
     /// How long a delivery may take.
@@ -30,11 +33,8 @@ impl Model {
         let channel = self.channels.get(&at)?;
         let consumer = delivery.consumer.and_then(|number| channel.consumers.get(&number));
         let own = match consumer {
-            Some(consumer) => consumer.timeout,
-            None => {
-                let queue = self.queues.get(&delivery.queue);
-                queue.and_then(|queue| self.timeout_of_queue(&queue.name))
-            }
+            Some(consumer) => self.timeout_of_consumer(consumer),
+            None => self.timeout_of_queue(delivery.queue),
         };
         own.or(self.consumer_timeout)
     }
@@ -69,7 +69,8 @@ impl Model {
             for (tag, delivery) in &channel.unacknowledged {
                 // How often one looks follows from the consumers that are there.
                 let consumer = delivery.consumer.and_then(|number| channel.consumers.get(&number));
-                let timeout = consumer.and_then(|it| it.timeout).or(self.consumer_timeout);
+                let own = consumer.and_then(|consumer| self.timeout_of_consumer(consumer));
+                let timeout = own.or(self.consumer_timeout);
                 let is_old = delivery.since + 2 * limits::LONG_TIME <= self.now;
                 if is_old && timeout.is_some() {
                     let text = format!("{at:?} has tag {tag} since {}", delivery.since);

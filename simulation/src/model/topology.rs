@@ -7,12 +7,15 @@ use warren_engine::{BindingRecord, Destination, ExchangeRecord, ExchangeType};
 
 use super::Change;
 use super::routing::VIRTUAL_TOPIC;
+use crate::policies::PolicySet;
 
 /// Exchanges and bindings, each with the number of the command that made it.
 #[derive(Debug, Clone)]
 pub(crate) struct Topology {
     pub(crate) exchanges: BTreeMap<String, (ExchangeRecord, u64)>,
     pub(crate) bindings: Vec<(BindingRecord, u64)>,
+    /// They say where messages go for which an exchange has no binding.
+    pub(crate) policies: PolicySet,
 }
 
 /// The arguments of a binding to a headers exchange for the value `value`.
@@ -46,7 +49,7 @@ impl Topology {
             };
             (name.to_owned(), (record, 0))
         });
-        Self { exchanges: exchanges.into(), bindings: vec![] }
+        Self { exchanges: exchanges.into(), bindings: vec![], policies: PolicySet::default() }
     }
 
     pub(crate) fn is_predeclared(name: &str) -> bool {

@@ -21,6 +21,15 @@ enum Held {
     Default,
 }
 
+/// What a commit came to.
+#[derive(Debug)]
+struct Committed {
+    /// The command that commit-ok promises, 0 if nothing durable was done.
+    promise: u64,
+    /// No queue refused one of its messages.
+    is_whole: bool,
+}
+
 /// What a channel holds.
 #[derive(Debug, Default)]
 pub(super) struct Transaction {
@@ -68,10 +77,9 @@ impl Model {
         }
     }
 
-    /// Gives the command that commit-ok promises, 0 if nothing durable was done.
-    pub(super) fn tx_commit(&mut self, at: At) -> Result<u64, Violation> {
+    fn tx_commit(&mut self, at: At) -> Result<Committed, Violation> {
         let held = self.take_transaction(at);
-        let before = self.changes.len();
+        let (before, refused) = (self.changes.len(), self.losses.refused);
         for (id, kept) in held.publishes {
             let names = match kept {
                 Held::One(numbers) => self.chosen_before(id, &numbers)?,
@@ -88,12 +96,35 @@ impl Model {
                 }
             };
             // Its time begins now.
-            self.enqueue(id, names, self.now);
+            self.enqueue(id, &names, self.now)?;
         }
         for (end, taken) in held.settlements {
             self.settle_all(at, end, taken.into_iter().map(|(_, delivery)| delivery).collect());
         }
-        Ok(if self.changes.len() > before { self.op } else { 0 })
+        let promise = if self.changes.len() > before { self.op } else { 0 };
+        Ok(Committed { promise, is_whole: self.losses.refused == refused })
+    }
+
+    /// A commit that is told to be whole. Gives the command that commit-ok promises.
+    pub(super) fn commit(&mut self, at: At) -> Result<u64, Violation> {
+        match self.tx_commit(at)? {
+            Committed { promise, is_whole: true } => Ok(promise),
+            _ => {
+                let text = format!("a commit of {at:?} is told to be whole, and is not");
+                Err(Violation::new("P9", text))
+            }
+        }
+    }
+
+    /// A commit that is told not to be whole: all but what queues refused is done.
+    pub(super) fn commit_in_part(&mut self, at: At) -> Result<(), Violation> {
+        match self.tx_commit(at)?.is_whole {
+            true => {
+                let text = format!("a commit of {at:?} is not whole, and nothing is refused");
+                Err(Violation::new("P9", text))
+            }
+            false => Ok(()),
+        }
     }
 
     pub(super) fn tx_rollback(&mut self, at: At) {

@@ -23,6 +23,8 @@ fn no_property_is_violated_in_any_of_the_first_seeds() {
     let Counts { delivered, redelivered, loaded, confirmed, .. } = counts;
     assert!(delivered > 30 * SEEDS && redelivered > 5 * SEEDS, "{counts:?}");
     assert!(loaded > 5 * SEEDS && confirmed > 10 * SEEDS, "{counts:?}");
+    let Counts { dropped, refused, policies, .. } = counts;
+    assert!(dropped > SEEDS && refused > SEEDS && policies > SEEDS, "{counts:?}");
     let Counts { power_cuts, restarts, failures, checkpoints, .. } = counts;
     assert!(power_cuts > SEEDS && restarts > SEEDS, "{counts:?}");
     assert!(failures > SEEDS / 3 && checkpoints > 3 * SEEDS, "{counts:?}");

@@ -10,6 +10,7 @@ use warren_amqp::{FieldTable, FieldValue};
 use super::keys::Key;
 use super::{AppliedPolicies, Definition, PolicyValue};
 use crate::arguments::integer;
+use crate::planted::{self, Bug};
 use crate::record::QueueRecord;
 use crate::settings::{DeadLetter, Overflow, QueueSettings};
 use crate::stream::arguments::interval;
@@ -64,9 +65,10 @@ impl AppliedPolicies {
                 let Some(key) = Key::named(name) else { continue };
                 let before = values.get(key.name);
                 // Of what is not measured, the operator's word is the last one.
-                if before
-                    .is_none_or(|(before, _)| key.is_second_less(before, value).unwrap_or(true))
-                {
+                let last_word = !planted::is(Bug::OperatorLoses);
+                if before.is_none_or(|(before, _)| {
+                    key.is_second_less(before, value).unwrap_or(last_word)
+                }) {
                     values.insert(key.name, (value.clone(), source));
                 }
             }
@@ -85,7 +87,9 @@ impl AppliedPolicies {
             let Some(argument) = argument.and_then(value_of) else { continue };
             let said = values.get(key.name).map(|(said, _)| said);
             let is_less = said.and_then(|said| key.is_second_less(&argument, said));
-            if is_less != Some(true) {
+            let is_beaten =
+                is_less.is_none() && said.is_some() && planted::is(Bug::PolicyBeatsArgument);
+            if is_less != Some(true) && !is_beaten {
                 values.insert(key.name, (argument, PolicySource::Argument));
             }
         }

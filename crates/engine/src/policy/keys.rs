@@ -2,6 +2,7 @@
 //! when more than one says something.
 
 use super::PolicyValue;
+use crate::planted::{self, Bug};
 use crate::stream::arguments::interval;
 use crate::{QueueType, limits};
 
@@ -166,7 +167,8 @@ impl Key {
             (PolicyValue::Number(first), PolicyValue::Number(second)) => {
                 // -1 is no limit at all.
                 let measured = |number: i64| if number < 0 { i64::MAX } else { number };
-                Some(measured(*second) < measured(*first))
+                let greatest = planted::is(Bug::GreatestNumberHolds);
+                Some((measured(*second) < measured(*first)) != greatest)
             }
             (PolicyValue::Text(first), PolicyValue::Text(second)) if self.name == "max-age" => {
                 Some(interval(second.as_bytes())? < interval(first.as_bytes())?)

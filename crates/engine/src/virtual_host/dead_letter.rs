@@ -16,7 +16,9 @@ use crate::planted::{self, Bug};
 use crate::queue::Queue;
 use crate::settings::DeadLetter;
 use crate::topology::Route;
-use crate::{Effects, Message, MessageBatch, Milliseconds, QueueId, Sequence, limits};
+use crate::{
+    DeadLettered, Effects, Message, MessageBatch, Milliseconds, QueueId, Sequence, limits,
+};
 
 pub(super) use crate::death::Reason;
 
@@ -34,8 +36,11 @@ impl VirtualHost {
         *self.changes.counters.losses.of(reason) += 1;
         self.changes.queue(queue);
         let stored = entry.stored_under(id);
-        if queue.settings.dead_letter.is_none() {
-            if let Some(name) = stored {
+        let is_dropped = reason == Reason::MaxLength;
+        let forgets_letter = is_dropped && planted::is(Bug::DropNotDeadLettered);
+        if queue.settings.dead_letter.is_none() || forgets_letter {
+            if let Some(name) = stored.filter(|_| !(is_dropped && planted::is(Bug::DropNotWritten)))
+            {
                 effects.settled(name, entry.sequence);
             }
             return;
@@ -128,7 +133,8 @@ impl VirtualHost {
                 self.route_dead_letter(&message, reason, from, effects);
             }
         }
-        effects.dead_lettered.push((name, count));
+        let (queue, messages, refused) = (name, count, false);
+        effects.dead_lettered.push(DeadLettered { queue, messages, refused });
         count
     }
 
@@ -183,7 +189,8 @@ impl VirtualHost {
             }
         }
         self.memory.changed(before, queue.resident_bytes());
-        effects.dead_lettered.push((queue.record.name.clone(), count));
+        let (queue, messages, refused) = (queue.record.name.clone(), count, false);
+        effects.dead_lettered.push(DeadLettered { queue, messages, refused });
         count
     }
 
@@ -206,6 +213,7 @@ impl VirtualHost {
             batch.finish();
             if let Some(message) = Message::new(&Arc::new(batch), 0) {
                 self.route_dead_letter(&message, Reason::MaxLength, None, effects);
+                effects.dead_lettered.push(DeadLettered { queue, messages: 1, refused: true });
             }
         }
     }
@@ -250,7 +258,10 @@ fn take_leaving(
         let Some((gone, message)) = queue.leaving.pop() else { break };
         let death = Death {
             queue: name,
-            reason: gone.reason,
+            reason: match gone.reason {
+                Reason::MaxLength if planted::is(Bug::DropTellsOtherReason) => Reason::Expired,
+                reason => reason,
+            },
             time,
             exchange: &letter.exchange,
             routing_key: letter.routing_key.as_deref(),

@@ -2,10 +2,11 @@
 
 use super::VirtualHost;
 use super::dead_letter::Reason;
+use crate::planted::{self, Bug};
 use crate::queue::Queue;
 use crate::settings::Overflow;
 use crate::topology::Route;
-use crate::{Effects, Message, QueueId, limits};
+use crate::{Departed, Effects, Message, QueueId, limits};
 
 impl VirtualHost {
     /// Whether a queue with limits refuses a message. Its consumers come first, as they make room.
@@ -19,15 +20,19 @@ impl VirtualHost {
         if !is_refused(self) {
             return false;
         }
-        self.dispatch(id, effects);
+        if !planted::is(Bug::ConsumersComeLast) {
+            self.dispatch(id, effects);
+        }
         if !is_refused(self) {
             return false;
         }
+        effects.refused.push((id, message.clone()));
         if let Some(queue) = self.queues.get_mut(&id) {
             queue.counted.rare().losses.refused += 1;
             self.changes.counters.losses.refused += 1;
             self.changes.queue(queue);
-            if queue.settings.overflow == Overflow::RejectPublishDeadLetter {
+            let is_dead = queue.settings.overflow == Overflow::RejectPublishDeadLetter;
+            if is_dead && !planted::is(Bug::RefusedNotDeadLettered) {
                 self.give_up_refused(id, message);
             }
         }
@@ -42,7 +47,9 @@ impl VirtualHost {
         }
         for id in route.iter() {
             if self.queues.get(id).is_some_and(Queue::is_over) {
-                self.dispatch(*id, effects);
+                if !planted::is(Bug::ConsumersComeLast) {
+                    self.dispatch(*id, effects);
+                }
                 self.shed(*id, effects);
             }
         }
@@ -68,6 +75,7 @@ impl VirtualHost {
             match dropped {
                 Some(entry) => {
                     shed += 1;
+                    effects.departed.push(Departed::Dropped(id, entry.sequence));
                     self.give_up(id, &entry, Reason::MaxLength, effects);
                 }
                 None => {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::VirtualHost;
 use super::time::Timer;
 use crate::expiry::NEVER;
+use crate::planted::{self, Bug};
 use crate::policy::{self, EffectivePolicies, Policies};
 use crate::queue::ConsumerKey;
 use crate::router::ExchangeKey;
@@ -36,6 +37,9 @@ impl PolicyState {
 impl VirtualHost {
     /// Sets the policies before the first session is opened, for all that a restart found.
     pub fn set_policies(&mut self, policies: Arc<Policies>) {
+        if planted::is(Bug::PoliciesLostAtRestart) {
+            return;
+        }
         self.begin_policies(policies);
         while !self.policies.is_done() {
             self.work_off_policies();
@@ -59,6 +63,9 @@ impl VirtualHost {
     /// The policies are others from now on.
     pub(super) fn change_policies(&mut self, policies: Arc<Policies>, effects: &mut Effects) {
         effects.without_effect.extend(self.begin_policies(policies));
+        if planted::is(Bug::PolicyForNewAlone) {
+            self.policies.queues.clear();
+        }
         self.go_on_with_policies();
     }
 
@@ -163,6 +170,9 @@ impl VirtualHost {
 
     /// The time changes that deliveries of a queue may stay unacknowledged.
     fn set_queue_timeout(&mut self, consumers: &[ConsumerKey], timeout: Option<Milliseconds>) {
+        if planted::is(Bug::ConsumerKeepsTimeout) {
+            return;
+        }
         for ConsumerKey { session, channel, number } in consumers.iter().copied() {
             let channel = self.channel_mut((session, channel));
             let consumer = channel.and_then(|channel| channel.consumers.get_mut(&number));

@@ -300,7 +300,9 @@ impl VirtualHost {
                 self.enqueued_limited = true;
                 if self.refuses(*id, message, effects) {
                     refused = true;
-                    continue;
+                    if !planted::is(Bug::RefusedGoesIn) {
+                        continue;
+                    }
                 }
                 queue = match self.queues.get_mut(id) {
                     Some(queue) => queue,
@@ -336,6 +338,7 @@ impl VirtualHost {
         if !written.is_empty() {
             effects.writes.push(Write::Enqueued { message: message.clone(), queues: written });
         }
-        if refused { Outcome::Refused } else { outcome }
+        let is_told = refused && !planted::is(Bug::RefusalConfirmed);
+        if is_told { Outcome::Refused } else { outcome }
     }
 }

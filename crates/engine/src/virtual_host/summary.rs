@@ -1,6 +1,7 @@
 //! Counts over a virtual host, taken when somebody asks.
 
 use super::VirtualHost;
+use crate::LossCounters;
 use crate::queue::Queue;
 use crate::session::Channel;
 
@@ -25,6 +26,8 @@ pub struct Summary {
     pub message_bytes_ready: u64,
     /// Messages that channels hold unsettled, those of queues that are gone included.
     pub messages_unacknowledged: usize,
+    /// What left queues otherwise than to consumers, since the start.
+    pub losses: LossCounters,
 }
 
 impl VirtualHost {
@@ -42,6 +45,7 @@ impl VirtualHost {
             messages_ready: self.queues.values().map(|queue| queue.ready() as usize).sum(),
             message_bytes_ready: self.queues.values().map(Queue::body_bytes).sum(),
             messages_unacknowledged: channels().map(Channel::unsettled).sum(),
+            losses: self.changes.counters.losses,
         }
     }
 }

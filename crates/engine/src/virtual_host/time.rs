@@ -11,7 +11,7 @@ use super::dead_letter::Reason;
 use crate::backlog::Entry;
 use crate::expiry::NEVER;
 use crate::queue::Queue;
-use crate::{Effects, Expired, Milliseconds, QueueId, limits};
+use crate::{Departed, Effects, Milliseconds, QueueId, limits};
 
 /// What is to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,7 +107,7 @@ impl VirtualHost {
             queue.used = now;
         }
         if queue.expires_unused().is_some_and(|due| due <= now) {
-            effects.expired.push(Expired::Queue(id, queue.record.name.clone()));
+            effects.departed.push(Departed::Unused(id, queue.record.name.clone()));
             self.remove_queue(id, effects);
             return 1;
         }
@@ -140,7 +140,7 @@ impl VirtualHost {
         effects: &mut Effects,
     ) {
         for entry in expired {
-            effects.expired.push(Expired::Message(id, entry.sequence));
+            effects.departed.push(Departed::Expired(id, entry.sequence));
             self.give_up(id, entry, Reason::Expired, effects);
         }
     }

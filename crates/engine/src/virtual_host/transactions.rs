@@ -57,7 +57,7 @@ impl VirtualHost {
         if !own.is_empty() {
             effects.writes.push(Write::Together(own));
         }
-        if !is_whole {
+        if !is_whole && !planted::is(Bug::CommitForgetsRefusal) {
             if let Some(channel) = self.channel_mut(at) {
                 // Like commit-ok, the error comes when what was done is durable.
                 channel.has_settled |= waits;

@@ -149,6 +149,8 @@ impl Model {
                 .iter()
                 .map(|channel| channel.unacknowledged.len())
                 .sum(),
+            // `Queue::check_counts` holds them against what came in.
+            losses: summary.losses,
         };
         if expected != summary {
             return Err(format!("the engine has {summary:?}, the model {expected:?}"));

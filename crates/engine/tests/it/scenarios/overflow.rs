@@ -176,3 +176,21 @@ fn a_queue_is_within_its_limit_after_a_restart() {
         ",
     );
 }
+
+#[test]
+fn what_somebody_wanted_to_take_goes_before_what_stands_behind_it() {
+    scenario(
+        "
+        given memory 0; declare queue q durable x-max-priority=5; open s1.2
+        given publish '' q low persistent; get q; loaded; nack 1 requeue
+        given publish '' q urgent persistent p5
+        take q 5-2 on s1.2
+          > load q/5:2
+        given close s1.2
+        policy p q max-length=0
+        loaded
+          > write settled q/5:2
+          > write settled q:1
+        ",
+    );
+}
