@@ -14,7 +14,7 @@ for (const javaScriptEnabled of [true, false]) {
     test("a connection is closed, and its client is told why", async ({ page, broker }) => {
       const name = `${names.unique("closed")} ${names.HOSTILE}`;
       const client = await connect(broker, name);
-      const ended = once(client, "error");
+      const ended = once(client, "close");
       await page.goto("/connections");
       // The list shows what statistics have seen.
       const row = page.getByRole("row").filter({ hasText: name });
@@ -28,15 +28,15 @@ for (const javaScriptEnabled of [true, false]) {
       await page.getByLabel("Reason").fill("The test wants it so");
       await page.getByRole("button", { name: "Close the connection" }).click();
       await expect(page.getByRole("status")).toContainText("is closed.");
-      const [error] = await ended;
-      expect(error.message).toContain("The test wants it so");
+      const [reason] = await ended;
+      expect(reason.message).toContain("The test wants it so");
       await expect(row).toHaveCount(0);
     });
 
     test("several connections are closed at once", async ({ page, broker }) => {
       const stem = names.unique("several");
       const clients = [await connect(broker, `${stem}-a`), await connect(broker, `${stem}-b`)];
-      const ended = Promise.all(clients.map((client) => once(client, "error")));
+      const ended = Promise.all(clients.map((client) => once(client, "close")));
       const rows = page.getByRole("row").filter({ hasText: stem });
       await expect(async () => {
         await page.goto("/connections?size=200");

@@ -41,7 +41,7 @@ for (const javaScriptEnabled of [true, false]) {
 
     test("a search without a result says so", async ({ page }) => {
       await page.goto("/queues?q=there-is-no-such-queue");
-      await expect(page.getByText("Nothing is called so.")).toBeVisible();
+      await expect(page.getByText("Nothing matches the search.")).toBeVisible();
     });
 
     test("heads put the list in order, one way and the other", async ({ page }) => {

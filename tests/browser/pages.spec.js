@@ -11,6 +11,7 @@ async function open(page, entry, api) {
   if (entry.outside) await page.context().clearCookies();
   const response = await page.goto(await pathOf(entry, api));
   expect(response.status()).toBe(200);
+  expect(response.headers()["content-security-policy"]).toContain("default-src 'none'");
   const heading = page.getByRole("heading", { level: 1 });
   await expect(heading).toHaveCount(1);
   await expect(heading).toContainText(entry.heading);

@@ -3,6 +3,7 @@
 "use strict";
 
 const { segment } = require("./api.js");
+const { KNOWN } = require("./busy.js");
 const names = require("./names.js");
 
 // The page of the connection that a client gave this name.
@@ -20,12 +21,40 @@ function channel(name) {
   return async (api) => `/channels/${segment(`${(await connectionOf(api, name)).name} (1)`)}`;
 }
 
+// A page of a queue.
+function queue(name, ...parts) {
+  return ["/queues/%2F", segment(name), ...parts].join("/");
+}
+
+// A page of an exchange.
+function exchange(name, ...parts) {
+  return ["/exchanges/%2F", segment(name), ...parts].join("/");
+}
+
 // `busy` pages are about something that an empty broker does not have; `hostile` is the path of such
 // a page about something whose name is markup; `outside` pages need no signing in and have no frame.
 const PAGES = [
   { name: "sign-in", path: "/sign-in", heading: "Sign in", outside: true },
   { name: "overview", path: "/", heading: "Overview" },
   { name: "queues", path: "/queues", heading: "Queues" },
+  { name: "queue", path: queue("nobody reads this"), heading: "nobody reads this", busy: true,
+    hostile: queue(names.HOSTILE) },
+  { name: "queue-stream", path: queue(KNOWN.stream), heading: KNOWN.stream, busy: true },
+  { name: "queue-paused", path: queue("single"), heading: "single", busy: true },
+  { name: "exchanges", path: "/exchanges", heading: "Exchanges" },
+  { name: "exchange-new", path: "/exchanges/new", heading: "Add an exchange" },
+  { name: "exchange", path: exchange(KNOWN.exchange), heading: KNOWN.exchange, busy: true,
+    hostile: exchange(names.HOSTILE) },
+  { name: "exchange-default", path: "/exchanges/%2F/amq.default", heading: "(default)" },
+  { name: "exchange-bindings", path: exchange(KNOWN.exchange, "bindings"), busy: true,
+    heading: KNOWN.exchange, hostile: exchange(names.HOSTILE, "bindings") },
+  { name: "exchange-explain", path: exchange(KNOWN.exchange, "explain?routing_key=order.new.us"),
+    heading: KNOWN.exchange, busy: true,
+    hostile: exchange(names.HOSTILE, `explain?routing_key=${segment(names.HOSTILE)}`) },
+  { name: "exchange-unroutable", path: exchange("of type direct", "unroutable"), busy: true,
+    heading: "of type direct", hostile: exchange(names.HOSTILE, "unroutable") },
+  { name: "exchange-delete", path: exchange(KNOWN.exchange, "delete"), heading: "Delete", busy: true,
+    hostile: exchange(names.HOSTILE, "delete") },
   { name: "bindings", path: "/bindings", heading: "Bindings" },
   { name: "binding-new", path: "/bindings/new", heading: "Add a binding" },
   { name: "connections", path: "/connections", heading: "Connections" },
