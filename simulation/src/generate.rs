@@ -171,7 +171,7 @@ impl Asking<'_> {
             let mandatory = publishes.get(index).is_some_and(|(_, mandatory)| *mandatory);
             self.model.made(publication, mandatory, hash);
         }
-        Command::Publish(PublishBatch { session: self.session, messages, publishes })
+        Command::Publish(PublishBatch { session: self.session, messages, publishes, to: None })
     }
 
     fn publication(&mut self, id: u64) -> Publication {

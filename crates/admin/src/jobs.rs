@@ -61,6 +61,10 @@ pub(crate) struct PostFilter {
 pub(crate) struct PostTarget {
     /// Into this queue.
     queue: Option<String>,
+    /// With a queue: messages keep the exchange and the routing key that they have. Otherwise they
+    /// are published to the default exchange with the name of the queue.
+    #[serde(default)]
+    keep_address: bool,
     /// To this exchange.
     exchange: Option<String>,
     /// With this routing key in the place of their own.
@@ -77,6 +81,8 @@ pub(crate) struct JobObject {
     vhost: String,
     queue: String,
     action: &'static str,
+    /// Where messages go; nothing for a delete.
+    to: Option<TargetObject>,
     user: String,
     /// `running`, `done`, `cancelled` or `failed`.
     state: &'static str,
@@ -84,6 +90,8 @@ pub(crate) struct JobObject {
     reason: Option<String>,
     started_at: u64,
     ended_at: Option<u64>,
+    /// Messages that there were to look at when it began: those named, or all that waited.
+    to_look_at: u64,
     /// Messages that were looked at.
     looked_at: u64,
     /// Messages to which it was done.
@@ -94,6 +102,36 @@ pub(crate) struct JobObject {
     refused: u64,
 }
 
+/// Where messages of a job go.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct TargetObject {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_address: Option<bool>,
+    /// Empty for the default one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exchange: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routing_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<bool>,
+}
+
+impl TargetObject {
+    fn of(target: &Target) -> Self {
+        match target.clone() {
+            Target::Queue { queue, keep_address } => {
+                Self { queue: Some(queue), keep_address: Some(keep_address), ..Self::default() }
+            }
+            Target::Exchange { exchange, routing_key } => {
+                Self { exchange: Some(exchange), routing_key, ..Self::default() }
+            }
+            Target::Origin => Self { origin: Some(true), ..Self::default() },
+        }
+    }
+}
+
 impl JobObject {
     fn of(job: &Job) -> Self {
         let state = job.state();
@@ -102,10 +140,15 @@ impl JobObject {
             vhost: job.request.virtual_host.clone(),
             queue: job.request.queue.clone(),
             action: job.request.action.name(),
+            to: match &job.request.action {
+                Action::Delete => None,
+                Action::Move(target, _) | Action::Copy(target, _) => Some(TargetObject::of(target)),
+            },
             user: job.user.clone(),
             state: state.name(),
             started_at: job.started,
             ended_at: job.ended(),
+            to_look_at: job.request.to_look_at,
             looked_at: job.looked_at(),
             done: job.done(),
             unroutable: job.unroutable(),
@@ -147,10 +190,13 @@ impl PostFilter {
 
 impl PostTarget {
     fn into_target(self) -> Result<Target, Error> {
-        let Self { queue, exchange, routing_key, origin } = self;
+        let Self { queue, keep_address, exchange, routing_key, origin } = self;
+        if keep_address && queue.is_none() {
+            return Err(Error::bad_request("to: keep_address is for a queue"));
+        }
         match (queue, exchange, origin) {
             (Some(queue), None, false) if routing_key.is_none() && !queue.is_empty() => {
-                Ok(Target::Queue(queue))
+                Ok(Target::Queue { queue, keep_address })
             }
             (None, Some(exchange), false) => {
                 let exchange = if exchange == "amq.default" { String::new() } else { exchange };
@@ -212,7 +258,14 @@ pub(crate) async fn post(mut call: Call) -> Answer {
     let name = queue.clone();
     let there = call.api.management.ask(&virtual_host, move |host| host.next_place(&name)).await;
     there.map_err(|error| look_failed(&error))?.map_err(|_| Error::NoSuchObject)?;
-    let request = JobRequest { virtual_host, queue, action, selection };
+    let to_look_at = match &selection {
+        Selection::Places(places) => places.len() as u64,
+        Selection::Filter(..) => {
+            let found = call.api.view().await.queue(&virtual_host, &queue);
+            found.map_or(0, |(_, queue)| queue.counts().ready.messages)
+        }
+    };
+    let request = JobRequest { virtual_host, queue, action, selection, to_look_at };
     let (management, identity) = (call.api.management.clone(), call.identity.clone());
     let job = call.api.jobs.begin(management, identity, request).map_err(|error| failed(&error))?;
     Ok(answer::json(axum::http::StatusCode::ACCEPTED, &JobObject::of(&job)))

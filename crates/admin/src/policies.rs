@@ -7,13 +7,16 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use warren_engine::{ApplyTo, Definition, EffectivePolicies, PolicySource, PolicyValue};
+use warren_amqp::FieldTable;
+use warren_engine::{ApplyTo, Definition, EffectivePolicies, PolicySource, PolicyValue, QueueType};
 use warren_server::catalog::{Change, Done, Policy};
 
 use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::change::change;
 use crate::error::Error;
+use crate::field_table;
+use crate::json;
 use crate::list::{list, one};
 
 /// A policy.
@@ -116,6 +119,42 @@ pub(crate) fn sources(policies: &EffectivePolicies) -> BTreeMap<String, SourcedV
         (held.key.clone(), SourcedValue { value: to_json(&held.value), source })
     });
     sourced.collect()
+}
+
+/// What would hold for a queue of some name.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Outlook {
+    /// The policy that would hold for it.
+    policy: Option<String>,
+    /// The operator policy that would.
+    operator_policy: Option<String>,
+    /// What both say together.
+    effective_policy_definition: Map<String, Value>,
+    /// The same with the arguments, and who says what.
+    effective_policy_sources: BTreeMap<String, SourcedValue>,
+}
+
+/// What would hold for a queue of this name, whether there is one or not.
+pub(crate) async fn of_queue_named(call: Call) -> Answer {
+    let virtual_host = call.virtual_host()?;
+    let kind = call.query.get("type").unwrap_or("classic");
+    let kind = QueueType::from_name(kind.as_bytes())
+        .ok_or_else(|| Error::BadTerm("unknown_queue_type", kind.to_owned()))?;
+    let arguments = match call.query.get("arguments") {
+        None => FieldTable::default(),
+        Some(text) => field_table::from_json(&json::object(text.as_bytes())?)?,
+    };
+    let policies = call.state.compiled_policies(virtual_host);
+    let found = policies.of_queue(call.path("queue"), kind).of_queue(&arguments);
+    one(
+        &call,
+        &Outlook {
+            effective_policy_definition: definition(&found.definition),
+            effective_policy_sources: sources(&found),
+            policy: found.policy,
+            operator_policy: found.operator_policy,
+        },
+    )
 }
 
 /// What policies say, as JSON.

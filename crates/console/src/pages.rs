@@ -6,6 +6,7 @@ mod channels;
 mod connections;
 mod consumers;
 mod exchanges;
+mod jobs;
 mod limits;
 mod message;
 mod overview;
@@ -39,6 +40,7 @@ pub(crate) fn router(console: Console) -> Router {
         connections::add,
         consumers::add,
         exchanges::add,
+        jobs::add,
         limits::add,
         overview::add,
         permissions::add,

@@ -46,7 +46,7 @@ fn main() {
         let count = BATCH.min(messages + 1 - first);
         let batch = world.batch(first..first + count);
         let publishes = vec![(1, false); count as usize];
-        let command = PublishBatch { session: SESSION, messages: batch, publishes };
+        let command = PublishBatch { session: SESSION, messages: batch, publishes, to: None };
         world.apply(&mut host, Command::Publish(command));
         world.effects.clear();
     }

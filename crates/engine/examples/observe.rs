@@ -100,7 +100,12 @@ fn main() {
         let mut messages = MessageBatch::default();
         messages.push("amq.fanout", "", &[0, 0], b"body");
         let (messages, publishes) = (Arc::new(messages), vec![(1, false)]);
-        world.apply(Command::Publish(PublishBatch { session: SESSION, messages, publishes }));
+        world.apply(Command::Publish(PublishBatch {
+            session: SESSION,
+            messages,
+            publishes,
+            to: None,
+        }));
         busy.push(world.look(items));
     }
     busy.sort_unstable();

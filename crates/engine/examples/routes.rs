@@ -68,7 +68,12 @@ impl Bench {
     fn publish(&mut self, messages: &Arc<MessageBatch>) {
         let publishes = vec![(CHANNEL, false); messages.len()];
         let messages = Arc::clone(messages);
-        self.apply(Command::Publish(PublishBatch { session: SESSION, messages, publishes }));
+        self.apply(Command::Publish(PublishBatch {
+            session: SESSION,
+            messages,
+            publishes,
+            to: None,
+        }));
     }
 
     /// Publishes the batches in turn until the time is over. What reaches a queue is delivered at

@@ -94,6 +94,9 @@ pub struct PublishBatch {
     pub messages: Arc<MessageBatch>,
     /// Channel and `mandatory` flag of each message.
     pub publishes: Vec<(u16, bool)>,
+    /// They go into this queue, whatever their addresses say, and keep these: they have been
+    /// published before. Otherwise they go where exchanges send them.
+    pub to: Option<String>,
 }
 
 /// `basic.ack`.

@@ -157,7 +157,7 @@ impl Client {
         messages.finish();
         let publishes = vec![(PUBLISHES, mandatory)];
         let session = self.session;
-        let batch = PublishBatch { session, messages: Arc::new(messages), publishes };
+        let batch = PublishBatch { session, messages: Arc::new(messages), publishes, to: None };
         self.send(Command::Publish(batch)).await?;
         self.published += 1;
         let number = self.published;
@@ -230,6 +230,7 @@ impl Client {
     }
 
     /// Publishes messages and waits until all are taken or refused: what became of each, in order.
+    /// They go to their exchanges, or into the queue `to`.
     ///
     /// # Errors
     ///
@@ -237,13 +238,14 @@ impl Client {
     pub(crate) async fn publish_all(
         &mut self,
         messages: &[Edited],
+        to: Option<&str>,
     ) -> Result<Vec<Published>, ClientError> {
         let mut outcomes = Vec::with_capacity(messages.len());
         // One that is changed when it is accepted comes back as another: it goes alone.
         for some in
             messages.chunk_by(|one, next| !one.has_blind_copies() && !next.has_blind_copies())
         {
-            outcomes.extend(self.publish_together(some).await?);
+            outcomes.extend(self.publish_together(some, to).await?);
         }
         Ok(outcomes)
     }
@@ -251,6 +253,7 @@ impl Client {
     async fn publish_together(
         &mut self,
         messages: &[Edited],
+        to: Option<&str>,
     ) -> Result<Vec<Published>, ClientError> {
         self.open_publishes().await?;
         let first = self.published + 1;
@@ -262,7 +265,12 @@ impl Client {
         batch.finish();
         let batch = Arc::new(batch);
         let (session, publishes) = (self.session, vec![(PUBLISHES, true); messages.len()]);
-        let publish = PublishBatch { session, messages: Arc::clone(&batch), publishes };
+        let publish = PublishBatch {
+            session,
+            messages: Arc::clone(&batch),
+            publishes,
+            to: to.map(str::to_owned),
+        };
         self.send(Command::Publish(publish)).await?;
         self.published += messages.len() as u64;
         let mut outcomes: Vec<Option<Published>> = vec![None; messages.len()];

@@ -172,6 +172,35 @@ fn a_job_names_messages_by_their_places_and_copies_or_deletes_them() {
 }
 
 #[test]
+fn messages_that_change_their_place_alone_keep_their_address() {
+    let broker = Broker::own();
+    let api = Api::of(&broker);
+    declare(&api, "q");
+    declare(&api, "shelf");
+    ok(&api, "PUT", "/exchanges/%2f/x", Some(&json!({"type": "fanout"})));
+    ok(&api, "POST", "/bindings/%2f/e/x/q/q", Some(&json!({})));
+    let message = json!({
+        "properties": {"user_id": "guest"}, "routing_key": "k", "payload": "1",
+        "payload_encoding": "string",
+    });
+    ok(&api, "POST", "/exchanges/%2f/x/publish", Some(&message));
+    ok(&api, "DELETE", "/exchanges/%2f/x", None);
+    for (from, to) in [("q", "shelf"), ("shelf", "q")] {
+        let wanted = json!({"action": "move", "to": {"queue": to, "keep_address": true}});
+        let job = ok(&api, "POST", &format!("/queues/%2f/{from}/jobs"), Some(&wanted));
+        assert_eq!(job["to"], wanted["to"], "{job}");
+        let job = finished(&api, &job);
+        assert_eq!((&job["done"], &job["to_look_at"]), (&json!(1), &json!(1)), "{job}");
+    }
+    let page = ok(&api, "GET", "/queues/%2f/q/messages", None);
+    let back = &page["messages"][0];
+    assert_eq!((&back["exchange"], &back["routing_key"]), (&json!("x"), &json!("k")), "{back}");
+    assert_eq!(back["properties"]["user_id"], "guest", "{back}");
+    let wrong = json!({"action": "move", "to": {"exchange": "x", "keep_address": true}});
+    assert_eq!(api.send("POST", "/queues/%2f/q/jobs", Some(&wrong)).status, 400);
+}
+
+#[test]
 fn what_no_queue_takes_stays_where_it_was() {
     let broker = Broker::own();
     let api = Api::of(&broker);

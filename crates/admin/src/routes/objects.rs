@@ -8,7 +8,7 @@ use super::table::{LISTED, delete, get, post, put};
 use crate::authorize::Right::{Administrator, Management, Owner, VirtualHost, Visible};
 use crate::{
     bindings, channels, connections, consumers, exchanges, messages, object_limits, permissions,
-    queues, vhosts,
+    policies, queues, vhosts,
 };
 
 pub(super) fn of_connections() -> Vec<Route> {
@@ -108,6 +108,18 @@ pub(super) fn of_queues() -> Vec<Route> {
         get("/api/queues/{vhost}/{queue}/bindings", Visible, "Its bindings", bindings::of_queue)
             .with(&LISTED)
             .gives::<Vec<bindings::BindingObject>>(),
+        get(
+            "/api/queues/{vhost}/{queue}/policies",
+            Visible,
+            "What would hold for a queue of this name, there or not",
+            policies::of_queue_named,
+        )
+        .with(&[
+            Columns,
+            One("type", "classic, quorum or stream; classic if it is not given"),
+            One("arguments", "the arguments that it would have, as a JSON object"),
+        ])
+        .gives::<policies::Outlook>(),
         delete(
             "/api/queues/{vhost}/{queue}/contents",
             VirtualHost,

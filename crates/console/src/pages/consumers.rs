@@ -63,27 +63,65 @@ const ARGUMENTS: Column =
     Column::new("arguments", "Arguments", "arguments", |it| Cell::pairs(at(it, "arguments")))
         .unsorted();
 
-const COLUMNS: [Column; 10] = [
-    QUEUE,
-    TAG,
+const CONNECTION: Column =
     Column::new("connection", "Connection", "channel_details.connection_name", |it| {
         let name = text(it, "channel_details.connection_name");
         Cell::link(connections::peer(name), connections::path(name))
-    }),
-    Column::new("channel", "Channel", "channel_details.number", |it| {
-        let number = number(it, "channel_details.number").unwrap_or(0);
-        Cell::link(number.to_string(), channels::path(text(it, "channel_details.name")))
-    })
-    .also(&["channel_details.name"]),
-    Column::new("user", "User", "channel_details.user", |it| {
-        Cell::text_at(it, "channel_details.user")
-    })
-    .on_wish(),
+    });
+const CHANNEL: Column = Column::new("channel", "Channel", "channel_details.number", |it| {
+    let number = number(it, "channel_details.number").unwrap_or(0);
+    Cell::link(number.to_string(), channels::path(text(it, "channel_details.name")))
+})
+.also(&["channel_details.name"]);
+const USER: Column = Column::new("user", "User", "channel_details.user", |it| {
+    Cell::text_at(it, "channel_details.user")
+});
+const UNACKNOWLEDGED: Column = Column::new("unacked", "Unacked", "messages_unacknowledged", |it| {
+    Cell::count_at(it, "messages_unacknowledged")
+})
+.number()
+.help("Messages that it has and did not acknowledge yet");
+const DELIVERED: Column =
+    Column::new("delivered", "Delivered", "delivered", |it| Cell::count_at(it, "delivered"))
+        .number()
+        .help("Messages that it got in all");
+const PRIORITY: Column = Column::new("priority", "Priority", "priority", |it| {
+    let number = at(it, "priority").as_i64().unwrap_or(0);
+    Cell::Number { text: number.to_string(), title: String::new() }
+})
+.number()
+.help("Those with a higher one are served first");
+
+const COLUMNS: [Column; 13] = [
+    QUEUE,
+    TAG,
+    CONNECTION,
+    CHANNEL,
+    USER.on_wish(),
     STATE,
     ACKS,
     PREFETCH,
+    UNACKNOWLEDGED,
+    DELIVERED.on_wish(),
+    PRIORITY.on_wish(),
     TIMEOUT.on_wish(),
     ARGUMENTS.on_wish(),
+];
+
+/// The columns where the queue is known.
+pub(crate) const OF_QUEUE: [Column; 12] = [
+    TAG,
+    CONNECTION,
+    CHANNEL,
+    USER,
+    STATE,
+    ACKS,
+    PREFETCH,
+    UNACKNOWLEDGED,
+    DELIVERED,
+    PRIORITY,
+    TIMEOUT,
+    ARGUMENTS,
 ];
 
 /// The columns where the channel is known.

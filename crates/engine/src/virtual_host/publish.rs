@@ -97,7 +97,6 @@ impl VirtualHost {
         let session = batch.session;
         let mut copies_left = limits::PUBLISH_STEP_COPIES;
         let mut confirms = Confirms::default();
-        let limited = self.limited(session);
         // Neighbours in a batch mostly have the same address, and so the same route.
         let mut known: Option<(Message, Route, ExchangeKey)> = None;
         let mut tally = Tally::default();
@@ -115,7 +114,7 @@ impl VirtualHost {
             }
             let (route, exchange) = match &known {
                 Some((_, route, exchange)) => (Route::clone(route), *exchange),
-                None => match self.find_route(&mut message, limited) {
+                None => match self.find_way(&mut message, batch.to.as_deref(), session) {
                     Ok((route, Scope::Address, exchange)) => {
                         known = Some((message.clone(), Route::clone(&route), exchange));
                         (route, exchange)
@@ -141,7 +140,8 @@ impl VirtualHost {
             tally.add(exchange, route.len(), &mut self.topology);
             let outcome = self.enqueue(&message, &route, Sender::Client, effects);
             self.shed_after_publish(&route, effects);
-            let is_answer = (route.is_empty() || message.has_more_keys())
+            let is_answer = batch.to.is_none()
+                && (route.is_empty() || message.has_more_keys())
                 && self.deliver_replies(&message, effects);
             if route.is_empty() {
                 self.goes_nowhere((session, channel), message, mandatory, is_answer, effects);
@@ -212,6 +212,25 @@ impl VirtualHost {
         self.changes.counters.messages.publish += count;
         self.changes.channel(at, channel);
         Some((number, is_held))
+    }
+
+    /// Where a message of a batch goes.
+    fn find_way(
+        &mut self,
+        message: &mut Message,
+        to: Option<&str>,
+        session: SessionId,
+    ) -> Result<(Route, Scope, ExchangeKey), Refusal> {
+        let limited = self.limited(session);
+        let Some(queue) = to else { return self.find_route(message, limited) };
+        if let Some(session) = limited {
+            self.check_may(session, Right::Write, Resource::Exchange(""))?;
+        }
+        let route = match self.topology.queue(queue) {
+            Some(_) => Route::from([self.accessible_queue(session, queue)?]),
+            None => Route::from([]),
+        };
+        Ok((route, Scope::Address, ExchangeKey::DEFAULT))
     }
 
     /// Where a message goes that was published now, by a session that may not do everything if one

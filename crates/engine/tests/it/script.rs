@@ -209,7 +209,7 @@ pub(crate) fn parse(line: &str, now: Milliseconds) -> Command {
 fn publish_batch(line: &str, now: Milliseconds) -> PublishBatch {
     let mut batch = MessageBatch::default().at(now);
     let mut publishes = vec![];
-    let mut publisher = None;
+    let (mut publisher, mut to) = (None, None);
     for part in line["publish ".len()..].split('|') {
         let (words, (session, channel)) = split(part);
         let [exchange, key, body, ..] = words.as_slice() else { panic!("no message: {part:?}") };
@@ -234,6 +234,8 @@ fn publish_batch(line: &str, now: Milliseconds) -> PublishBatch {
         if let Some(time) = time {
             batch = batch.at(number(time));
         }
+        // Past the exchanges, as `into:q`.
+        to = rest.word("into:").or(to);
         publishes.push((channel, rest.flag("mandatory")));
         rest.done(part);
         let body = match body.strip_prefix('*') {
@@ -244,7 +246,7 @@ fn publish_batch(line: &str, now: Milliseconds) -> PublishBatch {
         publisher = Some(session);
     }
     let messages = Arc::new(batch);
-    PublishBatch { session: publisher.unwrap(), messages, publishes }
+    PublishBatch { session: publisher.unwrap(), messages, publishes, to: to.map(str::to_owned) }
 }
 
 fn declaration(rest: &mut Rest<'_>) -> Declaration {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tracing::warn;
-use warren_engine::VirtualHostId;
+use warren_engine::{Policies, VirtualHostId};
 
 use super::keys;
 use super::records::{
@@ -145,6 +145,12 @@ impl State {
     /// All policies of users, or all of the operator, by virtual host and name.
     pub fn policies(&self, operator: bool) -> impl Iterator<Item = &Arc<Policy>> + use<'_> {
         self.policies.iter().filter(move |policy| policy.operator == operator)
+    }
+
+    /// Those of a virtual host, ready to be asked what they are for.
+    #[must_use]
+    pub fn compiled_policies(&self, virtual_host: &str) -> Arc<Policies> {
+        super::policies::of(self, virtual_host)
     }
 
     /// The same, in one virtual host.

@@ -74,7 +74,8 @@ impl Requests {
         if let (Some(session), false) = (self.session, publishes.is_empty()) {
             self.messages.finish();
             let messages = std::mem::take(&mut self.messages).into();
-            self.commands.push(Command::Publish(PublishBatch { session, messages, publishes }));
+            let batch = PublishBatch { session, messages, publishes, to: None };
+            self.commands.push(Command::Publish(batch));
         }
     }
 

@@ -38,7 +38,13 @@ impl fmt::Display for JobId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Into a queue.
-    Queue(String),
+    Queue {
+        /// Its name.
+        queue: String,
+        /// Messages keep exchange and routing key; otherwise they are published to the default
+        /// exchange with the name of the queue.
+        keep_address: bool,
+    },
     /// To an exchange, with a routing key of their own or this one.
     Exchange {
         /// The exchange; empty for the default one.
@@ -49,6 +55,16 @@ pub enum Target {
     /// To where they were first published: the exchange and the key of their first dead-lettering,
     /// or their own if they were never dead-lettered.
     Origin,
+}
+
+impl Target {
+    /// The queue that messages go into with the addresses that they have.
+    pub(crate) fn queue_kept_to(&self) -> Option<&str> {
+        match self {
+            Self::Queue { queue, keep_address: true } => Some(queue),
+            Self::Queue { keep_address: false, .. } | Self::Exchange { .. } | Self::Origin => None,
+        }
+    }
 }
 
 /// What is changed about messages on their way.
@@ -105,6 +121,8 @@ pub struct JobRequest {
     pub action: Action,
     /// To which messages.
     pub selection: Selection,
+    /// How many messages there are to look at, as far as that is known when it begins.
+    pub to_look_at: u64,
 }
 
 /// Why there is no such job.

@@ -23,7 +23,7 @@ fn publish_by(session: SessionId, properties: &[u8], body: &[u8]) -> Command {
     let mut messages = MessageBatch::default();
     messages.push("", "q", properties, body);
     let (messages, publishes) = (Arc::new(messages), vec![(1, false)]);
-    Command::Publish(PublishBatch { session, messages, publishes })
+    Command::Publish(PublishBatch { session, messages, publishes, to: None })
 }
 
 fn declare(arguments: FieldTable) -> Request {

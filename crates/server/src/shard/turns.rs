@@ -174,6 +174,7 @@ mod tests {
             session: SessionId(1),
             messages: Arc::new(messages),
             publishes: vec![(1, false)],
+            to: None,
         };
         turns.add(SessionId(1), vec![Command::Publish(batch)], None);
         assert!(turns.is_full());

@@ -79,7 +79,7 @@ fn publishes(session: SessionId, bytes: &mut Unstructured<'_>) -> Result<Publish
         batch.push(exchange, bytes.choose(&KEYS)?, &properties.build(), &body);
         publishes.push((bytes.int_in_range(1..=2)?, flags & 128 == 128));
     }
-    Ok(PublishBatch { session, messages: Arc::new(batch), publishes })
+    Ok(PublishBatch { session, messages: Arc::new(batch), publishes, to: None })
 }
 
 /// Mostly a tag that is likely to be there.

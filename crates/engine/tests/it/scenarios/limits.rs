@@ -216,7 +216,7 @@ fn a_batch_for_very_many_queues_is_published_in_steps_and_in_order() {
     }
     messages.finish();
     let publishes = vec![(1, false); MESSAGES as usize];
-    let batch = PublishBatch { session, messages: messages.into(), publishes };
+    let batch = PublishBatch { session, messages: messages.into(), publishes, to: None };
     host.apply(Command::Publish(batch), &mut effects);
     let mut next = 1;
     let mut steps = 0;

@@ -195,3 +195,21 @@ fn messages_keep_their_order_over_batches() {
         ",
     );
 }
+
+#[test]
+fn a_message_that_was_published_before_goes_into_a_queue_past_the_exchanges() {
+    scenario(
+        "
+        given confirm; declare queue q durable; declare queue other; bind other amq.fanout ''
+        publish amq.fanout k one persistent into:q | gone k two persistent into:q
+          > once written: s1.1 confirm 1..2
+          > write one -> q:1
+          > write two -> q:2
+        publish amq.fanout k three mandatory into:nobody
+          > s1.1 return three
+          > s1.1 confirm 3
+        get other
+          > s1.1 get-empty
+        ",
+    );
+}

@@ -29,7 +29,7 @@ pub(super) fn edited(message: &Message, target: &Target, edits: &Edits) -> Edite
     Edited {
         exchange,
         routing_key,
-        properties: edited_properties(message, edits),
+        properties: edited_properties(message, target, edits),
         body: edits.body.clone().unwrap_or_else(|| message.body().to_vec()),
     }
 }
@@ -37,7 +37,8 @@ pub(super) fn edited(message: &Message, target: &Target, edits: &Edits) -> Edite
 fn address(message: &Message, target: &Target) -> (String, String) {
     let own = || message.routing_key().to_owned();
     match target {
-        Target::Queue(queue) => (String::new(), queue.clone()),
+        Target::Queue { queue, keep_address: false } => (String::new(), queue.clone()),
+        Target::Queue { keep_address: true, .. } => (message.exchange().to_owned(), own()),
         Target::Exchange { exchange, routing_key } => {
             (exchange.clone(), routing_key.clone().unwrap_or_else(own))
         }
@@ -63,8 +64,12 @@ fn origin(message: &Message) -> Option<(String, String)> {
     Some((exchange, text(table::elements(keys).next())?))
 }
 
-fn edited_properties(message: &Message, edits: &Edits) -> Vec<u8> {
+fn edited_properties(message: &Message, target: &Target, edits: &Edits) -> Vec<u8> {
     let own = message.properties();
+    // It is what it was, in another place.
+    if target.queue_kept_to().is_some() && *edits == Edits::default() {
+        return own.to_vec();
+    }
     // A name that is validated would keep everybody else from publishing the message.
     let own = match properties::user_id(own) {
         Some(_) => properties::replaced(own, Property::UserId, None),
@@ -140,7 +145,7 @@ mod tests {
             remove_headers: vec!["old".to_owned()],
             body: Some(b"other".to_vec()),
         };
-        let target = Target::Queue("q".to_owned());
+        let target = Target::Queue { queue: "q".to_owned(), keep_address: false };
         let edited = edited(&message(&headers), &target, &edits);
         assert_eq!(
             (&*edited.exchange, &*edited.routing_key, &*edited.body),
@@ -151,5 +156,17 @@ mod tests {
         assert_eq!(table::get(raw, "old"), None);
         assert_eq!(properties::text(&edited.properties, Property::AppId), Some("shop"));
         assert_eq!(properties::user_id(&edited.properties), None);
+    }
+
+    #[test]
+    fn a_message_that_only_changes_its_place_stays_as_it_is() {
+        let message = message(&FieldTable::default());
+        let target = Target::Queue { queue: "q".to_owned(), keep_address: true };
+        let moved = edited(&message, &target, &Edits::default());
+        assert_eq!((&*moved.exchange, &*moved.routing_key), ("dlx", "dead"));
+        assert_eq!(moved.properties, message.properties());
+        let edits = Edits { body: Some(b"other".to_vec()), ..Edits::default() };
+        let changed = edited(&message, &target, &edits);
+        assert_eq!(properties::user_id(&changed.properties), None);
     }
 }

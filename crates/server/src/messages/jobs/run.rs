@@ -144,7 +144,7 @@ impl Work<'_> {
         let taken = self.client.take(&self.job.request.queue, places).await?;
         let messages: Vec<Edited> =
             taken.iter().map(|taken| edited(&taken.message, target, edits)).collect();
-        let published = self.client.publish_all(&messages).await?;
+        let published = self.client.publish_all(&messages, target.queue_kept_to()).await?;
         let (mut moved, mut stays) = (vec![], vec![]);
         for (taken, outcome) in taken.iter().zip(published) {
             let list = if outcome == Published::Taken { &mut moved } else { &mut stays };
@@ -164,7 +164,7 @@ impl Work<'_> {
         let messages = meant.iter().filter_map(|meant| meant.message.as_ref());
         let messages: Vec<Edited> =
             messages.map(|message| edited(message, target, edits)).collect();
-        for outcome in self.client.publish_all(&messages).await? {
+        for outcome in self.client.publish_all(&messages, target.queue_kept_to()).await? {
             self.count_published(outcome);
         }
         Ok(())
