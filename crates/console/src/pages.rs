@@ -9,6 +9,7 @@ mod exchanges;
 mod message;
 mod overview;
 mod preferences;
+mod publish;
 mod queues;
 mod sign_in;
 mod trash;
@@ -37,6 +38,7 @@ pub(crate) fn router(console: Console) -> Router {
         exchanges::add,
         overview::add,
         preferences::add,
+        publish::add,
         queues::add,
         trash::add,
     ] {
