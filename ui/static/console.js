@@ -202,10 +202,59 @@
       const boxes = [...document.querySelectorAll("input[name=row]")];
       const all = boxes.every((box) => box.checked);
       boxes.forEach((box) => { box.checked = !all; });
+    } else if ("tidiesJson" in button.dataset) {
+      tidyJson(button.dataset.tidiesJson);
     } else if ("copies" in button.dataset) {
       const text = document.getElementById(button.dataset.copies).textContent;
       navigator.clipboard?.writeText(text).then(() => { button.textContent = "Copied"; }, () => {});
     }
+  }
+
+  // Whether what is typed is JSON, where it looks like some.
+  function checkJson(says) {
+    const typed = document.getElementById(says.dataset.checksJson).value.trim();
+    const isNumbered = document.getElementById("f-numbers")?.checked;
+    const text = isNumbered ? typed.replaceAll("{n}", "1") : typed;
+    const isBase64 = document.getElementById("f-payload_encoding")?.value === "base64";
+    if (isBase64 || !/^[[{"]/.test(text)) {
+      says.textContent = "";
+      return;
+    }
+    try {
+      JSON.parse(text);
+      says.textContent = "This is JSON.";
+    } catch (error) {
+      says.textContent = `This is no JSON: ${error.message}`;
+    }
+  }
+
+  // JSON with each member on a line of its own. Numbers stay as they are written: a script's own
+  // would lose digits.
+  function tidied(text) {
+    let tidy = "", depth = 0;
+    const line = () => `\n${"  ".repeat(depth)}`;
+    for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/g)) {
+      const isEnd = token === "}" || token === "]";
+      if (isEnd) depth -= 1;
+      if (isEnd ? !/[{[]$/.test(tidy) : /[{[,]$/.test(tidy)) tidy += line();
+      tidy += token === ":" ? ": " : token;
+      if (token === "{" || token === "[") depth += 1;
+    }
+    return tidy;
+  }
+
+  function tidyJson(id) {
+    const field = document.getElementById(id);
+    try {
+      JSON.parse(field.value);
+      field.value = tidied(field.value);
+    } catch { /* What is wrong stands below the field already. */ }
+    field.focus();
+    checkAllJson();
+  }
+
+  function checkAllJson() {
+    document.querySelectorAll("[data-checks-json]").forEach(checkJson);
   }
 
   function submitChoice(event) {
@@ -227,6 +276,8 @@
   document.addEventListener("keydown", press);
   document.addEventListener("click", help);
   document.addEventListener("change", submitChoice);
+  document.addEventListener("input", checkAllJson);
+  checkAllJson();
   document.body.addEventListener("htmx:afterSwap", (event) => { showTimes(event.detail.target.ownerDocument); drawCharts(document); });
   document.body.addEventListener("htmx:replacedInHistory", watch);
   document.body.addEventListener("htmx:pushedIntoHistory", watch);

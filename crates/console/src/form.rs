@@ -18,6 +18,8 @@ pub(crate) struct Form {
     pub(crate) is_dangerous: bool,
     /// It asks for something and changes nothing: its fields stand in the address.
     pub(crate) is_question: bool,
+    /// Fields that are folded away below a title, unless one of them is filled in.
+    pub(crate) folded: Option<(&'static str, Vec<Field>)>,
     /// Its fields stand side by side.
     pub(crate) is_inline: bool,
     /// Other buttons, which send a field of their own: its name and the label.
@@ -124,6 +126,12 @@ impl Form {
         self
     }
 
+    /// With fields that are folded away below a title, unless one of them is filled in.
+    pub(crate) fn folding(mut self, title: &'static str, fields: Vec<Field>) -> Self {
+        self.folded = Some((title, fields));
+        self
+    }
+
     /// With its fields side by side.
     pub(crate) fn inline(mut self) -> Self {
         self.is_inline = true;
@@ -224,6 +232,18 @@ impl Field {
         rows.extend(vec![TypedRow::default(); SPARE_ROWS]);
         let known = known.iter().map(|(name, help)| ((*name).to_owned(), (*help).to_owned()));
         Self::new(name, label, Input::Rows { rows, known: known.collect() })
+    }
+
+    /// Whether something is filled in.
+    pub(crate) fn is_filled(&self) -> bool {
+        match &self.input {
+            Input::Text(value) | Input::Number(value) | Input::Lines(value) => !value.is_empty(),
+            Input::Proposals { value, .. } => !value.is_empty(),
+            Input::Check(is_checked) => *is_checked,
+            Input::Checks(checks) => checks.iter().any(|check| check.is_checked),
+            Input::Rows { rows, .. } => rows.iter().any(|row| !row.name.is_empty()),
+            Input::Password | Input::File | Input::Choice { .. } | Input::Hidden(_) => false,
+        }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {

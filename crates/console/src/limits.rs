@@ -49,3 +49,9 @@ pub(crate) const JOB_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often it looks.
 pub(crate) const JOB_LOOK: Duration = Duration::from_millis(25);
+
+/// Messages that somebody publishes with one click: what is done in some seconds.
+pub(crate) const PUBLISH_TIMES: usize = 1_000;
+
+/// How long that may take: no longer than browsers and proxies wait for an answer.
+pub(crate) const PUBLISH_TIME: Duration = Duration::from_secs(25);

@@ -14,6 +14,8 @@ pub(crate) struct Notice {
     pub(crate) is_error: bool,
     /// What else can be done about it: a label and the path that a form is sent to.
     pub(crate) action: Option<(String, String)>,
+    /// Pages that it is about: labels and paths.
+    pub(crate) links: Vec<(String, String)>,
 }
 
 /// Notices that wait, for each session.
@@ -22,11 +24,11 @@ pub(crate) struct Notices(Mutex<HashMap<String, Vec<Notice>>>);
 
 impl Notice {
     pub(crate) fn done(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_error: false, action: None }
+        Self { text: text.into(), is_error: false, action: None, links: vec![] }
     }
 
     pub(crate) fn error(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_error: true, action: None }
+        Self { text: text.into(), is_error: true, action: None, links: vec![] }
     }
 
     pub(crate) fn refused(refusal: &Refusal) -> Self {
@@ -36,6 +38,12 @@ impl Notice {
     /// With a button that sends a form to a path.
     pub(crate) fn with_action(mut self, label: &str, path: String) -> Self {
         self.action = Some((label.to_owned(), path));
+        self
+    }
+
+    /// With links to pages that it is about.
+    pub(crate) fn with_links(mut self, links: Vec<(String, String)>) -> Self {
+        self.links = links;
         self
     }
 }

@@ -13,6 +13,7 @@ mod overview;
 mod permissions;
 mod policies;
 mod preferences;
+mod publish;
 mod queues;
 mod sign_in;
 mod trash;
@@ -46,6 +47,7 @@ pub(crate) fn router(console: Console) -> Router {
         permissions::add,
         policies::add,
         preferences::add,
+        publish::add,
         queues::add,
         trash::add,
         users::add,

@@ -17,7 +17,7 @@ use crate::links;
 use crate::pages::binding_form::names;
 use crate::pages::message::{HEADERS, Message, PROPERTIES};
 use crate::reply::{Reply, go_to, page_with};
-use crate::value::{items, plain, text};
+use crate::value::{items, plain};
 use crate::visit::Visit;
 
 use super::head::{self, Head};
@@ -112,16 +112,16 @@ async fn explained(visit: &Visit, message: &Message, properties: &Value) -> Resu
 }
 
 fn form(head: &Head, message: &Message) -> Form {
-    let mut form = Form::new(format!("{}/explain", head.path), "Explain").question().with(
-        Field::text("routing_key", "Routing key", message.routing_key.as_str())
-            .help("As a client would publish it."),
-    );
-    form = form.with(Field::rows(HEADERS, "Headers", message.headers.clone(), &[]));
-    for property in PROPERTIES.into_iter().filter(|it| ASKED.contains(&it.name)) {
-        let field = Field::text(&property.field(), property.label, message.get(property.name));
-        form = form.with(field.help(property.help));
-    }
-    form
+    let asked = PROPERTIES.into_iter().filter(|it| ASKED.contains(&it.name));
+    let properties = asked.map(|property| {
+        Field::text(&property.field(), property.label, message.get(property.name))
+            .help(property.help)
+    });
+    Form::new(format!("{}/explain", head.path), "Explain")
+        .question()
+        .with(Field::text("routing_key", "Routing key", message.routing_key.as_str()))
+        .with(Field::rows(HEADERS, "Headers", message.headers.clone(), &[]))
+        .folding("Properties that may matter", properties.collect())
 }
 
 /// The names of queues that the default exchange could have been meant to lead to.
@@ -152,6 +152,5 @@ async fn fates_of(
             fates.push(Fate::of(&queue, message.get("expiration"), path));
         }
     }
-    debug_assert!(fates.iter().all(|fate| !fate.name.is_empty()), "{}", text(answer, "queues"));
     Ok(fates)
 }

@@ -16,8 +16,11 @@ use super::super::kinds;
 /// Bindings that do not lead on and are shown without being asked for.
 const NEAR: usize = 10;
 
-/// How far a binding may be from leading on to be marked as near: one word or header.
-const NEAR_DISTANCE: u64 = 100;
+/// How far a binding may be from leading on to be marked as near: less than a whole word or header.
+const NEAR_DISTANCE: u64 = 75;
+
+/// How far it may be to be told of, if none is nearer: a word or a header and a half.
+const TOLD_DISTANCE: u64 = 150;
 
 /// The way.
 #[derive(Debug)]
@@ -106,7 +109,7 @@ fn why_nowhere(steps: &[Value], routing_key: &str, similar: &[String]) -> String
     }
     let mut why =
         format!("No binding of the exchange {name} leads it on, and it has no alternate exchange.");
-    if let Some(nearest) = bindings.iter().find(|binding| is_near(binding)) {
+    if let Some(nearest) = bindings.iter().find(|binding| is_within(binding, TOLD_DISTANCE)) {
         let what = match text(nearest, "routing_key") {
             "" => "The nearest binding".to_owned(),
             key => format!("The nearest binding, '{key}',"),
@@ -118,7 +121,11 @@ fn why_nowhere(steps: &[Value], routing_key: &str, similar: &[String]) -> String
 }
 
 fn is_near(binding: &Value) -> bool {
-    number(binding, "distance").is_some_and(|distance| distance <= NEAR_DISTANCE)
+    is_within(binding, NEAR_DISTANCE)
+}
+
+fn is_within(binding: &Value, most: u64) -> bool {
+    number(binding, "distance").is_some_and(|distance| distance <= most)
 }
 
 impl Step {
