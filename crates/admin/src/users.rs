@@ -25,6 +25,8 @@ pub(crate) struct UserObject {
     /// Salt and hash in base64; empty if the user has no password.
     password_hash: String,
     hashing_algorithm: String,
+    /// The user can log in by a password.
+    has_password: bool,
     tags: Vec<String>,
     #[schemars(with = "Map<String, Value>")]
     limits: UserLimits,
@@ -37,6 +39,7 @@ impl From<&User> for UserObject {
             name: user.name.clone(),
             password_hash: user.password.as_ref().map(|it| it.hash.clone()).unwrap_or_default(),
             hashing_algorithm: hashing.name().to_owned(),
+            has_password: user.password.is_some(),
             tags: user.tags.clone(),
             limits: user.limits,
         }

@@ -148,7 +148,12 @@ fn groups(visit: &Visit) -> Vec<Group> {
         Policies => visit.makes_policies(),
         Administrator => visit.administers(),
     };
-    let here = visit.uri.path();
+    // Some lists stand beside those that the navigation has.
+    let here = match visit.uri.path() {
+        path if path.starts_with("/operator-policies") => "/policies",
+        path if path.starts_with("/global-parameters") => "/parameters",
+        path => path,
+    };
     let is_here = |path: &str| {
         here == path
             || (path != "/" && here.strip_prefix(path).is_some_and(|it| it.starts_with('/')))

@@ -41,6 +41,16 @@ pub(crate) fn exchange(virtual_host: &str, name: &str) -> String {
     path(["exchanges", virtual_host, exchange_name(name)])
 }
 
+/// The page of a virtual host.
+pub(crate) fn virtual_host(name: &str) -> String {
+    path(["vhosts", name])
+}
+
+/// The page of a user.
+pub(crate) fn user(name: &str) -> String {
+    path(["users", name])
+}
+
 /// A query string of these pairs, with its question mark; empty without pairs.
 pub(crate) fn query<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let pairs =

@@ -15,6 +15,7 @@ use crate::limits;
 use crate::links::{self, encode};
 use crate::preferences::keep_columns;
 use crate::reply::{Reply, go_to, page};
+use crate::tab::Tab;
 use crate::table::{Column, Head, Row, Table};
 use crate::value::{at, items, number, plain};
 use crate::visit::Visit;
@@ -50,6 +51,8 @@ pub(crate) struct List {
 struct ListPage {
     frame: Frame,
     list: List,
+    /// Lists that stand beside this one.
+    tabs: Vec<Tab>,
     search: String,
     sort: String,
     direction: String,
@@ -246,6 +249,7 @@ impl<'a> Wish<'a> {
         ListPage {
             frame,
             list: *self.list,
+            tabs: tabs(self.list.path),
             search: self.search().to_owned(),
             sort: self.sort.map_or("", |sort| sort.name).to_owned(),
             direction: if self.is_descending { "desc" } else { "asc" }.to_owned(),
@@ -350,6 +354,24 @@ impl<'a> Wish<'a> {
         let text = format!("attachment; filename=\"{name}.{extension}\"");
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("attachment"))
     }
+}
+
+/// Lists that stand side by side, each with its heading and path.
+const BESIDE: [[(&str, &str); 2]; 2] = [
+    [("Policies", "/policies"), ("Operator policies", "/operator-policies")],
+    [("Of components", "/parameters"), ("Global", "/global-parameters")],
+];
+
+/// The lists beside that of a path, with itself; none if it is alone.
+fn tabs(path: &str) -> Vec<Tab> {
+    let lists = BESIDE.iter().find(|lists| lists.iter().any(|(_, other)| *other == path));
+    let tab = |(title, href): &(&'static str, &str)| Tab {
+        title,
+        href: (*href).to_owned(),
+        is_here: *href == path,
+        count: String::new(),
+    };
+    lists.into_iter().flatten().map(tab).collect()
 }
 
 /// A file of values, as RFC 4180 has it.

@@ -7,11 +7,16 @@ mod connections;
 mod consumers;
 mod exchanges;
 mod message;
+mod limits;
 mod overview;
+mod permissions;
+mod policies;
 mod preferences;
 mod queues;
 mod sign_in;
 mod trash;
+mod users;
+mod vhosts;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,7 +27,6 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::error::Error;
-use crate::limits;
 use crate::reply::{Reply, error_page};
 use crate::visit::{Console, Visit};
 
@@ -35,15 +39,20 @@ pub(crate) fn router(console: Console) -> Router {
         connections::add,
         consumers::add,
         exchanges::add,
+        limits::add,
         overview::add,
+        permissions::add,
+        policies::add,
         preferences::add,
         queues::add,
         trash::add,
+        users::add,
+        vhosts::add,
     ] {
         routes = add(routes);
     }
     let signing = sign_in::router(console);
-    routes.router.merge(signing).layer(DefaultBodyLimit::max(limits::FORM_BYTES))
+    routes.router.merge(signing).layer(DefaultBodyLimit::max(crate::limits::FORM_BYTES))
 }
 
 /// An address without a page. Whoever has not signed in is told the same: it may be a program that

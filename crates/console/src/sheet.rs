@@ -9,6 +9,7 @@ use crate::chart::{Chart, RANGES, range_links};
 use crate::form::Form;
 use crate::frame::Frame;
 use crate::reply::{Reply, page_with};
+use crate::tab::Tab;
 use crate::table::Table;
 use crate::visit::Visit;
 
@@ -31,7 +32,7 @@ struct Heading {
     intro: String,
     actions: Vec<Action>,
     ranges: Vec<(&'static str, String, bool)>,
-    tabs: Vec<(String, String, bool)>,
+    tabs: Vec<Tab>,
 }
 
 /// A link that looks like a button.
@@ -100,8 +101,8 @@ impl Sheet {
         self
     }
 
-    /// With tabs: label, address, whether it is this one.
-    pub(crate) fn tabs(mut self, tabs: Vec<(String, String, bool)>) -> Self {
+    /// With other pages beside this one.
+    pub(crate) fn tabs(mut self, tabs: Vec<Tab>) -> Self {
         self.heading.tabs = tabs;
         self
     }

@@ -2,48 +2,46 @@
 
 use std::sync::Arc;
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use warren_admin::inner::Refusal;
 
 use super::path;
-use crate::cell::Tone;
-use crate::error::explain;
+use crate::bulk::Outcome;
+use crate::confirm::Confirm;
 use crate::form::{Field, Form};
 use crate::frame::Frame;
 use crate::links::encode;
 use crate::notices::Notice;
 use crate::reply::{Reply, done, go_to};
-use crate::sheet::{Section, Sheet};
 use crate::value::{number, text};
 use crate::visit::Visit;
 
 /// What a client is told if nobody says otherwise.
 const REASON: &str = "Closed by an administrator";
 
+const CONSEQUENCES: &str = "What its consumers did not acknowledge goes back to the queues and is \
+     delivered again. Exclusive queues of the connection are deleted with their messages. Most \
+     clients connect anew by themselves.";
+
 /// The question before one is closed.
 pub(super) async fn ask(visit: Arc<Visit>) -> Reply {
     let name = visit.path("name");
     let columns = "columns=name,user,vhost,channels,user_provided_name";
     let connection = visit.get(&format!("/api/connections/{}?{columns}", encode(name))).await?;
-    let frame = Frame::new(&visit, "Close a connection").await?;
+    let frame = Frame::new(&visit, "Close this connection?").await?;
     let frame = frame.below("Connections", "/connections").below(super::peer(name), path(name));
     let given = text(&connection, "user_provided_name");
     let given =
         if given.is_empty() { String::new() } else { format!(" (\u{201c}{given}\u{201d})") };
     let what = format!(
-        "The connection {name}{given} of the user {} and its {} will be closed.",
+        "The connection {name}{given} of the user {} is closed, with its {}.",
         text(&connection, "user"),
         channels(number(&connection, "channels").unwrap_or(0)),
     );
     let form = Form::new(format!("{}/close", path(name)), "Close the connection");
-    let form = form.with(reason_field()).dangerous().back(path(name));
-    let section = Section::bare().hint(Tone::Warning, what).text(CONSEQUENCES).form(form);
-    Sheet::new(frame).with(section).answer()
+    let form = form.with(reason_field()).back(path(name));
+    Confirm::new(frame, vec![what, CONSEQUENCES.to_owned()], form).page()
 }
-
-const CONSEQUENCES: &str = "What its consumers did not acknowledge goes back to the queues and is \
-     delivered again. Exclusive queues of the connection are deleted with their messages. Most clients \
-     connect anew by themselves.";
 
 fn channels(count: u64) -> String {
     if count == 1 { "channel".to_owned() } else { format!("{count} channels") }
@@ -83,41 +81,28 @@ pub(super) async fn several(visit: Arc<Visit>) -> Reply {
         return close_all(&visit, &chosen).await;
     }
     let count = chosen.len();
-    let title = if count == 1 {
-        "Close 1 connection".to_owned()
-    } else {
-        format!("Close {count} connections")
-    };
-    let frame = Frame::new(&visit, title.clone()).await?.below("Connections", "/connections");
-    let mut form = Form::new("/connections/bulk", title).with(reason_field());
+    let what = if count == 1 { "1 connection".to_owned() } else { format!("{count} connections") };
+    let frame = Frame::new(&visit, format!("Close {what}?")).await?;
+    let frame = frame.below("Connections", "/connections");
+    let mut form = Form::new("/connections/bulk", format!("Close {what}")).with(reason_field());
     form = form.with(Field::hidden("action", "close")).with(Field::hidden("confirmed", "true"));
     for name in &chosen {
         form = form.with(Field::hidden("row", *name));
     }
-    let section = Section::bare()
-        .hint(Tone::Warning, format!("These will be closed: {}.", chosen.join(", ")))
-        .text(CONSEQUENCES)
-        .form(form.dangerous().back("/connections"));
-    Sheet::new(frame).with(section).answer()
+    let names = format!("Closed are: {}.", chosen.join(", "));
+    let text = vec![names, CONSEQUENCES.to_owned()];
+    Confirm::new(frame, text, form.back("/connections")).page()
 }
 
 async fn close_all(visit: &Visit, chosen: &[&str]) -> Reply {
-    let (mut closed, mut problems) = (0_usize, vec![]);
+    let mut outcome = Outcome::default();
     for name in chosen {
         match close(visit, name).await {
-            Ok(()) => closed += 1,
             // It went by itself.
-            Err(refusal) if refusal.status == axum::http::StatusCode::NOT_FOUND => {}
-            Err(refusal) => problems.push(format!("{name}: {}", explain(&refusal))),
+            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => outcome.add(*name, Ok(())),
+            result => outcome.add(*name, result),
         }
     }
-    for problem in problems {
-        visit.tell(Notice::error(problem));
-    }
-    let text = if closed == 1 {
-        "1 connection is closed.".to_owned()
-    } else {
-        format!("{closed} connections are closed.")
-    };
-    done(visit, text, "/connections")
+    outcome.tell(visit, ("connection", "connections"), "closed");
+    Ok(go_to("/connections"))
 }
