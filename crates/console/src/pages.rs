@@ -9,6 +9,7 @@ mod exchanges;
 mod jobs;
 mod limits;
 mod message;
+mod limits;
 mod overview;
 mod permissions;
 mod policies;
