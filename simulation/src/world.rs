@@ -328,11 +328,11 @@ impl World {
     }
 
     /// With nothing on its way and nothing due, queues have no more than they may. A broker that has
-    /// just started need not have looked.
+    /// just started need not have looked, and one whose store has failed waits for answers in vain.
     pub(crate) fn check_at_rest(&self) -> Result<(), Violation> {
         let Some(node) = &self.node else { return Ok(()) };
         let is_due = node.host.next_due().is_some_and(|due| due <= self.now);
-        if is_due || node.is_fresh || !node.is_at_rest() {
+        if is_due || node.is_fresh || node.failed.is_some() || !node.is_at_rest() {
             return Ok(());
         }
         self.model.check_limits()
