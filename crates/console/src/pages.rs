@@ -9,7 +9,6 @@ mod exchanges;
 mod jobs;
 mod limits;
 mod message;
-mod limits;
 mod overview;
 mod permissions;
 mod policies;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Routes;
 use super::trash::{self, PREFIX, Trash, messages};
