@@ -6,6 +6,9 @@ const names = require("./support/names.js");
 const { HEIGHT, NARROW, PAGES, WIDE, pathOf } = require("./support/pages.js");
 const { expect, test } = require("./support/test.js");
 
+// There are many of them, and none changes anything.
+test.describe.configure({ mode: "parallel" });
+
 async function open(page, entry, api) {
   // Whoever has signed in does not see how.
   if (entry.outside) await page.context().clearCookies();

@@ -63,7 +63,7 @@ const PAGES = [
   { name: "connection-close", path: async (api) => `${await connection("shop front")(api)}/close`,
     heading: "Close", busy: true },
   { name: "channels", path: "/channels", heading: "Channels" },
-  { name: "channel", path: channel("the holder"), heading: "(1)", busy: true },
+  { name: "channel", path: channel("the holder"), heading: "Channel 1", busy: true },
   { name: "consumers", path: "/consumers", heading: "Consumers" },
   { name: "settings", path: "/settings", heading: "Settings" },
   { name: "api-reference", path: "/api/index.html", heading: "Management API", outside: true },

@@ -126,6 +126,9 @@ async fn declare(visit: &Visit) -> Result<String, Error> {
     if visit.get_if_allowed(&format!("/api{path}?columns=name")).await?.is_some() {
         return Err(Error::wrong(format!("There is an exchange called {name} already.")));
     }
+    if name.starts_with("amq.") {
+        return Err(Error::wrong("Names that begin with amq. are for the broker's own exchanges."));
+    }
     let mut arguments = TypedRow::object(&TypedRow::read(form, "arguments"))?;
     if form.has("alternate") {
         arguments["alternate-exchange"] = form.get("alternate").into();

@@ -151,6 +151,7 @@ impl Step {
         if let Some(unlisted @ 1..) = number(step, "unlisted") {
             text_lines.push(format!("{} more bindings are not listed.", grouped(unlisted)));
         }
+        let of = shown(name);
         let alternate = Some(text(step, "alternate")).filter(|it| !it.is_empty());
         Self {
             name: shown(name).to_owned(),
@@ -158,9 +159,9 @@ impl Step {
             kind: Tag::plain(kind, kinds::sentence(kind)),
             from: from(name, steps),
             text: text_lines,
-            leads: table("Bindings that lead on", &leads, host),
-            near: table("Bindings that do not, the nearest first", near, host),
-            far: table("Bindings that are farther from it", far, host),
+            leads: table(format!("Bindings of {of} that lead on"), &leads, host),
+            near: table(format!("Bindings of {of} that do not, the nearest first"), near, host),
+            far: table(format!("Bindings of {of} that are farther from it"), far, host),
             alternate: alternate.map(|it| (it.to_owned(), links::exchange(host, it))),
         }
     }
@@ -195,7 +196,7 @@ fn from(name: &str, steps: &[Value]) -> String {
     }
 }
 
-fn table(caption: &str, bindings: &[&Value], host: &str) -> Table {
+fn table(caption: String, bindings: &[&Value], host: &str) -> Table {
     let heads = ["To", "Binding key", "Arguments", "Why"]
         .map(|title| TableHead { title: title.to_owned(), ..TableHead::default() });
     let row = |(at_row, binding): (usize, &&Value)| {
@@ -219,7 +220,7 @@ fn table(caption: &str, bindings: &[&Value], host: &str) -> Table {
         }
     };
     Table {
-        caption: caption.to_owned(),
+        caption,
         heads: heads.into(),
         rows: bindings.iter().enumerate().map(row).collect(),
         empty: String::new(),
