@@ -25,7 +25,7 @@ const GOOD: Column = Column::new("good", "Good", "auth_attempts_succeeded", |it|
     Cell::count_at(it, "auth_attempts_succeeded")
 })
 .number();
-const FAILED: Column = Column::new("failed", "Failed", "auth_attempts_failed", failed);
+const FAILED: Column = Column::new("failed", "Failed", "auth_attempts_failed", failed).number();
 
 const BY_PROTOCOL: [Column; 3] = [PROTOCOL, GOOD, FAILED];
 
