@@ -43,6 +43,7 @@ mod list;
 mod live;
 mod login;
 mod logs;
+mod memory;
 mod messages;
 mod misc;
 mod nodes;

@@ -80,7 +80,8 @@ impl Error {
 
 /// A refusal of the API in words for people, with the API's own behind them.
 pub(crate) fn explain(refusal: &Refusal) -> String {
-    let reason = refusal.reason.trim();
+    // The API says first that there is something, and after an empty line what.
+    let reason = refusal.reason.trim().trim_start_matches("Validation failed").trim();
     match refusal.status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             format!("Your user may not do this ({reason}).")

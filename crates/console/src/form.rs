@@ -22,6 +22,8 @@ pub(crate) struct Form {
     pub(crate) folded: Option<(&'static str, Vec<Field>)>,
     /// Its fields stand side by side.
     pub(crate) is_inline: bool,
+    /// It may be long, as what a file held: then it is not escaped on its way.
+    pub(crate) is_long: bool,
     /// Other buttons, which send a field of their own: its name and the label.
     pub(crate) others: Vec<(&'static str, &'static str)>,
     /// The page to go back to if it is not sent after all; may be empty.
@@ -132,6 +134,12 @@ impl Form {
         self
     }
 
+    /// One that may be long.
+    pub(crate) fn long(mut self) -> Self {
+        self.is_long = true;
+        self
+    }
+
     /// With its fields side by side.
     pub(crate) fn inline(mut self) -> Self {
         self.is_inline = true;
@@ -152,7 +160,7 @@ impl Form {
 
     /// Whether it sends a file, which takes another encoding.
     pub(crate) fn has_file(&self) -> bool {
-        self.fields.iter().any(|field| matches!(field.input, Input::File))
+        self.is_long || self.fields.iter().any(|field| matches!(field.input, Input::File))
     }
 
     /// One that destroys something.

@@ -55,3 +55,18 @@ pub(crate) const PUBLISH_TIMES: usize = 1_000;
 
 /// How long that may take: no longer than browsers and proxies wait for an answer.
 pub(crate) const PUBLISH_TIME: Duration = Duration::from_secs(25);
+
+/// Entries of the audit log on a page.
+pub(crate) const AUDIT_ROWS: usize = 100;
+
+/// Entries of the audit log that are looked at for a page of those that somebody looks for.
+pub(crate) const AUDIT_LOOK: usize = 5_000;
+
+/// Entries of the audit log in a file: half of what is kept.
+pub(crate) const AUDIT_FILE: usize = 100_000;
+
+/// Lines of the log on a page.
+pub(crate) const LOG_ROWS: usize = 200;
+
+/// Lines of the log that are asked for at a time for a file.
+pub(crate) const LOG_FILE_PAGE: usize = 1_000;

@@ -1,15 +1,22 @@
 //! The pages, each in a file of its own, and the paths that lead to them.
 
+mod audit;
 mod binding_form;
 mod bindings;
 mod channels;
 mod connections;
 mod consumers;
+mod definitions;
 mod exchanges;
 mod jobs;
 mod limits;
 mod message;
+mod limits;
+mod logs;
+mod message;
+mod nodes;
 mod overview;
+mod parameters;
 mod permissions;
 mod policies;
 mod preferences;
@@ -36,14 +43,19 @@ use crate::visit::{Console, Visit};
 pub(crate) fn router(console: Console) -> Router {
     let mut routes = Routes { console: console.clone(), router: Router::new() };
     for add in [
+        audit::add,
         bindings::add,
         channels::add,
         connections::add,
         consumers::add,
+        definitions::add,
         exchanges::add,
         jobs::add,
         limits::add,
+        logs::add,
+        nodes::add,
         overview::add,
+        parameters::add,
         permissions::add,
         policies::add,
         preferences::add,

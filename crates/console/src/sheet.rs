@@ -19,6 +19,8 @@ use crate::visit::Visit;
 pub(crate) struct Sheet {
     frame: Frame,
     heading: Heading,
+    /// What stands above that, such as what it is chosen by.
+    first: Vec<Section>,
     /// What stays up to date.
     live: Vec<Section>,
     /// What stands below it and stays as it is.
@@ -72,7 +74,7 @@ pub(crate) enum Part {
 impl Sheet {
     pub(crate) fn new(frame: Frame) -> Self {
         let heading = Heading { title: frame.title.clone(), ..Heading::default() };
-        Self { frame, heading, live: vec![], still: vec![] }
+        Self { frame, heading, first: vec![], live: vec![], still: vec![] }
     }
 
     /// With a sentence below the heading.
@@ -104,6 +106,12 @@ impl Sheet {
     /// With other pages beside this one.
     pub(crate) fn tabs(mut self, tabs: Vec<Tab>) -> Self {
         self.heading.tabs = tabs;
+        self
+    }
+
+    /// With a section above what stays up to date.
+    pub(crate) fn first(mut self, section: Section) -> Self {
+        self.first.push(section);
         self
     }
 

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Form, FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::extract::{
+    ConnectInfo, Form, FromRequest, FromRequestParts, Multipart, Path, Query, Request,
+};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde_json::Value;
 use warren_admin::inner::{CSRF_FIELD, Gate, Purpose, Refusal, Visitor};
 
@@ -165,14 +167,38 @@ impl Visit {
 
 async fn read_form(visitor: &Visitor, request: Request) -> Result<Pairs, Error> {
     let headers = request.headers().clone();
-    let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
-    let Form(form) = form.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::wrong("What was sent is too large."),
-        _ => Error::wrong("What was sent is no form."),
-    })?;
-    let form = Pairs(form);
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let form = if kind.is_some_and(|kind| kind.starts_with("multipart/form-data")) {
+        read_parts(request).await?
+    } else {
+        let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
+        let Form(form) = form.map_err(|rejection| not_a_form(rejection.status()))?;
+        Pairs(form)
+    };
     if !visitor.is_own_form(&headers, form.get(CSRF_FIELD)) {
         return Err(Error::Forged);
     }
     Ok(form)
+}
+
+/// A form with files in it, each of which is a text.
+async fn read_parts(request: Request) -> Result<Pairs, Error> {
+    let parts = Multipart::from_request(request, &()).await;
+    let mut parts = parts.map_err(|rejection| not_a_form(rejection.status()))?;
+    let mut form = vec![];
+    while let Some(part) = parts.next_field().await.map_err(|error| not_a_form(error.status()))? {
+        let name = part.name().unwrap_or_default().to_owned();
+        let bytes = part.bytes().await.map_err(|error| not_a_form(error.status()))?;
+        let text = String::from_utf8(bytes.into());
+        let text = text.map_err(|_| Error::wrong("The file is no text in UTF-8."))?;
+        form.push((name, text));
+    }
+    Ok(Pairs(form))
+}
+
+fn not_a_form(status: StatusCode) -> Error {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::wrong("What was sent is too large."),
+        _ => Error::wrong("What was sent is no form."),
+    }
 }

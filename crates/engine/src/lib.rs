@@ -12,6 +12,7 @@ mod backlog;
 mod browse;
 mod command;
 mod compatibility;
+mod conflict;
 mod consumer_settings;
 mod copies;
 mod counters;
@@ -56,6 +57,7 @@ pub use command::{
     Acknowledgement, Command, ConsumeRequest, Declaration, Milliseconds, PublishBatch, Request,
     SessionId,
 };
+pub use conflict::{exchange_conflict, queue_conflict};
 pub use counters::{ExchangeCounters, LossCounters, MessageCounters};
 pub use effect::{DeadLettered, Departed, Effects, Event, Load, Outgoing, Reply, Unfinished};
 pub use error::{Error, Inequivalence, Origin};

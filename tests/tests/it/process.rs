@@ -149,7 +149,9 @@ fn the_broker_tells_over_http_that_it_is_well_and_who_it_is() {
     let broker = Broker::own();
     let health = http::get(broker.http_address(), "/healthz");
     assert_eq!(health.status, 200, "{health:?}");
-    let page = http::get(broker.http_address(), "/");
+    let start = http::get(broker.http_address(), "/");
+    assert_eq!((start.status, start.header("location")), (303, Some("/sign-in")));
+    let page = http::get(broker.http_address(), "/sign-in");
     assert_eq!(page.status, 200);
     assert!(page.head.to_lowercase().contains("content-type: text/html"), "{}", page.head);
     for word in ["Warren", env!("CARGO_PKG_VERSION")] {

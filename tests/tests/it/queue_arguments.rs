@@ -4,6 +4,7 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
 use warren_tests::Broker;
 use warren_tests::client::{self, refusal};
+use warren_tests::http::Api;
 
 /// A value of an argument.
 #[derive(Debug, Clone, Copy)]
@@ -231,7 +232,7 @@ fn a_queue_that_is_there_is_compared_before_values_are_checked() {
 }
 
 #[test]
-fn arguments_without_an_effect_are_counted_on_the_status_page() {
+fn arguments_without_an_effect_are_counted() {
     let broker = Broker::own();
     client::run(async {
         let (_connection, channel) = client::open(&broker).await;
@@ -241,9 +242,9 @@ fn arguments_without_an_effect_are_counted_on_the_status_page() {
             channel.queue_declare(name.into(), options, arguments).await.unwrap();
         }
     });
-    let page = warren_tests::http::get(broker.http_address(), "/").body;
-    let row = "<code>x-queue-mode</code></th><td>2</td>";
-    assert!(page.contains(row), "{page}");
+    let counted = Api::of(&broker).get("/arguments-without-effect");
+    let expected = serde_json::json!([{"vhost": "/", "argument": "x-queue-mode", "count": 2}]);
+    assert_eq!(counted, expected);
     let told = "a client sends an argument that has no effect here";
     assert_eq!(broker.log().matches(told).count(), 1, "{}", broker.log());
 }

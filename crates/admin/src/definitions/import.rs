@@ -14,6 +14,7 @@ use warren_server::Management;
 use warren_server::catalog::{Actor, Change, Permission, TopicPermission, VirtualHostSettings};
 use warren_server::view::BindingView;
 
+use super::dry_run;
 pub(crate) use super::file::File;
 use super::file::{self, GlobalParameter, Parameter, read};
 use super::report::{Outcome, Report};
@@ -340,7 +341,9 @@ impl Import {
         for object in objects {
             let virtual_host = self.virtual_host_of(&object);
             let name = text(&object, "name");
-            let made = if state.virtual_host(&virtual_host).is_none() && !self.dry_run {
+            let is_there = state.virtual_host(&virtual_host).is_some()
+                || (self.dry_run && dry_run::would_make(report, &virtual_host));
+            let made = if !is_there {
                 Err(Outcome::Failed(format!("there is no virtual host '{virtual_host}'")))
             } else {
                 read(&object).map_err(Outcome::Failed).and_then(|it| item(&virtual_host, it))
@@ -360,8 +363,14 @@ impl Import {
         let there = self.there(category).await;
         let known = |item: &Item| there.contains(&tell(&item.virtual_host, &item.request));
         if self.dry_run {
+            let view = self.management.view();
+            let state = self.management.catalog().snapshot();
+            let would_be = dry_run::would_be(report);
             for item in items {
-                let outcome = if known(&item) { Outcome::Unchanged } else { Outcome::Created };
+                let outcome = match known(&item) {
+                    true => dry_run::of_known(view, &state, &item),
+                    false => dry_run::of_new(view, &would_be, &item),
+                };
                 report.add(category, Some(&item.virtual_host), item.name, outcome);
             }
             return;

@@ -89,6 +89,10 @@ impl Rehearsal {
         }
         for exchange in view.exchanges(Some(host)).items {
             let (name, kind) = (exchange.record.name.as_str(), exchange.record.kind);
+            // Policies do not hold for the default exchange.
+            if name.is_empty() {
+                continue;
+            }
             let alone = self.alone.of_exchange(name);
             let verdict = self.judge(&alone, || self.all.of_exchange(name));
             let now = self.name_of(&exchange.policies);

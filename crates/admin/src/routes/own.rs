@@ -6,7 +6,7 @@ use super::table::{get, post};
 use crate::authorize::Right::{Administrator, Monitoring, Policymaker};
 use crate::permissions::check;
 use crate::policies::{self, preview};
-use crate::{configuration, logs, without_effect};
+use crate::{configuration, logs, memory, without_effect};
 
 /// All of them.
 pub(super) fn routes() -> Vec<Route> {
@@ -45,6 +45,8 @@ pub(super) fn routes() -> Vec<Route> {
             without_effect::get,
         )
         .gives::<Vec<without_effect::WithoutEffect>>(),
+        get("/api/memory", Monitoring, "What the memory consists of", memory::get)
+            .gives::<memory::MemoryObject>(),
         get("/api/logs", Administrator, "The last lines of the log, the newest first", logs::get)
             .with(&[
                 One("level", "error, warn, info or debug: lines that matter as much, or more"),

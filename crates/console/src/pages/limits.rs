@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Routes, permissions};
 use crate::cell::Cell;
 use crate::error::Error;
-use crate::form::{Field, Form};
+use crate::form::{Field, Form, Input};
 use crate::frame::Frame;
 use crate::links;
 use crate::notices::Notice;
@@ -175,11 +175,24 @@ async fn set(visit: &Visit, of: Of) -> Reply {
     let next = own_path(visit.form.get("next"));
     match set_all(visit, of, name).await {
         Ok(()) => done(visit, format!("The limits of {name} are saved."), next),
-        Err(error) => {
-            visit.tell(Notice::error(error.text()));
-            Ok(go_to(next))
+        Err(error) => again(visit, of, name, next, &error).await,
+    }
+}
+
+/// The form once more, with what was typed and why it was not done.
+async fn again(visit: &Visit, of: Of, name: &str, next: &str, error: &Error) -> Reply {
+    let frame = Frame::new(visit, format!("Limits of {name}")).await?.below("Limits", "/limits");
+    let mut form = form_of_one(of, name, &Value::Null, next);
+    for field in &mut form.fields {
+        if let Input::Number(value) = &mut field.input {
+            visit.form.get(&field.name).clone_into(value);
         }
     }
+    if visit.form.has("keeps") {
+        form = form.with(Field::hidden("keeps", "true"));
+    }
+    let form = form.refused(Some(error.text())).back(next);
+    Sheet::new(frame).with(Section::new("Limits").form(form)).answer_with(error.status())
 }
 
 async fn set_all(visit: &Visit, of: Of, name: &str) -> Result<(), Error> {

@@ -225,7 +225,8 @@ async fn save(visit: &Visit, kind: Kind, filled: &Filled, is_new: bool) -> Resul
         let text = format!("There is a {} {name} in {virtual_host} already.", kind.noun());
         return Err(Error::wrong(text));
     }
-    visit.put(&api, &body).await?;
+    let put = visit.put(&api, &body).await;
+    put.map_err(|refusal| preview::plain(Error::from(refusal), kind))?;
     let what = if is_new { "added" } else { "changed" };
     Ok(format!("The {} {name} is {what}. It holds now.", kind.noun()))
 }
@@ -269,10 +270,14 @@ async fn edit_page(visit: &Visit, kind: Kind, filled: &Filled, error: Option<&Er
     let (list, own) = (kind.list(), kind.path(host, name));
     let frame = Frame::new(visit, name).await?.below(list.title, list.path);
     let form = policy_form(kind, filled, None, own.clone()).refused(error.map(Error::text));
-    Sheet::new(frame)
+    let mut sheet = Sheet::new(frame)
         .intro(format!("{} in the virtual host {host}", capital(kind.noun())))
-        .danger("Delete", format!("{own}/delete"))
-        .with(preview::section(visit, kind, filled).await?)
+        .danger("Delete", format!("{own}/delete"));
+    // What is wrong with it stands at the form.
+    if error.is_none() {
+        sheet = sheet.with(preview::section(visit, kind, filled).await?);
+    }
+    sheet
         .with(Section::new("Change it").form(form))
         .answer_with(error.map_or(StatusCode::OK, Error::status))
 }

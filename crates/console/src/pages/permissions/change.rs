@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{RIGHTS, edit_path};
+use super::{RIGHTS, TOPIC_RIGHTS, edit_path};
 use crate::error::Error;
 use crate::form::{Field, Form};
 use crate::frame::Frame;
@@ -107,11 +107,26 @@ pub(super) async fn set_topic(visit: Arc<Visit>) -> Reply {
             let user = field(&visit, "user");
             done(&visit, format!("The topic permissions of {user} are set."), next)
         }
-        Err(refusal) => {
-            visit.tell(Notice::refused(&refusal));
-            Ok(go_to(next))
-        }
+        Err(refusal) => topic_again(&visit, &body, &Error::from(refusal)).await,
     }
+}
+
+/// The form of topic permissions once more, with why it was not done.
+async fn topic_again(visit: &Visit, typed: &Value, error: &Error) -> Reply {
+    let (user, host) = (field(visit, "user"), field(visit, "vhost"));
+    let title = format!("Topic permissions of {user} in {host}");
+    let frame = Frame::new(visit, title).await?.below("Permissions", "/permissions");
+    let mut form = Form::new("/permissions/topic/set", "Set");
+    for (name, value) in [("user", user), ("vhost", host), ("next", next(visit))] {
+        form = form.with(Field::hidden(name, value));
+    }
+    form = form.with(Field::text("exchange", "Exchange", text(typed, "exchange")).required());
+    for (right, title) in TOPIC_RIGHTS {
+        form = form.with(Field::text(right, title, text(typed, right)));
+    }
+    let form = form.refused(Some(error.text())).back(next(visit));
+    let section = Section::new("Which routing keys").form(form);
+    Sheet::new(frame).with(section).answer_with(error.status())
 }
 
 pub(super) async fn remove_topic(visit: Arc<Visit>) -> Reply {

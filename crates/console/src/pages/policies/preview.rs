@@ -18,7 +18,22 @@ pub(super) async fn ask(visit: &Visit, kind: Kind, filled: &Filled) -> Result<Va
     // A policy that is to be made may have no name yet.
     let name = if filled.name.is_empty() { "preview" } else { &filled.name };
     let path = format!("{}/preview", kind.api(&filled.virtual_host, name));
-    Ok(visit.post(&path, &filled.body()?).await?)
+    let preview = visit.post(&path, &filled.body()?).await;
+    preview.map_err(|refusal| plain(Error::from(refusal), kind))
+}
+
+/// An error without the signs of the API's words, which are Erlang's.
+pub(super) fn plain(error: Error, kind: Kind) -> Error {
+    let Error::Refused(refusal) = &error else { return error };
+    if !refusal.reason.contains("are not recognised policy settings") {
+        return error;
+    }
+    let names = refusal.reason.split("{<<\"").skip(1).filter_map(|it| it.split("\">>").next());
+    let names = names.collect::<Vec<_>>().join(", ");
+    Error::wrong(match kind {
+        Kind::User => format!("There is no such setting: {names}."),
+        Kind::Operator => format!("Operator policies have no such setting: {names}."),
+    })
 }
 
 /// "3 queues and 1 exchange".
@@ -134,6 +149,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn settings_that_there_are_not_are_told_by_their_names() {
+        let reason = "Validation failed\n\n[{<<\"a-b\">>,<<\"1\">>},{<<\"c\">>,5}] are not recognised \
+                      policy settings\n";
+        let refusal = warren_admin::inner::Refusal {
+            status: axum::http::StatusCode::BAD_REQUEST,
+            reason: reason.to_owned(),
+            body: serde_json::Value::Null,
+        };
+        let error = plain(Error::from(refusal), Kind::User);
+        assert_eq!(error.to_string(), "There is no such setting: a-b, c.");
+    }
 
     #[test]
     fn what_a_policy_holds_for_is_told_in_words() {

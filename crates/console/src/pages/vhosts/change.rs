@@ -92,14 +92,18 @@ pub(super) async fn update(visit: Arc<Visit>) -> Reply {
 
 /// The question before one is deleted.
 pub(super) async fn ask(visit: Arc<Visit>) -> Reply {
+    ask_page(&visit, None).await
+}
+
+async fn ask_page(visit: &Visit, error: Option<&Error>) -> Reply {
     let name = visit.path("name");
     let (own, part) = (links::virtual_host(name), links::path([name]));
     let host = visit.get(&format!("/api{own}")).await?;
-    let queues = count(&visit, &format!("/api/queues{part}")).await?.unwrap_or(0);
-    let exchanges = count(&visit, &format!("/api/exchanges{part}")).await?.unwrap_or(0);
-    let open = count(&visit, &format!("/api/vhosts{part}/connections")).await?.unwrap_or(0);
+    let queues = count(visit, &format!("/api/queues{part}")).await?.unwrap_or(0);
+    let exchanges = count(visit, &format!("/api/exchanges{part}")).await?.unwrap_or(0);
+    let open = count(visit, &format!("/api/vhosts{part}/connections")).await?.unwrap_or(0);
     let messages = number(&host, "messages").unwrap_or(0);
-    let frame = Frame::new(&visit, format!("Delete the virtual host {name}?")).await?;
+    let frame = Frame::new(visit, format!("Delete the virtual host {name}?")).await?;
     let frame = frame.below("Virtual hosts", "/vhosts").below(name, own.clone());
     let words = |count: u64, one: &str| match count {
         1 => format!("1 {one}"),
@@ -124,15 +128,17 @@ pub(super) async fn ask(visit: Arc<Visit>) -> Reply {
             .required()
             .help(format!("Please type {}.", plain(&Value::String(name.to_owned())))),
     );
-    Confirm::new(frame, vec![what, keep.to_owned()], form).page()
+    let form = form.refused(error.map(Error::text));
+    let page = Confirm::new(frame, vec![what, keep.to_owned()], form);
+    page.page_with(error.map_or(StatusCode::OK, Error::status))
 }
 
 pub(super) async fn delete(visit: Arc<Visit>) -> Reply {
     let name = visit.path("name");
     let own = links::virtual_host(name);
     if visit.form.get("confirmation") != name {
-        visit.tell(Notice::error("The name was another one. Nothing is deleted."));
-        return Ok(go_to(&format!("{own}/delete")));
+        let error = Error::wrong("The name was another one. Nothing is deleted.");
+        return ask_page(&visit, Some(&error)).await;
     }
     match visit.delete(&format!("/api{own}")).await {
         Ok(_) => done(&visit, format!("The virtual host {name} is deleted."), "/vhosts"),
