@@ -114,7 +114,7 @@ impl Fixture {
 
     /// Sends a request of the first user.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: &str) -> Answer {
-        self.send(method, path, Some("guest"), &[], body).await
+        self.send(method, path, Some("guest"), &[], body.to_owned()).await
     }
 
     /// Sends a request as a user whose password is the name, or as nobody.

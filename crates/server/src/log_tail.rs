@@ -170,7 +170,7 @@ mod tests {
         }
         let all = tail.lines.lock().unwrap();
         assert!(all.bytes <= limits::LOG_TAIL_BYTES);
-        assert_eq!(all.bytes, all.lines.iter().map(|line| line.text.len()).sum());
+        assert_eq!(all.bytes, all.lines.iter().map(|line| line.text.len()).sum::<usize>());
         assert_eq!(all.lines[0].text.len(), limits::LOG_LINE_BYTES);
     }
 }

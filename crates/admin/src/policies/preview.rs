@@ -175,7 +175,7 @@ mod tests {
         fixture.ask(Method::PUT, "/api/policies/%2F/eu", &winner.to_string()).await;
         let send = async |name: &str, body: &str| {
             let path = format!("/api/{name}/preview");
-            fixture.send(Method::POST, &path, Some("guest"), &[], body).await
+            fixture.send(Method::POST, &path, Some("guest"), &[], body.to_owned()).await
         };
         let body = json!({"pattern": "^orders", "definition": {"max-length": 7}}).to_string();
         let preview = send("policies/%2F/new", &body).await.json();

@@ -260,6 +260,8 @@ async fn cancel(visit: Arc<Visit>) -> Reply {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
