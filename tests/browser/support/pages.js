@@ -26,6 +26,18 @@ function queue(name, ...parts) {
   return ["/queues/%2F", segment(name), ...parts].join("/");
 }
 
+// The page of the first message of a queue.
+function message(name) {
+  return async (api) => {
+    const found = await api.get(`/queues/%2F/${segment(name)}/messages?count=1`);
+    return queue(name, "messages", found.messages[0].place);
+  };
+}
+
+function policy(name) {
+  return `/policies/%2F/${segment(name)}`;
+}
+
 // A page of an exchange.
 function exchange(name, ...parts) {
   return ["/exchanges/%2F", segment(name), ...parts].join("/");
@@ -41,6 +53,35 @@ const PAGES = [
     hostile: queue(names.HOSTILE) },
   { name: "queue-stream", path: queue(KNOWN.stream), heading: KNOWN.stream, busy: true },
   { name: "queue-paused", path: queue("single"), heading: "single", busy: true },
+  ...["messages", "unacked", "consumers", "bindings", "settings"].map((part) => (
+    { name: `queue-${part}`, path: queue("nobody reads this", part), heading: "nobody reads this",
+      busy: true, hostile: queue(names.HOSTILE, part) })),
+  { name: "queue-dead-letters", path: queue(KNOWN.deadLetters, "messages"), busy: true,
+    heading: KNOWN.deadLetters },
+  { name: "queue-message", path: message(KNOWN.deadLetters), heading: "Message", busy: true },
+  { name: "queue-message-hostile", path: message(names.HOSTILE), heading: "Message", busy: true },
+  ...["purge", "delete", "move"].map((part) => (
+    { name: `queue-${part}`, path: queue("nobody reads this", part), heading: "nobody reads this",
+      busy: true, hostile: queue(names.HOSTILE, part) })),
+  { name: "queue-new", path: "/queues/new", heading: "Add a queue" },
+  { name: "publish", path: "/publish", heading: "Publish" },
+  { name: "publish-filled", heading: "Publish", busy: true,
+    path: `/publish?exchange=orders&routing_key=order.new.eu&payload=${segment(names.HOSTILE)}` },
+  { name: "jobs", path: "/jobs", heading: "Jobs" },
+  { name: "policies", path: "/policies", heading: "Policies" },
+  { name: "policy-new", path: "/policies/new", heading: "Add a policy" },
+  { name: "policy", path: policy(KNOWN.policy), heading: KNOWN.policy, busy: true,
+    hostile: policy(names.HOSTILE) },
+  { name: "operator-policies", path: "/operator-policies", heading: "Operator policies" },
+  { name: "vhosts", path: "/vhosts", heading: "Virtual hosts" },
+  { name: "vhost-new", path: "/vhosts/new", heading: "Add a virtual host" },
+  { name: "vhost", path: "/vhosts/%2F", heading: "/", hostile: `/vhosts/${segment(names.HOSTILE)}` },
+  { name: "users", path: "/users", heading: "Users" },
+  { name: "user-new", path: "/users/new", heading: "Add a user" },
+  { name: "user", path: "/users/guest", heading: "guest",
+    hostile: `/users/${segment(names.HOSTILE)}` },
+  { name: "permissions", path: "/permissions", heading: "Permissions" },
+  { name: "limits", path: "/limits", heading: "Limits" },
   { name: "exchanges", path: "/exchanges", heading: "Exchanges" },
   { name: "exchange-new", path: "/exchanges/new", heading: "Add an exchange" },
   { name: "exchange", path: exchange(KNOWN.exchange), heading: KNOWN.exchange, busy: true,

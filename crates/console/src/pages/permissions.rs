@@ -75,7 +75,7 @@ fn heads(titles: &[&str]) -> Vec<Head> {
 fn table(first: &str, rows: Vec<Row>, empty: &str) -> Table {
     let mut titles = vec![first];
     titles.extend(RIGHTS.map(|(_, title, _)| title));
-    titles.push("");
+    titles.push("Change");
     Table {
         caption: "Permissions".to_owned(),
         heads: heads(&titles),
