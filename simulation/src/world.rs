@@ -69,40 +69,7 @@ pub struct Profile {
 
 impl Profile {
     fn draw(random: &mut Random) -> Self {
-        let mut wishes = vec![
-            (3, Wish::OpenChannel),
-            (2, Wish::CloseChannel),
-            (1, Wish::CloseSession),
-            (6, Wish::DeclareQueue),
-            (2, Wish::DeclareExchange),
-            (1, Wish::DeleteQueue),
-            (1, Wish::DeleteExchange),
-            (6, Wish::Bind),
-            (1, Wish::Unbind),
-            (1, Wish::Purge),
-            (2, Wish::Qos),
-            (7, Wish::Consume),
-            (2, Wish::Cancel),
-            (5, Wish::Get),
-            (3, Wish::Take),
-            (4, Wish::ConfirmSelect),
-            (2, Wish::TxSelect),
-            (8, Wish::TxCommit),
-            (2, Wish::TxRollback),
-            (60, Wish::Publish),
-            (40, Wish::Acknowledge),
-            (8, Wish::Nack),
-            (1, Wish::Recover),
-        ];
-        for (weight, _) in &mut wishes {
-            // Some wishes are rare in this run, some frequent.
-            *weight *= random.pick(&[1, 2, 2, 4, 8]).unwrap_or(2);
-        }
-        wishes.push((1, Wish::WrongTag));
-        if random.percent(60) {
-            // What waits for a commit keeps other things from happening.
-            wishes.retain(|(_, wish)| *wish != Wish::TxSelect);
-        }
+        let wishes = draw_wishes(random);
         let factor = |random: &mut Random| random.pick(&[1, 2, 4, 8]).unwrap_or(2);
         let policies = random.pick(&[0, 0, 1, 4]).unwrap_or_default();
         let faults = random.pick(&[0, 1, 2, 6]).unwrap_or_default();
@@ -426,6 +393,45 @@ impl World {
         self.model.client_gone(session);
         client.reset();
     }
+}
+
+/// What clients like to do, with weights.
+fn draw_wishes(random: &mut Random) -> Vec<(u32, Wish)> {
+    let mut wishes = vec![
+        (3, Wish::OpenChannel),
+        (2, Wish::CloseChannel),
+        (1, Wish::CloseSession),
+        (6, Wish::DeclareQueue),
+        (2, Wish::DeclareExchange),
+        (1, Wish::DeleteQueue),
+        (1, Wish::DeleteExchange),
+        (6, Wish::Bind),
+        (1, Wish::Unbind),
+        (1, Wish::Purge),
+        (2, Wish::Qos),
+        (7, Wish::Consume),
+        (2, Wish::Cancel),
+        (5, Wish::Get),
+        (3, Wish::Take),
+        (4, Wish::ConfirmSelect),
+        (2, Wish::TxSelect),
+        (8, Wish::TxCommit),
+        (2, Wish::TxRollback),
+        (60, Wish::Publish),
+        (40, Wish::Acknowledge),
+        (8, Wish::Nack),
+        (1, Wish::Recover),
+    ];
+    for (weight, _) in &mut wishes {
+        // Some wishes are rare in this run, some frequent.
+        *weight *= random.pick(&[1, 2, 2, 4, 8]).unwrap_or(2);
+    }
+    wishes.push((1, Wish::WrongTag));
+    if random.percent(60) {
+        // What waits for a commit keeps other things from happening.
+        wishes.retain(|(_, wish)| *wish != Wish::TxSelect);
+    }
+    wishes
 }
 
 /// The queues that clients use. In some runs there are few, so that much happens in each; in some,
