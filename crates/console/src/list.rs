@@ -430,7 +430,7 @@ fn count_text(noun: (&str, &str), all: u64, found: u64, page: u64, size: usize) 
     let (one, many) = noun;
     let of_all = if all == 1 { format!("1 {one}") } else { format!("{} {many}", grouped(all)) };
     let size = size as u64;
-    let of_found = match (found == all, found <= size) {
+    match (found == all, found <= size) {
         (true, true) => of_all,
         (false, true) => format!("{} of {of_all}", grouped(found)),
         (is_all, false) => {
@@ -439,8 +439,7 @@ fn count_text(noun: (&str, &str), all: u64, found: u64, page: u64, size: usize) 
             let found = if is_all { String::new() } else { format!("{} of ", grouped(found)) };
             format!("{range}{found}{of_all}")
         }
-    };
-    of_found
+    }
 }
 
 #[cfg(test)]
