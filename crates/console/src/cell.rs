@@ -28,7 +28,6 @@ pub(crate) enum Cell {
     Tags(Vec<Tag>),
     /// Names with values, as of arguments.
     Pairs(Vec<(String, String)>),
-    Links(Vec<(String, String)>),
 }
 
 /// A short word with a colour.
@@ -173,9 +172,6 @@ impl Cell {
             Self::Pairs(pairs) => {
                 let pairs = pairs.iter().map(|(name, value)| format!("{name}={value}"));
                 pairs.collect::<Vec<_>>().join("; ")
-            }
-            Self::Links(links) => {
-                links.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join("; ")
             }
         }
     }

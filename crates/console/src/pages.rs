@@ -20,7 +20,9 @@ mod policies;
 mod preferences;
 mod publish;
 mod queues;
+mod search;
 mod sign_in;
+mod topology;
 mod trash;
 mod users;
 mod vhosts;
@@ -59,6 +61,8 @@ pub(crate) fn router(console: Console) -> Router {
         preferences::add,
         publish::add,
         queues::add,
+        search::add,
+        topology::add,
         trash::add,
         users::add,
         vhosts::add,

@@ -67,8 +67,6 @@ pub(crate) enum Part {
     Form(Form),
     /// Links that stand side by side: label, address, whether it is a file.
     Links(Vec<(String, String, bool)>),
-    /// Text as it is, in letters of the same width.
-    Lines(String),
 }
 
 impl Sheet {
@@ -83,13 +81,6 @@ impl Sheet {
         self
     }
 
-    /// With something that can be done, on a page of its own.
-    pub(crate) fn action(mut self, label: &str, href: impl Into<String>) -> Self {
-        let (label, href) = (label.to_owned(), href.into());
-        self.heading.actions.push(Action { label, href, is_dangerous: false });
-        self
-    }
-
     /// With something that can be done and destroys.
     pub(crate) fn danger(mut self, label: &str, href: impl Into<String>) -> Self {
         let (label, href) = (label.to_owned(), href.into());
@@ -100,12 +91,6 @@ impl Sheet {
     /// With a choice of the time that charts are about.
     pub(crate) fn ranges(mut self, visit: &Visit, count: usize) -> Self {
         self.heading.ranges = range_links(visit, &RANGES[..count.min(RANGES.len())]);
-        self
-    }
-
-    /// With other pages beside this one.
-    pub(crate) fn tabs(mut self, tabs: Vec<Tab>) -> Self {
-        self.heading.tabs = tabs;
         self
     }
 

@@ -77,13 +77,6 @@ impl Kind {
         }
     }
 
-    fn title(self) -> &'static str {
-        match self {
-            Self::User => "Policies",
-            Self::Operator => "Operator policies",
-        }
-    }
-
     fn noun(self) -> &'static str {
         match self {
             Self::User => "policy",

@@ -245,7 +245,7 @@ mod tests {
 
     use super::*;
 
-    fn step(exchange: &str, bindings: Value) -> Value {
+    fn step(exchange: &str, bindings: &Value) -> Value {
         json!({"exchange": exchange, "type": "topic", "bindings": bindings, "unlisted": 0, "alternate": null})
     }
 
@@ -253,15 +253,15 @@ mod tests {
     fn a_message_that_goes_nowhere_tells_why() {
         let near = json!({"destination": "q", "destination_type": "queue", "routing_key": "order.failed",
             "matched": false, "distance": 33, "reason": "word 2 is 'failde', not 'failed'", "arguments": {}});
-        let steps = [step("shop", json!([near]))];
+        let steps = [step("shop", &json!([near]))];
         assert_eq!(
             why_nowhere(&steps, "order.failde", &[]),
             "No binding of the exchange shop leads it on, and it has no alternate exchange. The \
              nearest binding, 'order.failed', leads to q: word 2 is 'failde', not 'failed'."
         );
-        let empty = [step("shop", json!([]))];
+        let empty = [step("shop", &json!([]))];
         assert!(why_nowhere(&empty, "x", &[]).starts_with("Nothing is bound to the exchange shop"));
-        let default = [step("", json!([]))];
+        let default = [step("", &json!([]))];
         assert_eq!(
             why_nowhere(&default, "ordres", &["orders".to_owned()]),
             "There is no queue called ordres. There is orders."
@@ -272,7 +272,7 @@ mod tests {
     fn each_exchange_tells_how_the_message_came_there() {
         let mut first = step(
             "a",
-            json!([
+            &json!([
                 {"destination": "b", "destination_type": "exchange", "matched": true},
                 {"destination": "c", "destination_type": "exchange", "matched": false},
             ]),
