@@ -11,7 +11,9 @@ mod overview;
 mod preferences;
 mod publish;
 mod queues;
+mod search;
 mod sign_in;
+mod topology;
 mod trash;
 
 use std::pin::Pin;
@@ -40,6 +42,8 @@ pub(crate) fn router(console: Console) -> Router {
         preferences::add,
         publish::add,
         queues::add,
+        search::add,
+        topology::add,
         trash::add,
     ] {
         routes = add(routes);

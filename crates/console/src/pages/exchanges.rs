@@ -3,7 +3,7 @@
 mod bindings;
 mod delete;
 mod explain;
-mod groups;
+pub(super) mod groups;
 mod head;
 mod kinds;
 mod list;

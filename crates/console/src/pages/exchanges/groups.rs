@@ -68,7 +68,7 @@ const COLUMNS: [Column; 5] = [
 ];
 
 /// How names of queues tell their group.
-fn prefix(arguments: &Value) -> String {
+pub(crate) fn prefix(arguments: &Value) -> String {
     match (text(arguments, "x-vt-prefix"), text(arguments, "x-vt-separator")) {
         ("", "") => PREFIX.to_owned(),
         ("", separator) => PREFIX.replace('.', separator),
@@ -77,7 +77,7 @@ fn prefix(arguments: &Value) -> String {
 }
 
 /// The group of a queue: what its binding says, or its name, or it is one by itself.
-fn group(arguments: &Value, queue: &str, prefix: &str) -> String {
+pub(crate) fn group(arguments: &Value, queue: &str, prefix: &str) -> String {
     let said = text(arguments, "x-group");
     if !said.is_empty() {
         return said.to_owned();

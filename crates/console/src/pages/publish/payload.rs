@@ -60,7 +60,7 @@ impl Payload {
             return Ok(Cow::Borrowed(self.text.as_bytes()));
         }
         let decoded = STANDARD.decode(self.sent());
-        let wrong = |error| Error::wrong(format!("The payload is no base64: {error}."));
+        let wrong = |error| Error::wrong(format!("The payload is no base64. {error}"));
         decoded.map(Cow::Owned).map_err(wrong)
     }
 
