@@ -75,6 +75,10 @@ impl Entry for BindingEntry {
         &self.0.source
     }
 
+    fn other_names(&self) -> [&str; 2] {
+        [&self.0.destination, &self.0.routing_key]
+    }
+
     fn key(&self, path: &[&str]) -> Key<'_> {
         let Self(binding) = self;
         match path {

@@ -42,3 +42,15 @@ fn numbers_of_messages_can_be_sorted_by() {
         assert_eq!(found, expected, "{path}");
     }
 }
+
+#[test]
+fn bindings_are_found_by_both_ends_and_by_their_key() {
+    let (_broker, api) = start();
+    api.done("PUT", "/queues/%2F/orders", Some(&json!({})));
+    let key = json!({"routing_key": "paid.*"});
+    api.done("POST", "/bindings/%2F/e/amq.topic/q/orders", Some(&key));
+    for (name, count) in [("TOPIC", 1), ("order", 2), ("paid.", 1), ("none", 0)] {
+        let page = api.get(&format!("/bindings?page=1&name={name}"));
+        assert_eq!((&page["filtered_count"], &page["total_count"]), (&json!(count), &json!(2)));
+    }
+}
