@@ -20,6 +20,8 @@ pub(crate) struct Form {
     pub(crate) is_question: bool,
     /// Its fields stand side by side.
     pub(crate) is_inline: bool,
+    /// Its fields stand in as many columns as there is room for.
+    pub(crate) is_wide: bool,
     /// Other buttons, which send a field of their own: its name and the label.
     pub(crate) others: Vec<(&'static str, &'static str)>,
     /// The page to go back to if it is not sent after all; may be empty.
@@ -57,6 +59,8 @@ pub(crate) enum Input {
     /// A file of the reader's.
     File,
     Hidden(String),
+    /// Nothing is filled in: what follows belongs together, and has a heading.
+    Heading,
     /// Text with proposals.
     Proposals {
         value: String,
@@ -130,6 +134,12 @@ impl Form {
         self
     }
 
+    /// With its fields in as many columns as there is room for.
+    pub(crate) fn wide(mut self) -> Self {
+        self.is_wide = true;
+        self
+    }
+
     /// With another button, which sends a field of its own.
     pub(crate) fn or(mut self, name: &'static str, label: &'static str) -> Self {
         self.others.push((name, label));
@@ -179,6 +189,11 @@ impl Field {
 
     pub(crate) fn hidden(name: &str, value: impl Into<String>) -> Self {
         Self::new(name, "", Input::Hidden(value.into()))
+    }
+
+    /// What follows belongs together.
+    pub(crate) fn heading(label: &str) -> Self {
+        Self::new("", label, Input::Heading)
     }
 
     pub(crate) fn check(name: &str, label: &str, is_checked: bool) -> Self {
