@@ -24,6 +24,8 @@ pub(crate) struct Form {
     pub(crate) is_inline: bool,
     /// Its fields stand in as many columns as there is room for.
     pub(crate) is_wide: bool,
+    /// What is filled in may be long, or be bytes of any kind: it is sent as it is, not escaped.
+    pub(crate) is_long: bool,
     /// Other buttons, which send a field of their own: its name and the label.
     pub(crate) others: Vec<(&'static str, &'static str)>,
     /// The page to go back to if it is not sent after all; may be empty.
@@ -263,7 +265,11 @@ impl Field {
             Input::Check(is_checked) => *is_checked,
             Input::Checks(checks) => checks.iter().any(|check| check.is_checked),
             Input::Rows { rows, .. } => rows.iter().any(|row| !row.name.is_empty()),
-            Input::Password | Input::File | Input::Choice { .. } | Input::Hidden(_) => false,
+            Input::Password
+            | Input::File
+            | Input::Choice { .. }
+            | Input::Hidden(_)
+            | Input::Heading => false,
         }
     }
 
