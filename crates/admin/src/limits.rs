@@ -137,3 +137,6 @@ pub(crate) const INNER_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// The largest answer that a stream repeats, in bytes: a page of 500 queues.
 pub(crate) const STREAM_BYTES: usize = 2 * 1024 * 1024;
+
+/// What the names of queues begin with in which the console keeps what was purged, for a while.
+pub(crate) const TRASH_PREFIX: &str = "warren.trash.";

@@ -13,6 +13,8 @@ pub(crate) enum Cell {
     Text(String),
     /// A name or a value that is to be read letter by letter.
     Code(String),
+    /// The same in one line, which ends where there is no room for more.
+    Line(String),
     Link {
         text: String,
         href: String,
@@ -164,7 +166,9 @@ impl Cell {
     pub(crate) fn as_text(&self) -> String {
         match self {
             Self::Nothing => String::new(),
-            Self::Text(text) | Self::Code(text) | Self::Link { text, .. } => text.clone(),
+            Self::Text(text) | Self::Code(text) | Self::Line(text) | Self::Link { text, .. } => {
+                text.clone()
+            }
             Self::Number { text, .. } => text.clone(),
             Self::Time(milliseconds) => format::utc(*milliseconds),
             Self::Tags(tags) => {

@@ -24,6 +24,8 @@ pub(crate) struct Form {
     pub(crate) is_inline: bool,
     /// It may be long, as what a file held: then it is not escaped on its way.
     pub(crate) is_long: bool,
+    /// Its fields stand in as many columns as there is room for.
+    pub(crate) is_wide: bool,
     /// Other buttons, which send a field of their own: its name and the label.
     pub(crate) others: Vec<(&'static str, &'static str)>,
     /// The page to go back to if it is not sent after all; may be empty.
@@ -61,6 +63,8 @@ pub(crate) enum Input {
     /// A file of the reader's.
     File,
     Hidden(String),
+    /// Nothing is filled in: what follows belongs together, and has a heading.
+    Heading,
     /// Text with proposals.
     Proposals {
         value: String,
@@ -146,6 +150,12 @@ impl Form {
         self
     }
 
+    /// With its fields in as many columns as there is room for.
+    pub(crate) fn wide(mut self) -> Self {
+        self.is_wide = true;
+        self
+    }
+
     /// With another button, which sends a field of its own.
     pub(crate) fn or(mut self, name: &'static str, label: &'static str) -> Self {
         self.others.push((name, label));
@@ -195,6 +205,11 @@ impl Field {
 
     pub(crate) fn hidden(name: &str, value: impl Into<String>) -> Self {
         Self::new(name, "", Input::Hidden(value.into()))
+    }
+
+    /// What follows belongs together.
+    pub(crate) fn heading(label: &str) -> Self {
+        Self::new("", label, Input::Heading)
     }
 
     pub(crate) fn check(name: &str, label: &str, is_checked: bool) -> Self {

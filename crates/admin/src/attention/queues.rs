@@ -24,7 +24,9 @@ pub(super) fn look(view: &View, clock: Clock, queues: &[Arc<QueueView>]) -> Foun
     let dead_letter_queues = dead_letter_queues(view, queues);
     let mut findings = vec![];
     let mut unsettled: Vec<Arc<QueueView>> = vec![];
-    for queue in queues {
+    // What somebody purged waits in a queue of its own for a while, so that it can be brought back.
+    let others = queues.iter().filter(|queue| !queue.name().starts_with(limits::TRASH_PREFIX));
+    for queue in others {
         let counts = queue.counts();
         if counts.losses.lost > 0 {
             let reason =

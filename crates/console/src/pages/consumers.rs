@@ -41,7 +41,7 @@ const QUEUE: Column = Column::new("queue", "Queue", "queue.name", |it| {
 })
 .also(&["queue.vhost"]);
 const TAG: Column =
-    Column::new("tag", "Tag", "consumer_tag", |it| Cell::Code(text(it, "consumer_tag").to_owned()));
+    Column::new("tag", "Tag", "consumer_tag", |it| Cell::Line(text(it, "consumer_tag").to_owned()));
 const STATE: Column = Column::new("state", "State", "active", state).also(&[
     "activity_status",
     "exclusive",

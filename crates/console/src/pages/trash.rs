@@ -206,12 +206,6 @@ impl Bin {
     fn api(&self) -> String {
         format!("/api{}", links::queue(&self.virtual_host, &self.name))
     }
-
-    /// The notice that tells of it, with a way back.
-    pub(crate) fn notice(&self, text: String) -> Notice {
-        let path = format!("{}/undo", path(&self.virtual_host, &self.name));
-        Notice::done(text).with_action("Undo", path)
-    }
 }
 
 /// Waits for the end of a job, but not for long. Gives it as it is then.

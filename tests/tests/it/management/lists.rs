@@ -42,3 +42,16 @@ fn numbers_of_messages_can_be_sorted_by() {
         assert_eq!(found, expected, "{path}");
     }
 }
+
+#[test]
+fn objects_whose_names_begin_so_are_left_out() {
+    let (_broker, api) = start();
+    for queue in ["trash.a", "a.trash.b", "c"] {
+        api.done("PUT", &format!("/queues/%2F/{queue}"), Some(&json!({})));
+    }
+    assert_eq!(names(&api.get("/queues?without=trash.&sort=name")), ["a.trash.b", "c"]);
+    let page = api.get("/queues?page=1&without=trash.&name=trash&columns=name");
+    assert_eq!(page["items"], json!([{"name": "a.trash.b"}]));
+    assert_eq!((&page["total_count"], &page["filtered_count"]), (&json!(2), &json!(1)));
+    assert_eq!(names(&api.get("/queues?without=")).len(), 3);
+}

@@ -149,3 +149,50 @@ fn a_virtual_host_that_is_made_again_begins_empty_and_shows_what_comes() {
         }
     }
 }
+
+#[test]
+fn a_single_queue_tells_what_left_it_and_a_stream_what_is_in_it() {
+    let (_broker, api) = start();
+    let stream = json!({"durable": true, "arguments": {"x-queue-type": "stream"}});
+    api.done("PUT", "/queues/%2F/s", Some(&stream));
+    assert_eq!(api.get("/queues/%2F/s")["stream_offsets"], json!(null));
+    api.done("PUT", "/queues/%2F/q", Some(&json!({"arguments": {"x-max-length": 2}})));
+    for queue in ["s", "q"] {
+        for text in ["1", "2", "3"] {
+            let message = super::message(queue, text);
+            api.done("POST", "/exchanges/%2F/amq.default/publish", Some(&message));
+        }
+    }
+    assert_eq!(api.get("/queues/%2F/s")["stream_offsets"], json!({"first": 0, "last": 2}));
+    let queue = eventually("the oldest message has gone", || {
+        let queue = api.get("/queues/%2F/q");
+        (queue["losses"]["dropped"] == 1).then_some(queue)
+    });
+    assert_eq!((&queue["losses"]["purged"], &queue["moved_in"]), (&json!(0), &json!(0)));
+    assert!(queue["declared_at"].as_u64().is_some_and(|time| time > 0), "{queue}");
+    api.done("DELETE", "/queues/%2F/q/contents", None);
+    assert_eq!(api.get("/queues/%2F/q")["losses"]["purged"], 2);
+    api.done("PUT", "/queues/%2F/q/pause", None);
+    let paused = api.get("/queues?sort=paused&sort_reverse=true&columns=name,paused");
+    assert_eq!(paused[0], json!({"name": "q", "paused": true}));
+}
+
+#[test]
+fn a_consumer_tells_what_it_has() {
+    let (broker, api) = start();
+    client::run(async {
+        let (_connection, channel) = client::open_with_confirms(&broker).await;
+        client::queue(&channel, "q").await;
+        for text in ["1", "2", "3"] {
+            client::publish(&channel, "", "q", text.as_bytes()).await;
+        }
+        let mut consumer = client::consume(&channel, "q").await;
+        let first = client::next(&mut consumer).await;
+        first.ack(lapin::options::BasicAckOptions::default()).await.unwrap();
+        eventually("the consumer has two of three messages", || {
+            let consumer = &api.get("/consumers/%2F")[0];
+            let counts = ["delivered", "acknowledged", "messages_unacknowledged", "priority"];
+            (counts.map(|name| consumer[name].as_u64()) == [3, 1, 2, 0].map(Some)).then_some(())
+        });
+    });
+}

@@ -124,3 +124,27 @@ fn a_policy_that_says_what_is_not_known_is_refused() {
     assert!(reason.starts_with("Validation failed\n\n"), "{reason}");
     assert!(names(&api.get("/policies")).is_empty());
 }
+
+#[test]
+fn it_is_told_who_says_what_holds_also_for_a_queue_that_is_yet_to_come() {
+    let (_broker, api) = start();
+    put(&api, "/policies/%2F/p", "^q", &json!({"max-length": 10, "overflow": "reject-publish"}));
+    put(&api, "/operator-policies/%2F/o", "^q", &json!({"max-length": 5}));
+    let expected = json!({
+        "max-length": {"value": 5, "source": "operator_policy"},
+        "message-ttl": {"value": 1000, "source": "argument"},
+        "overflow": {"value": "reject-publish", "source": "policy"},
+    });
+    let arguments = "%7B%22x-message-ttl%22%3A1000%7D";
+    let outlook = api.get(&format!("/queues/%2F/q/policies?arguments={arguments}"));
+    assert_eq!(outlook["effective_policy_sources"], expected);
+    assert_eq!((&outlook["policy"], &outlook["operator_policy"]), (&json!("p"), &json!("o")));
+    let other = api.get("/queues/%2F/other/policies?type=stream");
+    assert_eq!((&other["policy"], &other["effective_policy_sources"]), (&json!(null), &json!({})));
+    for wrong in ["type=x", "arguments=1", "arguments=%7B"] {
+        assert_eq!(api.status("GET", &format!("/queues/%2F/q/policies?{wrong}"), None), 400);
+    }
+    let declare = json!({"arguments": {"x-message-ttl": 1000}});
+    api.done("PUT", "/queues/%2F/q", Some(&declare));
+    assert_eq!(api.get("/queues/%2F/q")["effective_policy_sources"], expected);
+}

@@ -223,17 +223,15 @@ impl Argument {
     /// A value as people read it.
     pub(super) fn shown(&self, value: &Value) -> Cell {
         match (self.values, value.as_u64()) {
-            (Values::Time, Some(time)) => Cell::Number {
-                text: duration(time as f64 / 1000.0),
-                title: format!("{} ms", grouped(time)),
-            },
-            (Values::Bytes, Some(size)) => {
-                Cell::Number { text: bytes(size), title: format!("{} bytes", grouped(size)) }
+            (Values::Time, Some(time)) => {
+                Cell::Text(format!("{} ({} ms)", duration(time as f64 / 1000.0), grouped(time)))
             }
-            (Values::Number, Some(number)) => {
-                Cell::Number { text: grouped(number), title: String::new() }
+            (Values::Bytes, Some(size)) if size >= 1024 => {
+                Cell::Text(format!("{} ({} bytes)", bytes(size), grouped(size)))
             }
+            (Values::Bytes | Values::Number, Some(number)) => Cell::Text(grouped(number)),
             (Values::Flag, _) => value.as_bool().map_or(Cell::Nothing, Cell::yes),
+            _ if value == "" => Cell::text("(empty)"),
             _ => Cell::Code(plain(value)),
         }
     }
@@ -335,8 +333,8 @@ mod tests {
     #[test]
     fn values_are_shown_with_their_units() {
         let shown = |key, value| by_policy(key).unwrap().shown(&value).as_text();
-        assert_eq!(shown("message-ttl", json!(90_000)), "1 min 30 s");
-        assert_eq!(shown("max-length-bytes", json!(1 << 20)), "1.00 MiB");
+        assert_eq!(shown("message-ttl", json!(90_000)), "1 min 30 s (90,000 ms)");
+        assert_eq!(shown("max-length-bytes", json!(1 << 20)), "1.00 MiB (1,048,576 bytes)");
         assert_eq!(shown("delivery-limit", json!(-1)), "-1");
     }
 }

@@ -226,6 +226,7 @@ async fn ask(
     }
     if action == Action::Move {
         let (host, _) = &queues[0];
+        form = form.wide();
         form.fields.extend(target::fields(visit, host, &visit.form).await?);
     }
     let section = Section::new("What will be done").text(action.effect()).table(table).form(form);

@@ -145,6 +145,9 @@ impl Wish {
             Scope::Matching(filter) => {
                 fields.push(Field::hidden("scope", "all"));
                 if self.is_open {
+                    fields.push(
+                        Field::heading("Which messages").help("Without any of it, all that wait."),
+                    );
                     fields.extend(filter.fields());
                     fields.push(
                         Field::number("most", "How many at most", &*self.most)
@@ -161,6 +164,7 @@ impl Wish {
             let options = actions.map(|it| (it.name(), it.label()));
             fields.insert(0, Field::hidden("open", "true"));
             fields.insert(0, Field::choice("action", "What to do", options, self.action.name()));
+            fields.insert(0, Field::heading("What"));
         } else {
             fields.push(Field::hidden("action", self.action.name()));
         }
@@ -215,7 +219,7 @@ async fn ask(
         let form = form.with(keep_field(ready, visit.form.get("undo")));
         return Confirm::new(frame, text, form).page_with(status);
     }
-    let mut form = form;
+    let mut form = form.wide();
     form.fields.extend(target::fields(visit, &head.virtual_host, &visit.form).await?);
     if wish.is_open {
         "Go on".clone_into(&mut form.submit);
@@ -228,7 +232,7 @@ async fn ask(
         }
         _ => "The messages stay here as well.",
     };
-    let section = Section::new("Where to").text(format!("{which} {how}").trim()).form(form);
+    let section = Section::new("The messages").text(format!("{which} {how}").trim()).form(form);
     Sheet::new(frame).with(section).answer_with(status)
 }
 
@@ -256,8 +260,7 @@ async fn begin(visit: &Visit, head: &Head, wish: &Wish) -> Result<u64, Error> {
     if wish.action == Action::Delete && visit.form.get("undo") == KEEP {
         let bin = trash::bin(visit, &head.virtual_host, &head.name).await?;
         let job = bin.take(visit, &head.name, &Value::Object(members)).await?;
-        let text = format!("Messages of {} are deleted. For ten minutes they are kept.", head.name);
-        visit.tell(bin.notice(text));
+        visit.tell(Notice::done("They are deleted, and kept for ten minutes."));
         return Ok(id(&job));
     }
     members.insert("action".to_owned(), json!(wish.action.name()));

@@ -97,13 +97,13 @@ async fn purge_to_trash(visit: &Visit, virtual_host: &str, name: &str) -> Reply 
     let count = messages(number(&job, "done").unwrap_or(0));
     match text(&job, "state") {
         "running" => {
-            visit.tell(
-                bin.notice("Messages are being purged, and kept for ten minutes.".to_owned()),
-            );
+            visit.tell(Notice::done(
+                "It is being purged. What is taken out is kept for ten minutes.",
+            ));
             Ok(go_to(&format!("/jobs/{}", number(&job, "id").unwrap_or(0))))
         }
         "done" => {
-            visit.tell(bin.notice(format!("Purged: {count}, which are kept for ten minutes.")));
+            visit.tell(Notice::done(format!("Purged: {count}. For ten minutes they are kept.")));
             Ok(go_to(&links::queue(virtual_host, name)))
         }
         _ => {

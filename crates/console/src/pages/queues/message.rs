@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::body::{self, View};
 use super::deaths::{self, Death};
 use super::head::{Head, api, named, queue};
+use super::messages::place_name;
 use crate::cell::Cell;
 use crate::error::Error;
 use crate::format;
@@ -79,7 +80,7 @@ async fn show(visit: Arc<Visit>) -> Reply {
     };
     let place = visit.path("place").to_owned();
     page(&MessagePage {
-        frame: frame(&visit, &head, &format!("Message {place}")).await?,
+        frame: frame(&visit, &head, &title(&place, &head)).await?,
         republish: republish(&message, &head, &bytes),
         facts: facts(&message, &head),
         views: views.iter().map(link).collect(),
@@ -92,6 +93,11 @@ async fn show(visit: Arc<Visit>) -> Reply {
         place,
         head,
     })
+}
+
+fn title(place: &str, head: &Head) -> String {
+    let name = place_name(place, head.is_stream);
+    if head.is_stream { format!("Message at offset {name}") } else { format!("Message {name}") }
 }
 
 async fn frame(

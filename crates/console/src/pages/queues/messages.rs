@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::filter::Filter;
 use super::head::{Head, api, named, queue};
 use crate::cell::{Cell, Tag, Tone};
-use crate::error::{Error, explain};
+use crate::error::Error;
 use crate::form::{Field, Form};
 use crate::format::{self, grouped};
 use crate::frame::Frame;
@@ -63,10 +63,7 @@ async fn show(visit: Arc<Visit>) -> Reply {
         Err(refusal) => return Err(refusal.into()),
     };
     let status = error.as_ref().map_or(StatusCode::OK, Error::status);
-    let error = error.map_or_else(String::new, |error| match error {
-        Error::Refused(refusal) => explain(&refusal),
-        other => other.text(),
-    });
+    let error = error.map_or_else(String::new, |error| problem(&error));
     let messages: Vec<Value> =
         items(&found, "messages").iter().map(|it| with_page(it, &head)).collect();
     let page = MessagesPage {
@@ -82,6 +79,17 @@ async fn show(visit: Arc<Visit>) -> Reply {
         head,
     };
     page_with(status, &page)
+}
+
+/// What is wrong with what was asked for. Of an expression that cannot be read, the reader tells more
+/// than helps.
+fn problem(error: &Error) -> String {
+    let text = error.text();
+    let mut text = text.split(" | ").next().unwrap_or_default().trim().to_owned();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text.replace("ERROR: <input>:", "line ")
 }
 
 /// The place that the page begins at, by itself or as the offset of a stream.
@@ -111,18 +119,25 @@ async fn look(
     visit.get(&format!("{}/messages{}", api(virtual_host, name), links::query(pairs))).await
 }
 
+/// A place as people read it: the offset in a stream; the number alone where there are no priorities.
+pub(super) fn place_name(place: &str, is_stream: bool) -> String {
+    let number = |text: &str| text.parse::<u64>().ok();
+    match place.split_once('-') {
+        Some(("0", at)) => match number(at) {
+            Some(at) if is_stream => grouped(at.saturating_sub(1)),
+            Some(at) => grouped(at),
+            None => place.to_owned(),
+        },
+        _ => place.to_owned(),
+    }
+}
+
 /// A message with the path of its page, and with its name there.
 fn with_page(message: &Value, head: &Head) -> Value {
     let mut message = message.clone();
     let place = text(&message, "place");
     let href = format!("{}/messages/{}", head.path, links::encode(place));
-    let name = match place.split_once('-') {
-        Some((_, place)) if head.is_stream => {
-            place.parse::<u64>().map_or_else(|_| place.to_owned(), |it| grouped(it - it.min(1)))
-        }
-        Some(("0", place)) => place.parse().map_or_else(|_| place.to_owned(), grouped),
-        _ => place.to_owned(),
-    };
+    let name = place_name(place, head.is_stream);
     if let Some(object) = message.as_object_mut() {
         object.insert("href".to_owned(), json!(href));
         object.insert("name".to_owned(), json!(name));
@@ -132,10 +147,10 @@ fn with_page(message: &Value, head: &Head) -> Value {
 
 fn search(head: &Head, filter: &Filter, visit: &Visit) -> Form {
     let mut form = Form::new(format!("{}/messages", head.path), "Look");
-    form.fields.extend(filter.fields());
     if head.is_stream {
         form = form.with(Field::number("offset", "From offset", visit.query.get("offset")));
     }
+    form.fields.extend(filter.fields());
     form.question().inline()
 }
 
@@ -234,7 +249,7 @@ pub(super) fn body(message: &Value) -> Cell {
     }
     let is_cut = (payload.len() as u64) < number(message, "payload_bytes").unwrap_or(0);
     let line: String = payload.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
-    Cell::Code(if is_cut { format!("{line}\u{2026}") } else { line })
+    Cell::Line(if is_cut { format!("{line}\u{2026}") } else { line })
 }
 
 /// What is to be known of a message at once.
@@ -257,10 +272,6 @@ fn marks(message: &Value) -> Cell {
     if let Some(priority) = number(message, "properties.priority") {
         tags.push(Tag::plain(format!("priority {priority}"), ""));
     }
-    let content_type = text(message, "properties.content_type");
-    if !content_type.is_empty() {
-        tags.push(Tag::plain(content_type, "Its content type"));
-    }
     if number(message, "properties.delivery_mode") != Some(2) {
         tags.push(Tag::plain("not persistent", "It does not survive a restart"));
     }
@@ -274,10 +285,19 @@ mod tests {
     #[test]
     fn bodies_are_shown_in_one_line() {
         let message = |payload: &str, bytes: u64, encoding: &str| json!({"payload": payload, "payload_bytes": bytes, "payload_encoding": encoding});
-        assert_eq!(body(&message("a\nb\t", 4, "string")), Cell::Code("a b ".to_owned()));
-        assert_eq!(body(&message("ab", 9, "string")), Cell::Code("ab\u{2026}".to_owned()));
+        assert_eq!(body(&message("a\nb\t", 4, "string")), Cell::Line("a b ".to_owned()));
+        assert_eq!(body(&message("ab", 9, "string")), Cell::Line("ab\u{2026}".to_owned()));
         assert_eq!(body(&message("", 0, "string")), Cell::Nothing);
         assert!(matches!(body(&message("AAA=", 2, "base64")), Cell::Tags(_)));
+    }
+
+    #[test]
+    fn places_are_told_as_numbers_and_those_of_streams_as_offsets() {
+        assert_eq!(place_name("0-1200", false), "1,200");
+        assert_eq!(place_name("0-1", true), "0");
+        assert_eq!(place_name("5-17", false), "5-17", "with its priority");
+        assert_eq!(place_name("<b>", false), "<b>");
+        assert_eq!(place_of(0), "0-1");
     }
 
     #[test]

@@ -150,7 +150,9 @@ async fn form_page(visit: &Visit, filled: &Pairs, error: Option<&Error>) -> Repl
 fn form(frame: &Frame, filled: &Pairs, kind: &str) -> Form {
     let hosts = frame.virtual_hosts.iter().map(|name| (name.clone(), name.clone()));
     let mut form = Form::new("/queues/new", "Add the queue")
+        .wide()
         .with(Field::hidden("type", kind))
+        .with(Field::heading("What it is"))
         .with(Field::choice("vhost", "Virtual host", hosts, filled.get("vhost")))
         .with(Field::text("name", "Name", filled.get("name")).required());
     if kind == "classic" {
@@ -163,11 +165,15 @@ fn form(frame: &Frame, filled: &Pairs, kind: &str) -> Form {
             ),
         );
     }
+    let heading = Field::heading("What it does");
+    form = form
+        .with(heading.help("All of it may stay empty. Policies can say most of it later, too."));
     for argument in Argument::of(kind) {
         form = form.with(argument.field(filled.get(argument.name)));
     }
     let others = TypedRow::read(filled, "others");
-    form.with(Field::rows("others", "Other arguments", others, &OTHERS))
+    form.with(Field::heading("What else"))
+        .with(Field::rows("others", "Other arguments", others, &OTHERS))
         .or("preview", "See what policies say")
         .back("/queues")
 }

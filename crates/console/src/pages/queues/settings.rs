@@ -74,19 +74,13 @@ fn effective(queue: &Value) -> Table {
         let name = known.map_or_else(|| key.clone(), |known| known.label.to_owned());
         let shown =
             known.map_or_else(|| plain_cell(at(held, "value")), |it| it.shown(at(held, "value")));
-        let help = known.map_or("", |known| known.help);
-        let cells = vec![
-            Cell::text(name.clone()),
-            shown,
-            source(queue, held),
-            Cell::Code(key.clone()),
-            Cell::text(help),
-        ];
+        let cells =
+            vec![Cell::text(name.clone()), shown, source(queue, held), Cell::Code(key.clone())];
         Row { key: key.clone(), name, cells, buttons: vec![] }
     };
     Table {
         caption: "What holds".to_owned(),
-        heads: ["Setting", "Value", "Said by", "In policies", "What it means"].map(head).into(),
+        heads: ["Setting", "Value", "Said by", "In policies"].map(head).into(),
         rows: held.map(row).collect(),
         empty: "Nothing special: no argument and no policy says anything about it.".to_owned(),
         is_choice: false,
@@ -182,7 +176,7 @@ mod tests {
             .map(|row| row.cells.iter().take(3).map(Cell::as_text).collect())
             .collect();
         assert_eq!(texts[0], ["Most messages", "5", "operator policy o"]);
-        assert_eq!(texts[1][1..], ["1 min 0 s", "argument"]);
+        assert_eq!(texts[1][1..], ["1 min 0 s (60,000 ms)", "argument"]);
         assert_eq!(texts[2], ["something-new", "x", "policy p"]);
     }
 

@@ -112,7 +112,7 @@ const DELIVERIES: [Column; 9] = [
     }),
     Column::new("consumer", "Consumer", "consumer_tag", |it| match text(it, "consumer_tag") {
         "" => Cell::text("(fetched)"),
-        tag => Cell::Code(tag.to_owned()),
+        tag => Cell::Line(tag.to_owned()),
     }),
     Column::new("body", "Body", "payload", body),
     Column::new("size", "Size", "payload_bytes", |it| Cell::bytes_at(it, "payload_bytes")).number(),

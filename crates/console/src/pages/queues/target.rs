@@ -28,6 +28,7 @@ pub(super) async fn fields(
     // What is sent for the first time keeps its address; what was unchecked stays so.
     let keeps = !filled.has("confirmed") || filled.has("keep_address");
     Ok(vec![
+        Field::heading("Where to"),
         Field::choice("to", "To", KINDS, filled.get("to")),
         Field::proposals("to_queue", "Queue", queues, filled.get("to_queue"))
             .help("If they go to a queue."),
@@ -39,6 +40,7 @@ pub(super) async fn fields(
             .help("If they go to an exchange."),
         Field::text("to_key", "Routing key", filled.get("to_key"))
             .help("With an exchange. If it is empty, each message keeps its own."),
+        Field::heading("What changes on the way").help("Nothing has to."),
         Field::rows("set", "Headers to set", TypedRow::read(filled, "set"), &[]),
         Field::text("remove", "Headers to take away", filled.get("remove"))
             .help("Names with commas between them."),
