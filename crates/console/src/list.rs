@@ -121,6 +121,11 @@ pub(crate) async fn show_without(
         Err(refusal) if wish.page > 1 && refusal.reason.contains("out of range") => {
             wish.ask(1).await?
         }
+        // The virtual host that was chosen is gone.
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND && wish.has_host() => {
+            let all = links::query([("vhost", ""), ("next", list.path)]);
+            return Ok(go_to(&format!("/select-vhost{all}")));
+        }
         answer => answer?,
     };
     page(&wish.page(&answer, Frame::new(visit, list.title).await?, may_add))
@@ -148,6 +153,11 @@ impl<'a> Wish<'a> {
             sort: list.columns.iter().find(|column| column.name == sort && column.sorts),
             is_descending: visit.query.get("dir") == "desc",
         }
+    }
+
+    /// Whether it is about one virtual host.
+    fn has_host(&self) -> bool {
+        self.list.has_virtual_hosts && !self.visit.virtual_host().is_empty()
     }
 
     fn search(&self) -> &str {
@@ -398,6 +408,11 @@ fn csv(columns: &[Column], list: &[u8]) -> Result<String, Error> {
         text.push_str(&line(values));
     }
     Ok(text)
+}
+
+/// A line of such a file.
+pub(crate) fn csv_line<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
+    fields.into_iter().map(field).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
 /// A field: in quotes where it has to be. What a spreadsheet would take for a formula is made a text.

@@ -10,8 +10,6 @@ mod definitions;
 mod exchanges;
 mod jobs;
 mod limits;
-mod message;
-mod limits;
 mod logs;
 mod message;
 mod nodes;
