@@ -26,8 +26,6 @@ pub(crate) struct Form {
     pub(crate) is_wide: bool,
     /// What is filled in may be long, or be bytes of any kind: it is sent as it is, not escaped.
     pub(crate) is_long: bool,
-    /// Its fields stand in as many columns as there is room for.
-    pub(crate) is_wide: bool,
     /// Other buttons, which send a field of their own: its name and the label.
     pub(crate) others: Vec<(&'static str, &'static str)>,
     /// The page to go back to if it is not sent after all; may be empty.
