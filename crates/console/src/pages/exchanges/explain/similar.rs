@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn names_that_are_written_nearly_so_are_found() {
         let names = ["orders", "Orders.eu", "payments", "order", "x"].map(str::to_owned);
-        assert_eq!(nearest(&names, "ordres"), ["orders"]);
+        assert_eq!(nearest(&names, "ordres"), ["order", "orders"]);
         assert_eq!(nearest(&names, "orders.eu"), ["Orders.eu", "orders"]);
         assert!(nearest(&names, "").is_empty());
         assert_eq!(nearest(&names, "order"), ["order", "orders"]);
