@@ -226,8 +226,7 @@ async fn ask(
     }
     if action == Action::Move {
         let (host, _) = &queues[0];
-        form = form.wide();
-        form.fields.extend(target::fields(visit, host, &visit.form).await?);
+        form = target::with_fields(form, visit, host, &visit.form).await?;
     }
     let section = Section::new("What will be done").text(action.effect()).table(table).form(form);
     Sheet::new(frame).with(section).answer_with(status)

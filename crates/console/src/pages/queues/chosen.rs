@@ -219,8 +219,7 @@ async fn ask(
         let form = form.with(keep_field(ready, visit.form.get("undo")));
         return Confirm::new(frame, text, form).page_with(status);
     }
-    let mut form = form.wide();
-    form.fields.extend(target::fields(visit, &head.virtual_host, &visit.form).await?);
+    let mut form = target::with_fields(form, visit, &head.virtual_host, &visit.form).await?;
     if wish.is_open {
         "Go on".clone_into(&mut form.submit);
     }

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
-use crate::form::{Field, TypedRow};
+use crate::form::{Field, Form, TypedRow};
 use crate::links::exchange_name;
 use crate::pages::binding_form::names;
 use crate::visit::{Pairs, Visit};
@@ -16,18 +16,19 @@ const KINDS: [(&str, &str); 3] = [
     ("origin", "where each was first published, for dead letters"),
 ];
 
-/// The fields, with what was filled in.
-pub(super) async fn fields(
+/// A form with the fields, and with what was filled in.
+pub(super) async fn with_fields(
+    mut form: Form,
     visit: &Visit,
     virtual_host: &str,
     filled: &Pairs,
-) -> Result<Vec<Field>, Error> {
+) -> Result<Form, Error> {
     let queues = names(visit, "queues", virtual_host).await?;
     let exchanges = names(visit, "exchanges", virtual_host).await?;
     let exchanges = exchanges.iter().map(|name| exchange_name(name).to_owned());
     // What is sent for the first time keeps its address; what was unchecked stays so.
     let keeps = !filled.has("confirmed") || filled.has("keep_address");
-    Ok(vec![
+    form.fields.extend([
         Field::heading("Where to"),
         Field::choice("to", "To", KINDS, filled.get("to")),
         Field::proposals("to_queue", "Queue", queues, filled.get("to_queue"))
@@ -40,13 +41,15 @@ pub(super) async fn fields(
             .help("If they go to an exchange."),
         Field::text("to_key", "Routing key", filled.get("to_key"))
             .help("With an exchange. If it is empty, each message keeps its own."),
-        Field::heading("What changes on the way").help("Nothing has to."),
+    ]);
+    let edits = vec![
         Field::rows("set", "Headers to set", TypedRow::read(filled, "set"), &[]),
         Field::text("remove", "Headers to take away", filled.get("remove"))
             .help("Names with commas between them."),
         Field::lines("payload", "Another body", filled.get("payload"))
             .help("The same for all of them. If it is empty, each message keeps its own."),
-    ])
+    ];
+    Ok(form.wide().folding("Change something about them on the way", edits))
 }
 
 /// What was filled in, as members of a job.
