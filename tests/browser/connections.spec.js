@@ -44,7 +44,7 @@ for (const javaScriptEnabled of [true, false]) {
       }).toPass();
       for (const row of await rows.all()) await row.getByRole("checkbox").check();
       await page.getByRole("button", { name: "Go on" }).click();
-      await expect(page.getByRole("heading", { level: 1 })).toHaveText("Close 2 connections");
+      await expect(page.getByRole("heading", { level: 1 })).toHaveText("Close 2 connections?");
       await page.getByRole("button", { name: "Close 2 connections" }).click();
       await expect(page.getByRole("status")).toContainText("2 connections are closed.");
       await ended;

@@ -25,8 +25,9 @@ pub(crate) struct UserObject {
     /// Salt and hash in base64; empty if the user has no password.
     password_hash: String,
     hashing_algorithm: String,
-    /// The user can log in by a password.
-    has_password: bool,
+    /// The user can log in by a password. Not in exported definitions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    has_password: Option<bool>,
     tags: Vec<String>,
     #[schemars(with = "Map<String, Value>")]
     limits: UserLimits,
@@ -39,10 +40,17 @@ impl From<&User> for UserObject {
             name: user.name.clone(),
             password_hash: user.password.as_ref().map(|it| it.hash.clone()).unwrap_or_default(),
             hashing_algorithm: hashing.name().to_owned(),
-            has_password: user.password.is_some(),
+            has_password: Some(user.password.is_some()),
             tags: user.tags.clone(),
             limits: user.limits,
         }
+    }
+}
+
+impl UserObject {
+    /// As definitions have it: with RabbitMQ's members alone.
+    pub(crate) fn exported(user: &User) -> Self {
+        Self { has_password: None, ..Self::from(user) }
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) async fn all(call: Call) -> Answer {
     let cluster = call.api.cluster_name(state);
     head.insert("explanation".to_owned(), format!("Definitions of cluster '{cluster}'").into());
     head.insert("original_cluster_name".to_owned(), cluster.into());
-    put(&mut head, "users", state.users().map(|it| UserObject::from(&**it)));
+    put(&mut head, "users", state.users().map(|it| UserObject::exported(it)));
     put(&mut head, "vhosts", state.virtual_hosts().map(|it| virtual_host(it)));
     put(&mut head, "permissions", state.permissions().map(|it| PermissionObject::from(&**it)));
     let topics = state.topic_permissions().map(|it| TopicPermissionObject::from(&**it));
