@@ -120,8 +120,17 @@ impl Sheet {
         page_with(status, self)
     }
 
+    /// The sections in the order in which they stand, and whether they stay up to date.
+    fn groups(&self) -> Vec<(bool, &[Section])> {
+        let groups: [(bool, &[Section]); 3] =
+            [(false, &self.first), (true, &self.live), (false, &self.still)];
+        groups.into_iter().filter(|(_, sections)| !sections.is_empty()).collect()
+    }
+
     fn has_charts(&self) -> bool {
-        let mut parts = self.live.iter().chain(&self.still).flat_map(|section| &section.parts);
+        let groups = self.groups();
+        let mut parts =
+            groups.iter().flat_map(|(_, sections)| *sections).flat_map(|section| &section.parts);
         parts.any(|part| matches!(part, Part::Charts(_)))
     }
 }
