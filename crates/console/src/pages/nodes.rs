@@ -29,6 +29,8 @@ async fn show(visit: Arc<Visit>) -> Reply {
     let node = items(&nodes, "").first().unwrap_or(&Value::Null);
     let overview =
         visit.get("/api/overview?columns=listeners,cluster_name&disable_stats=true").await?;
+    let auth = visit.get("/api/auth").await?;
+    let takes_tokens = is_true(&auth, "oauth_enabled");
     let without = visit.get("/api/arguments-without-effect").await?;
     let frame = Frame::new(&visit, "Node and health").await?;
     let mut sheet = Sheet::new(frame)
@@ -38,7 +40,7 @@ async fn show(visit: Arc<Visit>) -> Reply {
         .live(health::section(&visit).await?)
         .live(Section::bare().charts(charts(node)))
         .live(resources::memory(&visit).await?)
-        .live(Section::new("The node").facts(facts(node, &overview)))
+        .live(Section::new("The node").facts(facts(node, &overview, takes_tokens)))
         .live(Section::new("Where it listens").table(listeners(items(&overview, "listeners"))))
         .live(logins::section(&visit, node).await?)
         .live(without_effect(items(&without, "")));
@@ -81,7 +83,7 @@ fn charts(node: &Value) -> Vec<Chart> {
     ]
 }
 
-fn facts(node: &Value, overview: &Value) -> Vec<(&'static str, Cell)> {
+fn facts(node: &Value, overview: &Value, takes_tokens: bool) -> Vec<(&'static str, Cell)> {
     let mechanisms = items(node, "auth_mechanisms").iter().filter(|it| is_true(it, "enabled"));
     let mechanisms: Vec<_> = mechanisms.map(|it| text(it, "name")).collect();
     vec![
@@ -95,6 +97,14 @@ fn facts(node: &Value, overview: &Value) -> Vec<(&'static str, Cell)> {
         ("Threads", Cell::count_at(node, "proc_used")),
         ("Data folder", Cell::Code(text(node, "db_dir").to_owned())),
         ("Logins by", Cell::text(mechanisms.join(", "))),
+        (
+            "Users are checked by",
+            Cell::text(if takes_tokens {
+                "own passwords, and tokens (OAuth 2)"
+            } else {
+                "own passwords"
+            }),
+        ),
     ]
 }
 

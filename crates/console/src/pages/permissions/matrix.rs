@@ -100,21 +100,21 @@ async fn tester(
     };
     let host = if query.has("vhost") { query.get("vhost") } else { frame.first_virtual_host() };
     let form = Form::new("/permissions", "Find out")
-        .with(Field::choice("user", "May the user", options(users), query.get("user")))
-        .with(Field::choice("vhost", "in the virtual host", options(&frame.virtual_hosts), host))
+        .with(Field::choice("user", "User", options(users), query.get("user")))
+        .with(Field::choice("vhost", "Virtual host", options(&frame.virtual_hosts), host))
         .with(
-            Field::text("name", "use the queue or exchange", query.get("name"))
+            Field::text("name", "Queue or exchange", query.get("name"))
                 .required()
                 .help("It need not be there"),
         )
         .with(
-            Field::text("routing_key", "with the routing key", query.get("routing_key"))
+            Field::text("routing_key", "Routing key", query.get("routing_key"))
                 .help("Only for exchanges of type topic"),
         )
         .question()
         .inline()
         .named("test");
-    let section = Section::new("May somebody do something?").form(form);
+    let section = Section::new("May a user do something?").form(form);
     if !query.has("user") || !query.has("name") {
         return Ok(section);
     }
