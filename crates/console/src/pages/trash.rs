@@ -26,6 +26,9 @@ pub(crate) const PREFIX: &str = "warren.trash.";
 /// The argument that names the queue that the messages are from.
 const OF: &str = "x-warren-trash-of";
 
+/// In the address of a page: a notice tells of these.
+const TOLD: &str = "told";
+
 /// The longest name that a queue may have.
 const NAME_BYTES: usize = 255;
 
@@ -124,7 +127,7 @@ pub(crate) async fn all(visit: &Visit) -> Result<Vec<Trash>, Refusal> {
     Ok(all)
 }
 
-/// What is from one queue.
+/// What is from one queue, but for what a notice on the page tells of.
 pub(crate) async fn of_queue(
     visit: &Visit,
     virtual_host: &str,
@@ -132,6 +135,7 @@ pub(crate) async fn of_queue(
 ) -> Result<Vec<Trash>, Refusal> {
     let mut all = all(visit).await?;
     all.retain(|trash| trash.virtual_host == virtual_host && trash.of == queue);
+    all.retain(|trash| trash.name != visit.query.get(TOLD));
     Ok(all)
 }
 
@@ -205,6 +209,14 @@ impl Bin {
 
     fn api(&self) -> String {
         format!("/api{}", links::queue(&self.virtual_host, &self.name))
+    }
+
+    /// Tells that messages are in it, with a way back, on a page that would show the same by itself.
+    /// Gives the address of the page for that.
+    pub(crate) fn tell(&self, visit: &Visit, text: impl Into<String>, page: &str) -> String {
+        let path = format!("{}/undo", path(&self.virtual_host, &self.name));
+        visit.tell(Notice::done(text).with_action("Undo", path));
+        format!("{page}{}", links::query([(TOLD, self.name.as_str())]))
     }
 }
 

@@ -180,7 +180,7 @@ async fn act(visit: Arc<Visit>) -> Reply {
         return ask(&visit, &queue, &head, &wish, None).await;
     }
     match begin(&visit, &head, &wish).await {
-        Ok(job) => Ok(go_to(&format!("/jobs/{job}"))),
+        Ok(page) => Ok(go_to(&page)),
         Err(error) => ask(&visit, &queue, &head, &wish, Some(error)).await,
     }
 }
@@ -252,15 +252,15 @@ pub(super) fn keep_field(ready: u64, chosen: &str) -> Field {
     ))
 }
 
-/// Begins the job. Gives its number.
-async fn begin(visit: &Visit, head: &Head, wish: &Wish) -> Result<u64, Error> {
+/// Begins the job. Gives its page.
+async fn begin(visit: &Visit, head: &Head, wish: &Wish) -> Result<String, Error> {
     let mut members = wish.members()?;
-    let id = |job: &Value| number(job, "id").unwrap_or(0);
+    let page = |job: &Value| format!("/jobs/{}", number(job, "id").unwrap_or(0));
     if wish.action == Action::Delete && visit.form.get("undo") == KEEP {
         let bin = trash::bin(visit, &head.virtual_host, &head.name).await?;
         let job = bin.take(visit, &head.name, &Value::Object(members)).await?;
-        visit.tell(Notice::done("They are deleted, and kept for ten minutes."));
-        return Ok(id(&job));
+        let text = "They are deleted, and kept for ten minutes.";
+        return Ok(bin.tell(visit, text, &page(&job)));
     }
     members.insert("action".to_owned(), json!(wish.action.name()));
     if wish.action != Action::Delete {
@@ -270,7 +270,7 @@ async fn begin(visit: &Visit, head: &Head, wish: &Wish) -> Result<u64, Error> {
     let job: Result<Value, Refusal> = visit.post(&jobs, &Value::Object(members)).await;
     let job = job?;
     visit.tell(Notice::done("The job has begun."));
-    Ok(id(&job))
+    Ok(page(&job))
 }
 
 #[cfg(test)]

@@ -95,21 +95,20 @@ async fn purge_to_trash(visit: &Visit, virtual_host: &str, name: &str) -> Reply 
     let job = bin.take(visit, name, &json!({})).await?;
     let job = wait_for(visit, job, limits::JOB_PATIENCE).await?;
     let count = messages(number(&job, "done").unwrap_or(0));
+    let page = format!("/jobs/{}", number(&job, "id").unwrap_or(0));
     match text(&job, "state") {
         "running" => {
-            visit.tell(Notice::done(
-                "It is being purged. What is taken out is kept for ten minutes.",
-            ));
-            Ok(go_to(&format!("/jobs/{}", number(&job, "id").unwrap_or(0))))
+            let text = "It is being purged. What is taken out is kept for ten minutes.";
+            Ok(go_to(&bin.tell(visit, text, &page)))
         }
         "done" => {
-            visit.tell(Notice::done(format!("Purged: {count}. For ten minutes they are kept.")));
-            Ok(go_to(&links::queue(virtual_host, name)))
+            let text = format!("Purged: {count}. For ten minutes they are kept.");
+            Ok(go_to(&bin.tell(visit, text, &links::queue(virtual_host, name))))
         }
         _ => {
             let reason = text(&job, "reason");
             visit.tell(Notice::error(format!("Not all was purged, but {count}. {reason}")));
-            Ok(go_to(&format!("/jobs/{}", number(&job, "id").unwrap_or(0))))
+            Ok(go_to(&page))
         }
     }
 }

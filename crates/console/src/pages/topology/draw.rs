@@ -157,7 +157,7 @@ impl Drawing<'_> {
         match self.layer_of[edge.from].cmp(&self.layer_of[edge.to]) {
             Ordering::Less => {
                 let begin = Point { x: from.x + WIDTH, y: from.y + middle };
-                self.forward(begin, self.target(edge, at), at)
+                self.along(begin, self.target(edge, at), at)
             }
             Ordering::Equal => {
                 let (x, y) = (from.x + WIDTH, from.y + middle + 8.0);
@@ -166,28 +166,34 @@ impl Drawing<'_> {
                 format!("M{x:.1} {y:.1}C{out:.1} {y:.1} {out:.1} {end:.1} {last:.1} {end:.1}")
             }
             Ordering::Greater => {
-                let (x, y) = (from.x, from.y + middle + 10.0);
-                let (last, end) = (to.x + WIDTH + 2.0, to.y + middle + 10.0);
-                let half = ((x - last) / 2.0).max(30.0);
-                let (one, other) = (x - half, last + half);
-                format!("M{x:.1} {y:.1}C{one:.1} {y:.1} {other:.1} {end:.1} {last:.1} {end:.1}")
+                let begin = Point { x: from.x, y: from.y + middle + 10.0 };
+                let end = Point { x: to.x + WIDTH + 2.0, y: to.y + middle + 10.0 };
+                self.along(begin, end, at)
             }
         }
     }
 
-    /// From one point to another by the places where the way passes layers.
-    fn forward(&self, begin: Point, end: Point, at: usize) -> String {
+    /// From one point to another by the places where the way passes layers: level along them, so that
+    /// it touches nothing that stands there.
+    fn along(&self, begin: Point, end: Point, at: usize) -> String {
         let mut path = format!("M{:.1} {:.1}", begin.x, begin.y);
+        let half = if begin.x < end.x { WIDTH / 2.0 } else { -WIDTH / 2.0 };
         let mut here = begin;
-        for next in self.layout.bends[at].iter().chain([&end]) {
-            let half = (next.x - here.x) / 2.0;
-            let (one, other) = (here.x + half, next.x - half);
-            let (x, y) = (next.x, next.y);
-            let _ = write!(path, "C{one:.1} {:.1} {other:.1} {y:.1} {x:.1} {y:.1}", here.y);
-            here = *next;
+        for Point { x, y } in &self.layout.bends[at] {
+            curve(&mut path, here, Point { x: x - half, y: *y });
+            here = Point { x: x + half, y: *y };
+            let _ = write!(path, "H{:.1}", here.x);
         }
+        curve(&mut path, here, end);
         path
     }
+}
+
+/// A curve that begins and ends level.
+fn curve(path: &mut String, from: Point, to: Point) {
+    let middle = (from.x + to.x) / 2.0;
+    let Point { x, y } = to;
+    let _ = write!(path, "C{middle:.1} {:.1} {middle:.1} {y:.1} {x:.1} {y:.1}", from.y);
 }
 
 /// The keys of a way, in few words.

@@ -75,7 +75,7 @@ pub(super) fn layers(nodes: usize, edges: &[(usize, usize)]) -> Vec<usize> {
 }
 
 /// Lays out nodes whose layers are known, those that are connected together, below each other. Ways
-/// that lead back, or stay in a layer, have no influence on the order.
+/// that stay in a layer have no influence on the order.
 pub(super) fn lay_out(layer_of: &[usize], edges: &[(usize, usize)]) -> Layout {
     let layer_count = layer_of.iter().copied().max().map_or(1, |most| most + 1);
     let mut whole = Layout {
@@ -146,8 +146,16 @@ fn parts(nodes: usize, edges: &[(usize, usize)]) -> Vec<Part> {
 fn lay_out_part(layer_of: &[usize], edges: &[(usize, usize)]) -> Layout {
     let nodes = layer_of.len();
     let mut layers = Layers::new(layer_of);
-    let passing = edges.iter().map(|(from, to)| layers.connect(*from, *to));
-    let passing: Vec<Vec<usize>> = passing.collect();
+    let mut pass = |from: usize, to: usize| {
+        if layer_of[from] <= layer_of[to] {
+            return layers.connect(from, to);
+        }
+        // A way back is one that is gone the other way round.
+        let mut passed = layers.connect(to, from);
+        passed.reverse();
+        passed
+    };
+    let passing: Vec<Vec<usize>> = edges.iter().map(|(from, to)| pass(*from, *to)).collect();
     order(&mut layers);
     let tops = heights(&layers, nodes);
     let x = |layer: usize| layer as f64 * (WIDTH + BESIDE);

@@ -197,32 +197,32 @@ fn from(name: &str, steps: &[Value]) -> String {
 }
 
 fn table(caption: String, bindings: &[&Value], host: &str) -> Table {
-    let heads = ["To", "Binding key", "Arguments", "Why"]
-        .map(|title| TableHead { title: title.to_owned(), ..TableHead::default() });
-    let row = |(at_row, binding): (usize, &&Value)| {
+    let has_arguments = |binding: &&Value| {
+        at(binding, "arguments").as_object().is_some_and(|arguments| !arguments.is_empty())
+    };
+    let has_arguments = bindings.iter().any(has_arguments);
+    let titles =
+        ["To", "Why", "Binding key"].into_iter().chain(has_arguments.then_some("Arguments"));
+    let head = |title: &str| TableHead { title: title.to_owned(), ..TableHead::default() };
+    let row = |(place, binding): (usize, &&Value)| {
         let mut binding = (*binding).clone();
         binding["vhost"] = host.into();
         let mut why = text(&binding, "reason").to_owned();
         if !is_true(&binding, "matched") && is_near(&binding) {
             why = format!("Near: {why}");
         }
-        let cells = vec![
-            (DESTINATION.cell)(&binding),
-            (KEY.cell)(&binding),
-            Cell::pairs(at(&binding, "arguments")),
-            Cell::Tags(vec![tone(&binding, why)]),
-        ];
-        Row {
-            key: at_row.to_string(),
-            name: text(&binding, "destination").to_owned(),
-            cells,
-            buttons: vec![],
+        let why = Cell::Tags(vec![tone(&binding, why)]);
+        let mut cells = vec![(DESTINATION.cell)(&binding), why, (KEY.cell)(&binding)];
+        if has_arguments {
+            cells.push(Cell::pairs(at(&binding, "arguments")));
         }
+        let name = text(&binding, "destination").to_owned();
+        Row { key: format!("{caption} {place}"), name, cells, buttons: vec![] }
     };
     Table {
-        caption,
-        heads: heads.into(),
+        heads: titles.map(head).collect(),
         rows: bindings.iter().enumerate().map(row).collect(),
+        caption,
         empty: String::new(),
         is_choice: false,
     }
