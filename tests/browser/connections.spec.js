@@ -46,7 +46,7 @@ for (const javaScriptEnabled of [true, false]) {
       await page.getByRole("button", { name: "Go on" }).click();
       await expect(page.getByRole("heading", { level: 1 })).toHaveText("Close 2 connections?");
       await page.getByRole("button", { name: "Close 2 connections" }).click();
-      await expect(page.getByRole("status")).toContainText("2 connections are closed.");
+      await expect(page.getByRole("status")).toContainText("2 connections closed.");
       await ended;
     });
 

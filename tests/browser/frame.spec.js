@@ -56,7 +56,7 @@ for (const javaScriptEnabled of [true, false]) {
     test("on a phone the menu leads to other pages", async ({ page }) => {
       await page.setViewportSize({ width: NARROW, height: HEIGHT });
       await page.goto("/");
-      const pages = page.getByRole("navigation", { name: "Pages" });
+      const pages = page.getByRole("navigation", { name: "Pages", exact: true });
       const settings = pages.getByRole("link", { name: "Settings" });
       if (javaScriptEnabled) {
         await expect(settings).toBeHidden();

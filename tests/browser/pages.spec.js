@@ -78,7 +78,7 @@ test.describe("without JavaScript", () => {
       await showsMarkupAsText(page);
       if (entry.outside) return;
       // All of the frame is there, too.
-      const pages = page.getByRole("navigation", { name: "Pages" });
+      const pages = page.getByRole("navigation", { name: "Pages", exact: true });
       await pages.getByRole("link", { name: "Overview" }).click();
       await expect(page.getByRole("heading", { level: 1, name: "Overview" })).toBeVisible();
     });

@@ -76,7 +76,7 @@ test.describe("with other rights", () => {
     await page.getByLabel("Password").fill("secret");
     await page.getByRole("button", { name: "Sign in" }).click();
     await refuses(page, "Your user may not do this");
-    await expect(page.getByRole("navigation", { name: "Pages" })).toBeVisible();
+    await expect(page.getByRole("navigation", { name: "Pages", exact: true })).toBeVisible();
     await expect(page.getByRole("link", { name: "Users" })).toHaveCount(0);
   });
 });

@@ -107,7 +107,7 @@ const PAGES = [
   { name: "channel", path: channel("the holder"), heading: "Channel 1", busy: true },
   { name: "consumers", path: "/consumers", heading: "Consumers" },
   { name: "topology", path: "/topology", heading: "Topology" },
-  { name: "search", path: "/search?q=order", heading: "Search" },
+  { name: "search", path: "/search?q=e", heading: "What is called" },
   { name: "parameters", path: "/parameters", heading: "Parameters" },
   { name: "global-parameters", path: "/global-parameters", heading: "Global parameters" },
   { name: "definitions", path: "/definitions", heading: "Definitions" },
