@@ -33,7 +33,8 @@ pub(crate) async fn get(call: Call) -> Answer {
         all.extend(of_the_node(&call));
     }
     let one_host = call.one_virtual_host()?;
-    let listing = view.queues(one_host);
+    // All that can be wrong with a queue is about messages.
+    let listing = view.queues_holding(one_host);
     let clock = listing.clock;
     let seen = listing.items.into_iter().filter(|it| call.sees_virtual_host(&it.virtual_host));
     let seen: Vec<_> = seen.collect();

@@ -48,11 +48,15 @@ pub(crate) struct Act {
 }
 
 pub(crate) async fn all(call: Call) -> Answer {
-    let wishes = Wishes::read(&call.query, &["vhost", "name"])?.given_in_order();
+    let wishes = Wishes::read(&call.query, &["vhost", "name"])?;
     let (ranges, totals) = (ranges(&call.query)?, Totals::read(&call.query));
     let one_host = call.one_virtual_host()?;
     let view = call.api.view().await;
-    let listing = view.queues(one_host);
+    let (wishes, listing) = if call.query.is_true("holding") {
+        (wishes, view.queues_holding(one_host))
+    } else {
+        (wishes.given_in_order(), view.queues(one_host))
+    };
     let clock = listing.clock;
     let seen = listing.items.into_iter().filter(|it| call.sees_virtual_host(&it.virtual_host));
     let entries = seen.map(|queue| QueueEntry { queue, clock }).collect();

@@ -129,6 +129,13 @@ impl View {
         })
     }
 
+    /// Queues that hold messages, or lost some, of one virtual host or of all of them. This looks at
+    /// no other queue.
+    #[must_use]
+    pub fn queues_holding(&self, virtual_host: Option<&str>) -> Listing<QueueView> {
+        self.gather(virtual_host, |host, items| items.extend(host.queues_holding().cloned()))
+    }
+
     /// A queue.
     #[must_use]
     pub fn queue(&self, virtual_host: &str, name: &str) -> Option<(Clock, Arc<QueueView>)> {

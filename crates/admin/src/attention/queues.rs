@@ -1,5 +1,6 @@
 //! Queues that need attention.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -19,9 +20,10 @@ pub(super) struct Found {
     pub(super) unsettled: Vec<Arc<QueueView>>,
 }
 
-/// Looks at all queues.
+/// Looks at queues.
 pub(super) fn look(view: &View, clock: Clock, queues: &[Arc<QueueView>]) -> Found {
-    let dead_letter_queues = dead_letter_queues(view, queues);
+    // This takes a look at every queue that there is, which is not always needed.
+    let dead_letter_queues = LazyCell::new(|| dead_letter_queues(view));
     let mut findings = vec![];
     let mut unsettled: Vec<Arc<QueueView>> = vec![];
     // What somebody purged waits in a queue of its own for a while, so that it can be brought back.
@@ -37,7 +39,7 @@ pub(super) fn look(view: &View, clock: Clock, queues: &[Arc<QueueView>]) -> Foun
             unsettled.push(Arc::clone(queue));
         }
         if counts.ready.messages > 0 && queue.description.kind != QueueType::Stream {
-            findings.extend(waiting(queue, clock, &dead_letter_queues));
+            findings.extend(waiting(queue, clock, |queue| dead_letter_queues.contains(queue)));
         }
     }
     unsettled.sort_by_key(|queue| std::cmp::Reverse(queue.counts().unacknowledged.messages));
@@ -46,7 +48,11 @@ pub(super) fn look(view: &View, clock: Clock, queues: &[Arc<QueueView>]) -> Foun
 }
 
 /// What is wrong with a queue in which messages wait, if something is.
-fn waiting(queue: &QueueView, clock: Clock, dead: &HashSet<(String, String)>) -> Option<Finding> {
+fn waiting(
+    queue: &QueueView,
+    clock: Clock,
+    dead_letter_queues: impl FnOnce(&(String, String)) -> bool,
+) -> Option<Finding> {
     let counts = queue.counts();
     let ready = counts.ready.messages;
     let holds = messages(ready);
@@ -72,7 +78,7 @@ fn waiting(queue: &QueueView, clock: Clock, dead: &HashSet<(String, String)>) ->
         return is_stuck.then(|| finding(Kind::Stuck, queue, reason, ready));
     }
     let key = (queue.virtual_host.to_string(), queue.name().to_owned());
-    if dead.contains(&key) {
+    if dead_letter_queues(&key) {
         let reason = format!("It holds {holds} that could not be dealt with elsewhere.");
         return Some(finding(Kind::DeadLetters, queue, reason, ready));
     }
@@ -139,12 +145,12 @@ fn rate(queue: &QueueView, series: Series, clock: Clock) -> f64 {
 /// Where dead letters go: virtual host, exchange, routing key if there is one of its own.
 type Target = (String, String, Option<String>);
 
-/// The queues that dead letters of other queues go to, by virtual host and name.
-fn dead_letter_queues(view: &View, queues: &[Arc<QueueView>]) -> HashSet<(String, String)> {
+/// The queues that dead letters of any queues go to, by virtual host and name.
+fn dead_letter_queues(view: &View) -> HashSet<(String, String)> {
     let mut targets: HashSet<Target> = HashSet::new();
     // What policies say is the same for all queues without such an argument.
     let mut by_policy: HashMap<(String, String), Option<Target>> = HashMap::new();
-    for queue in queues {
+    for queue in view.queues(None).items {
         if targets.len() >= limits::DEAD_LETTER_TARGETS {
             break;
         }

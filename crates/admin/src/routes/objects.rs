@@ -3,13 +3,16 @@
 use warren_server::AuditResult::{Deleted, Unchanged};
 
 use super::Parameters::{Columns, One, Samples, Totals};
-use super::Route;
 use super::table::{LISTED, delete, get, post, put};
+use super::{Parameters, Route};
 use crate::authorize::Right::{Administrator, Management, Owner, VirtualHost, Visible};
 use crate::{
     bindings, channels, connections, consumers, exchanges, messages, object_limits, permissions,
     policies, queues, vhosts,
 };
+
+const HOLDING: Parameters =
+    One("holding", "true: only queues that hold messages, or have lost some");
 
 pub(super) fn of_connections() -> Vec<Route> {
     vec![
@@ -83,7 +86,7 @@ pub(super) fn of_queues() -> Vec<Route> {
     vec![
         get("/api/queues", Management, "Queues", queues::all)
             .with(&LISTED)
-            .with(&[Samples, Totals])
+            .with(&[Samples, Totals, HOLDING])
             .gives::<Vec<queues::QueueObject>>(),
         get("/api/queues/detailed", Management, "Queues, with all there is", queues::all)
             .with(&LISTED)
@@ -91,7 +94,7 @@ pub(super) fn of_queues() -> Vec<Route> {
             .gives::<Vec<queues::QueueObject>>(),
         get("/api/queues/{vhost}", Visible, "Queues there", queues::all)
             .with(&LISTED)
-            .with(&[Samples, Totals])
+            .with(&[Samples, Totals, HOLDING])
             .gives::<Vec<queues::QueueObject>>(),
         get("/api/queues/{vhost}/{queue}", Visible, "A queue", queues::get)
             .with(&[Columns, Samples, Totals])

@@ -51,8 +51,9 @@ struct Figure {
 }
 
 /// What is listed of the largest queues.
-const LARGEST: &str = "/api/queues?page=1&page_size=8&sort=messages&sort_reverse=true&columns=\
-    name,vhost,messages,messages_ready,messages_unacknowledged,consumers,message_stats";
+const LARGEST: &str = "/api/queues?holding=true&page=1&page_size=8&sort=messages&\
+    sort_reverse=true&columns=name,vhost,messages,messages_ready,messages_unacknowledged,\
+    consumers,message_stats";
 
 async fn show(visit: Arc<Visit>) -> Reply {
     let range = Range::wanted(&visit);

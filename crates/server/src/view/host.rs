@@ -50,6 +50,38 @@ impl Ord for ByName {
     }
 }
 
+/// What waits in the queues.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Messages ready and unacknowledged.
+    lengths: [u64; 2],
+    /// Queues that hold messages or lost some: mostly few of many.
+    holding: BTreeSet<QueueId>,
+}
+
+impl Waiting {
+    /// Sets what is counted of a queue, and what of it is counted of all queues.
+    fn set_counts(&mut self, queue: &mut QueueView, counts: QueueCounts) {
+        let of = |counts: &QueueCounts| [counts.ready.messages, counts.unacknowledged.messages];
+        let (before, now) = (of(queue.counts()), of(&counts));
+        for ((all, old), new) in self.lengths.iter_mut().zip(before).zip(now) {
+            *all = *all + new - old;
+        }
+        let holds =
+            |lengths: [u64; 2], counts: &QueueCounts| lengths != [0; 2] || counts.losses.lost > 0;
+        match (holds(before, queue.counts()), holds(now, &counts)) {
+            (false, true) => _ = self.holding.insert(queue.id),
+            (true, false) => _ = self.holding.remove(&queue.id),
+            (true, true) | (false, false) => {}
+        }
+        match &mut queue.counts {
+            Some(known) => **known = counts,
+            None if counts == QueueCounts::default() => {}
+            None => queue.counts = Some(Box::new(counts)),
+        }
+    }
+}
+
 /// The numbers of bindings.
 type Numbers = BTreeSet<u64>;
 
@@ -61,8 +93,7 @@ pub(super) struct Host {
     /// Bytes received and sent by its connections, also by those that are gone.
     pub(super) traffic: [u64; 2],
     pub(super) connections: u64,
-    /// Messages ready and unacknowledged.
-    lengths: [u64; 2],
+    waiting: Waiting,
     pub(super) queues: Kept<QueueId, QueueView>,
     pub(super) queue_names: BTreeMap<ByName, QueueId>,
     pub(super) exchanges: Kept<u32, ExchangeView>,
@@ -88,7 +119,7 @@ impl Host {
             counters: HostCounters::default(),
             traffic: [0; 2],
             connections: 0,
-            lengths: [0; 2],
+            waiting: Waiting::default(),
             queues: Kept::default(),
             queue_names: BTreeMap::new(),
             exchanges: Kept::default(),
@@ -172,7 +203,7 @@ impl Host {
             };
             if is_first {
                 // What was there before anybody looked has not come just now.
-                set_counts(&mut queue, counts, &mut self.lengths);
+                self.waiting.set_counts(&mut queue, counts);
                 let meter = Meter::new(look.second(), Some(queue.values().as_ref()));
                 queue.meter = meter;
             }
@@ -186,13 +217,13 @@ impl Host {
             let elapsed = look.now.saturating_sub(queue.changed_at);
             queue.capacity = next_capacity(queue.capacity, elapsed, stalled);
             queue.changed_at = look.now;
-            set_counts(queue, counts, &mut self.lengths);
+            self.waiting.set_counts(queue, counts);
         });
     }
 
     fn remove_queue(&mut self, id: QueueId, budget: &mut Budget) {
         let Some(mut queue) = self.queues.remove(id, budget) else { return };
-        set_counts(Arc::make_mut(&mut queue), QueueCounts::default(), &mut self.lengths);
+        self.waiting.set_counts(Arc::make_mut(&mut queue), QueueCounts::default());
         // Another one may have the name by now.
         if self.queue_names.get(queue.name()) == Some(&id) {
             self.queue_names.remove(queue.name());
@@ -309,6 +340,11 @@ impl Host {
         self.by_channel.remove(&(key.session, key.channel, number));
     }
 
+    /// Queues that hold messages, or lost some, in the order in which they were declared.
+    pub(super) fn queues_holding(&self) -> impl Iterator<Item = &Arc<QueueView>> {
+        self.waiting.holding.iter().filter_map(|id| self.queues.get(*id))
+    }
+
     /// Ends a look.
     pub(super) fn finish(&mut self, look: &Look, budget: &mut Budget) {
         if look.is_sample {
@@ -327,7 +363,7 @@ impl Host {
         };
         let view = Arc::make_mut(&mut self.view);
         let Totals { lengths, messages, exchanges, traffic, .. } = &mut view.totals;
-        (*lengths, *traffic) = (self.lengths, self.traffic);
+        (*lengths, *traffic) = (self.waiting.lengths, self.traffic);
         (*messages, *exchanges) = (counters.messages, counters.exchanges);
         (view.losses, view.dead_lettered) = (counters.losses, counters.dead_lettered);
         view.objects = objects;
@@ -355,19 +391,6 @@ impl Host {
     pub(super) fn forget(&self, budget: &mut Budget) {
         self.forget_objects(budget);
         self.view.totals.meter().forget(budget);
-    }
-}
-
-/// Sets what is counted of a queue, and what of it is counted of all queues.
-fn set_counts(queue: &mut QueueView, counts: QueueCounts, lengths: &mut [u64; 2]) {
-    let of = |counts: &QueueCounts| [counts.ready.messages, counts.unacknowledged.messages];
-    for ((all, old), new) in lengths.iter_mut().zip(of(queue.counts())).zip(of(&counts)) {
-        *all = *all + new - old;
-    }
-    match &mut queue.counts {
-        Some(known) => **known = counts,
-        None if counts == QueueCounts::default() => {}
-        None => queue.counts = Some(Box::new(counts)),
     }
 }
 

@@ -44,6 +44,26 @@ fn numbers_of_messages_can_be_sorted_by() {
 }
 
 #[test]
+fn of_many_queues_those_that_hold_messages_are_listed() {
+    let (_broker, api) = start();
+    for queue in ["b.full", "a.full", "empty"] {
+        api.done("PUT", &format!("/queues/%2F/{queue}"), Some(&json!({})));
+    }
+    for queue in ["b.full", "a.full", "b.full"] {
+        let message = super::message(queue, "x");
+        api.done("POST", "/exchanges/%2F/amq.default/publish", Some(&message));
+    }
+    assert_eq!(names(&api.get("/queues?holding=true")), ["a.full", "b.full"]);
+    let page =
+        api.get("/queues/%2F?holding=true&page=1&page_size=1&sort=messages&sort_reverse=true");
+    assert_eq!(page["items"][0]["name"], "b.full");
+    assert_eq!(page["total_count"], 2);
+    api.done("DELETE", "/queues/%2F/a.full/contents", None);
+    api.done("DELETE", "/queues/%2F/b.full", None);
+    assert_eq!(api.get("/queues?holding=true"), json!([]));
+}
+
+#[test]
 fn objects_whose_names_begin_so_are_left_out() {
     let (_broker, api) = start();
     for queue in ["trash.a", "a.trash.b", "c"] {

@@ -3,8 +3,8 @@
 use warren_amqp::FieldTable;
 use warren_engine::{
     Amount, AppliedPolicies, ChannelKey, ChannelSample, ConsumerDescription, ConsumerSample,
-    ExchangeCounters, ExchangeRecord, ExchangeSample, ExchangeType, MessageCounters, QueueCounts,
-    QueueDescription, QueueId, QueueRecord, QueueSample, QueueType,
+    ExchangeCounters, ExchangeRecord, ExchangeSample, ExchangeType, LossCounters, MessageCounters,
+    QueueCounts, QueueDescription, QueueId, QueueRecord, QueueSample, QueueType,
 };
 
 use super::super::reading::{Range, Ranges, Reading};
@@ -229,6 +229,25 @@ fn a_spent_budget_stops_new_histories_and_not_rates() {
     assert!(looks.queue("a").meter().has_history(), "there was room for one");
     assert!(!looks.queue("b").meter().has_history());
     assert_eq!(looks.rate("b", Series::Publish), 7.0);
+}
+
+#[test]
+fn queues_that_hold_messages_are_known_without_a_look_at_the_others() {
+    let mut looks = Looks::new();
+    let holding = |looks: &Looks| {
+        let queues = looks.state.hosts["/"].queues_holding();
+        queues.map(|queue| queue.name().to_owned()).collect::<Vec<_>>()
+    };
+    looks.sample(vec![new_queue(1, "a", counts(1, 1)), new_queue(2, "b", counts(0, 0))]);
+    assert_eq!(holding(&looks), ["a"]);
+    let lost = LossCounters { lost: 1, ..LossCounters::default() };
+    looks.sample(vec![queue(2, QueueCounts { losses: lost, ..counts(1, 0) })]);
+    assert_eq!(holding(&looks), ["a", "b"]);
+    looks.sample(vec![queue(1, counts(1, 0))]);
+    assert_eq!(holding(&looks), ["b"]);
+    let queues_gone = vec![QueueId::new(HOST, 2)];
+    looks.look(1000, true, Observation { queues_gone, ..Observation::default() });
+    assert!(holding(&looks).is_empty());
 }
 
 #[test]
