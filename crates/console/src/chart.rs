@@ -130,15 +130,16 @@ impl Chart {
             line.resize(length, 0.0);
             line
         };
-        let values = values.into_iter().map(fill).collect();
-        Self {
-            id,
-            title,
-            unit,
-            labels: lines.iter().map(|(label, _)| *label).collect(),
-            times,
-            values,
+        let mut values: Vec<Vec<f64>> = values.into_iter().map(fill).collect();
+        if unit == Unit::Bytes {
+            // A broker that runs takes memory, and has a disk: these are times before its start.
+            let is_nothing = |at: &usize| values.iter().all(|line| line[*at] == 0.0);
+            let before = (0..length).take_while(is_nothing).count();
+            times.drain(..before);
+            values.iter_mut().for_each(|line| _ = line.drain(..before));
         }
+        let labels = lines.iter().map(|(label, _)| *label).collect();
+        Self { id, title, unit, labels, times, values }
     }
 
     /// What the browser draws: times, then each line.
@@ -209,6 +210,13 @@ mod tests {
         assert_eq!(chart.data(), "[[0,5,10],[0.0,5.0,20.0],[0.0,0.0,0.0]]");
         assert_eq!(chart.now(), [("Messages", "20".to_owned()), ("Missing", "0".to_owned())]);
         assert_eq!(chart.rows()[0], (10_000, vec!["20".to_owned(), "0".to_owned()]));
+    }
+
+    #[test]
+    fn memory_is_drawn_from_the_start_of_the_broker_on() {
+        let object = json!({"mem_used_details": samples(&[0.0, 0.0, 7.0, 0.0, 9.0])});
+        let chart = Chart::new("c", "C", Unit::Bytes, &object, &[("Used", "mem_used")]);
+        assert_eq!(chart.data(), "[[10,15,20],[7.0,0.0,9.0]]");
     }
 
     #[test]

@@ -53,7 +53,7 @@ const ACKS: Column = Column::new("acks", "Acknowledges", "ack_required", |it| {
 })
 .help("no: messages count as done as soon as they are sent");
 const PREFETCH: Column = Column::new("prefetch", "Prefetch", "prefetch_count", prefetch).number();
-const TIMEOUT: Column = Column::new("timeout", "Time to acknowledge", "consumer_timeout", |it| {
+const TIMEOUT: Column = Column::new("timeout", "Timeout", "consumer_timeout", |it| {
     Cell::duration(float(it, "consumer_timeout").map(|milliseconds| milliseconds / 1000.0))
 })
 .number()

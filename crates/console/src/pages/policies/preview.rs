@@ -62,10 +62,12 @@ pub(super) async fn section(visit: &Visit, kind: Kind, filled: &Filled) -> Resul
         Err(error) => return Ok(section.hint(Tone::Bad, error.text())),
     };
     let held = count(&preview, "queues") + count(&preview, "exchanges");
-    let mut section = if held == 0 {
-        section.hint(tone(true), NOTHING)
-    } else {
-        section.text(format!("As it is below, the policy holds for {}.", held_words(&preview)))
+    let mut section = match (held, count(&preview, "outranked")) {
+        (0, 0) => section.hint(tone(true), NOTHING),
+        _ => {
+            let text = format!("As it is below, the policy holds for {}.", held_words(&preview));
+            section.text(text)
+        }
     };
     if let Some(warning) = outranked(visit, kind, filled, &preview).await {
         section = section.hint(Tone::Warning, warning);
@@ -98,10 +100,9 @@ async fn outranked(visit: &Visit, kind: Kind, filled: &Filled, preview: &Value) 
     let winner = winner.map_or("", |it| text(it, "winner"));
     let found = visit.get_if_allowed(&kind.api(&filled.virtual_host, winner)).await.ok().flatten();
     let rank = found.map_or_else(String::new, |it| format!(" with the priority {}", priority(&it)));
-    let them = if lost == 1 {
-        "1 more that matches".to_owned()
-    } else {
-        format!("{} more that match", grouped(lost))
+    let them = match lost {
+        1 => "1 that matches".to_owned(),
+        _ => format!("{} that match", grouped(lost)),
     };
     Some(format!(
         "For {them} another policy wins: {winner}{rank}. A higher priority would let this one win."
