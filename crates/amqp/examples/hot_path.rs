@@ -69,7 +69,7 @@ fn deliver(body: &[u8]) -> f64 {
     let started = Instant::now();
     for tag in 0..MESSAGES as u64 {
         let content =
-            Content { exchange: "amq.direct", routing_key: "orders.new", properties, body };
+            Content { exchange: b"amq.direct", routing_key: b"orders.new", properties, body };
         connection.deliver(1, "consumer-1", tag, false, black_box(content));
         if connection.output().len() >= READ_BYTES {
             black_box(connection.output()).clear();

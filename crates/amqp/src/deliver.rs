@@ -9,10 +9,10 @@ use crate::{ReplyCode, limits};
 /// A message on its way to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Content<'a> {
-    /// The exchange it was published to, at most 255 bytes.
-    pub exchange: &'a str,
-    /// Its routing key, at most 255 bytes.
-    pub routing_key: &'a str,
+    /// The exchange it was published to: UTF-8, at most 255 bytes.
+    pub exchange: &'a [u8],
+    /// Its routing key: UTF-8, at most 255 bytes.
+    pub routing_key: &'a [u8],
     /// Property flags and list, as they came in.
     pub properties: &'a [u8],
     /// The body.
@@ -40,7 +40,7 @@ pub(crate) fn deliver(
     (delivery_tag, redelivered): (u64, bool),
     content: &Content<'_>,
 ) {
-    let tag = short(consumer_tag);
+    let tag = short(consumer_tag.as_bytes());
     let (exchange, routing_key) = (short(content.exchange), short(content.routing_key));
     // Lengths of three texts, the delivery tag, one octet of bits.
     let size = DELIVER.len() + 3 + 8 + 1 + tag.len() + exchange.len() + routing_key.len();
@@ -180,8 +180,7 @@ fn reserve(output: &mut Vec<u8>, target: Target, method_bytes: usize, content: &
 /// The bytes of a short string. Names come from short strings and fit; anything longer is cut so
 /// that the frame stays well-formed.
 #[inline]
-fn short(text: &str) -> &[u8] {
-    let bytes = text.as_bytes();
+fn short(bytes: &[u8]) -> &[u8] {
     bytes.get(..limits::SHORT_STRING_BYTES).unwrap_or(bytes)
 }
 
@@ -207,8 +206,12 @@ mod tests {
     fn a_small_message_has_these_bytes() {
         let mut output = Vec::new();
         let target = Target { channel: 258, payload_max: 4088 };
-        let content =
-            Content { exchange: "ex", routing_key: "key", properties: &[0x10, 0, 2], body: b"hi" };
+        let content = Content {
+            exchange: b"ex",
+            routing_key: b"key",
+            properties: &[0x10, 0, 2],
+            body: b"hi",
+        };
         deliver(&mut output, target, "c1", (772, true), &content);
         let expected = [
             // Method frame on channel 258: basic.deliver, consumer tag, delivery tag, redelivered.
@@ -247,7 +250,7 @@ mod tests {
         for length in [0, 10, 4088, 4089, 100_000] {
             let body = vec![0; length];
             let content =
-                Content { exchange: "ex", routing_key: "key", properties: &[0, 0], body: &body };
+                Content { exchange: b"ex", routing_key: b"key", properties: &[0, 0], body: &body };
             let mut output = Vec::new();
             reserve(&mut output, target, 4 + 3 + 9 + 7, &content);
             let reserved = output.capacity();
@@ -261,7 +264,8 @@ mod tests {
         let mut output = Vec::new();
         let target = Target { channel: 1, payload_max: 4088 };
         let name = "n".repeat(300);
-        let content = Content { exchange: &name, routing_key: "", properties: &[0, 0], body: b"" };
+        let content =
+            Content { exchange: name.as_bytes(), routing_key: b"", properties: &[0, 0], body: b"" };
         get_ok(&mut output, target, (1, false), 0, &content);
         let (rest, _) = amq_protocol::frame::parse_frame(output.as_slice()).unwrap();
         assert_eq!(rest.len(), 22);

@@ -63,7 +63,7 @@ pub use effect::{DeadLettered, Departed, Effects, Event, Load, Outgoing, Reply, 
 pub use error::{Error, Inequivalence, Origin};
 pub use expiry::{BadExpiration, expiration};
 pub use explain::{Explanation, Judged, Step};
-pub use message::{Message, MessageBatch, encoded_body_bytes, encoded_may_expire};
+pub use message::{Message, MessageBatch, Parts, encoded_body_bytes, encoded_may_expire};
 pub use observation::{
     Amount, ChannelKey, ChannelSample, ConsumerDescription, ConsumerSample, DeadLetterCounters,
     ExchangeSample, HostCounters, Observation, QueueCounts, QueueDescription, QueueSample,

@@ -103,7 +103,7 @@ impl MessageBatch {
         }
         self.bytes.extend_from_slice(properties);
         self.bytes.extend_from_slice(body);
-        self.push_span(start);
+        self.push_span(start, properties, hidden_keys, body.len());
     }
 
     /// Appends a message in its encoded form, as it stands in the log.
@@ -111,30 +111,26 @@ impl MessageBatch {
     /// Returns false and appends nothing if the bytes are not an encoded message.
     #[must_use]
     pub fn push_encoded(&mut self, encoded: &[u8]) -> bool {
-        if Parts::of(encoded).is_none() {
-            return false;
-        }
+        let Some(parts) = Parts::of(encoded) else { return false };
         let start = self.bytes.len();
         self.bytes.extend_from_slice(encoded);
-        self.push_span(start);
+        self.push_span(start, parts.properties, parts.hidden_keys, parts.body.len());
         true
     }
 
-    fn push_span(&mut self, start: usize) {
-        let parts = Parts::of(&self.bytes[start..]);
-        let persistent = parts
-            .as_ref()
-            .is_some_and(|parts| warren_amqp::properties::is_persistent(parts.properties));
-        let may_expire = parts.as_ref().is_some_and(Parts::may_expire);
-        let headers = parts.as_ref().and_then(|p| warren_amqp::properties::headers(p.properties));
-        let has_more_keys = parts.as_ref().is_some_and(|parts| !parts.hidden_keys.is_empty())
-            || headers.is_some_and(copies::has_more_keys);
-        let has_headers = headers.is_some();
-        let body_bytes = parts.map_or(0, |parts| parts.body.len() as u32);
-        let (start, end) = (start as u32, self.bytes.len() as u32);
-        let span =
-            Span { start, end, body_bytes, persistent, may_expire, has_headers, has_more_keys };
-        self.spans.push(span);
+    /// Notes the message that was appended last, from `start` on.
+    fn push_span(&mut self, start: usize, properties: &[u8], hidden_keys: &[u8], body: usize) {
+        let headers = warren_amqp::properties::headers(properties);
+        let has_more_keys = !hidden_keys.is_empty() || headers.is_some_and(copies::has_more_keys);
+        self.spans.push(Span {
+            start: start as u32,
+            end: self.bytes.len() as u32,
+            body_bytes: body as u32,
+            persistent: warren_amqp::properties::is_persistent(properties),
+            may_expire: expiration_of(properties).is_some(),
+            has_headers: headers.is_some(),
+            has_more_keys,
+        });
     }
 
     /// Gives back memory that was reserved for more, if it is a good part: the batch may stay for
@@ -165,13 +161,20 @@ impl MessageBatch {
 }
 
 /// The parts of an encoded message.
-struct Parts<'a> {
-    exchange: &'a [u8],
-    routing_key: &'a [u8],
-    time: Milliseconds,
-    hidden_keys: &'a [u8],
-    properties: &'a [u8],
-    body: &'a [u8],
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    /// The exchange that the message was published to: UTF-8, at most 255 bytes.
+    pub exchange: &'a [u8],
+    /// The routing key: UTF-8, at most 255 bytes.
+    pub routing_key: &'a [u8],
+    /// When the message was accepted, in milliseconds since 1970; 0 if that is not known.
+    pub time: Milliseconds,
+    /// Routing keys that no consumer is to see, as the array of a field table; mostly empty.
+    pub hidden_keys: &'a [u8],
+    /// Property flags and property list, as the publisher sent them.
+    pub properties: &'a [u8],
+    /// The body.
+    pub body: &'a [u8],
 }
 
 impl<'a> Parts<'a> {
@@ -243,11 +246,28 @@ impl Message {
         ((index as usize) < batch.len()).then(|| Self { batch: Arc::clone(batch), index })
     }
 
+    /// Becomes the message with number `index` of `batch`, if there is one: of the same batch as
+    /// before without a change of what counts its users.
+    pub(crate) fn go_to(&mut self, batch: &Arc<MessageBatch>, index: u32) -> bool {
+        if Arc::ptr_eq(&self.batch, batch) && (index as usize) < batch.len() {
+            self.index = index;
+            return true;
+        }
+        let other = Self::new(batch, index);
+        let is_there = other.is_some();
+        if let Some(other) = other {
+            *self = other;
+        }
+        is_there
+    }
+
     fn span(&self) -> Span {
         self.batch.spans[self.index as usize]
     }
 
-    fn parts(&self) -> Parts<'_> {
+    /// Its parts, for whoever wants several of them: each of the methods below looks for its own.
+    #[must_use]
+    pub fn parts(&self) -> Parts<'_> {
         // Only encoded messages enter a batch, so the parts are always there.
         Parts::of(self.encoded()).unwrap_or(Parts {
             exchange: &[],

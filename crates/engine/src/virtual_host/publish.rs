@@ -74,6 +74,28 @@ impl Tally {
     }
 }
 
+/// What is counted on a channel: of neighbours that were published on the same one.
+#[derive(Debug)]
+struct Counting {
+    channel: u16,
+    /// The number of the last message, if the channel confirms.
+    last: Option<u64>,
+    /// A transaction is to hold the messages.
+    is_held: bool,
+    count: u64,
+}
+
+impl Counting {
+    /// Counts a message. Gives its number if the channel confirms.
+    fn next(&mut self) -> Option<u64> {
+        self.count += 1;
+        if let Some(last) = &mut self.last {
+            *last += 1;
+        }
+        self.last
+    }
+}
+
 impl Confirms {
     fn add(&mut self, channel: u16, number: u64, outcome: Outcome) {
         if let Some(run) = self.runs.last_mut()
@@ -100,13 +122,23 @@ impl VirtualHost {
         // Neighbours in a batch mostly have the same address, and so the same route.
         let mut known: Option<(Message, Route, ExchangeKey)> = None;
         let mut tally = Tally::default();
+        let mut counting = None;
+        let Some(mut message) = Message::new(&batch.messages, first as u32) else { return };
         for (index, &(channel, mandatory)) in batch.publishes.iter().enumerate().skip(first) {
             if copies_left == 0 {
                 effects.unfinished = Some(Unfinished { batch, first: index });
                 break;
             }
-            let Some(mut message) = Message::new(&batch.messages, index as u32) else { break };
-            let Some((confirm, is_held)) = self.count_publish(session, channel) else { continue };
+            if !message.go_to(&batch.messages, index as u32) {
+                break;
+            }
+            if counting.as_ref().is_none_or(|it: &Counting| it.channel != channel) {
+                self.note_counted(session, counting.take());
+                counting = self.begin_counting(session, channel);
+            }
+            // The channel may be closed.
+            let Some(counted) = &mut counting else { continue };
+            let (confirm, is_held) = (counted.next(), counted.is_held);
             if message.has_more_keys()
                 || known.as_ref().is_some_and(|(before, ..)| before.address() != message.address())
             {
@@ -122,6 +154,7 @@ impl VirtualHost {
                     Ok((route, _, exchange)) => (route, exchange),
                     Err(refusal) => {
                         // Nothing may follow on a channel once it is told that it is closed.
+                        self.note_counted(session, counting.take());
                         self.confirm(std::mem::take(&mut confirms), session, effects);
                         self.refuse(session, channel, refusal, BASIC_PUBLISH, effects);
                         continue;
@@ -130,7 +163,8 @@ impl VirtualHost {
             };
             if is_held {
                 let at = (session, channel);
-                if let Err(error) = self.hold_publish(at, message, route, mandatory) {
+                if let Err(error) = self.hold_publish(at, message.clone(), route, mandatory) {
+                    self.note_counted(session, counting.take());
                     self.confirm(std::mem::take(&mut confirms), session, effects);
                     self.refuse(session, channel, error.into(), BASIC_PUBLISH, effects);
                 }
@@ -144,13 +178,20 @@ impl VirtualHost {
                 && (route.is_empty() || message.has_more_keys())
                 && self.deliver_replies(&message, effects);
             if route.is_empty() {
-                self.goes_nowhere((session, channel), message, mandatory, is_answer, effects);
+                self.goes_nowhere(
+                    (session, channel),
+                    message.clone(),
+                    mandatory,
+                    is_answer,
+                    effects,
+                );
             }
             if let Some(number) = confirm {
                 confirms.add(channel, number, outcome);
             }
         }
         tally.finish(&mut self.topology);
+        self.note_counted(session, counting);
         self.confirm(confirms, session, effects);
     }
 
@@ -196,22 +237,25 @@ impl VirtualHost {
         }
     }
 
-    /// Counts a message on its channel: `None` if the channel is closed, otherwise the message's
-    /// number if the channel confirms, and whether a transaction is to hold the message.
-    fn count_publish(&mut self, session: SessionId, channel: u16) -> Option<(Option<u64>, bool)> {
-        let at = (session, channel);
-        let channel = self.sessions.get_mut(&session)?.channels.get_mut(&channel)?;
-        let number = channel.confirms.as_mut().map(|last| {
-            *last += 1;
-            *last
-        });
+    /// Begins to count messages on a channel: `None` if it is closed.
+    fn begin_counting(&self, session: SessionId, number: u16) -> Option<Counting> {
+        let channel = self.sessions.get(&session)?.channels.get(&number)?;
         let is_held = channel.transaction.is_some();
+        Some(Counting { channel: number, last: channel.confirms, is_held, count: 0 })
+    }
+
+    /// Notes what was counted, before anything else happens to the channel.
+    fn note_counted(&mut self, session: SessionId, counting: Option<Counting>) {
+        let Some(Counting { channel: number, last, is_held, count }) = counting else { return };
+        let at = (session, number);
+        let channels = self.sessions.get_mut(&session).map(|session| &mut session.channels);
+        let Some(channel) = channels.and_then(|channels| channels.get_mut(&number)) else { return };
+        channel.confirms = last;
         // What a transaction holds is counted when it is committed.
-        let count = u64::from(!is_held);
+        let count = if is_held { 0 } else { count };
         channel.messages.publish += count;
         self.changes.counters.messages.publish += count;
         self.changes.channel(at, channel);
-        Some((number, is_held))
     }
 
     /// Where a message of a batch goes.

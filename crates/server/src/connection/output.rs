@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::info;
 use warren_amqp::properties::put_with_long;
 use warren_amqp::{Content, Method, ReplyCode, ShortString, basic, confirm, exchange, queue, tx};
-use warren_engine::{Error, Event, Message, Origin, Reply};
+use warren_engine::{Error, Event, Message, Origin, Parts, Reply};
 
 use super::{ChannelState, Connection};
 use crate::census;
@@ -14,12 +14,8 @@ use crate::reply_code::reply_code;
 
 /// The content of a message as the protocol layer wants it.
 fn content(message: &Message) -> Content<'_> {
-    Content {
-        exchange: message.exchange(),
-        routing_key: message.routing_key(),
-        properties: message.properties(),
-        body: message.body(),
-    }
+    let Parts { exchange, routing_key, properties, body, .. } = message.parts();
+    Content { exchange, routing_key, properties, body }
 }
 
 /// A name that came from a short string, or was made by us: it fits.

@@ -8,7 +8,7 @@ use super::support::*;
 use crate::{Content, Method, ReplyCode, Settings, basic, connection, properties, queue};
 
 const CONTENT: Content<'_> =
-    Content { exchange: "logs", routing_key: "a.b", properties: &[0x10, 0, 2], body: b"hello" };
+    Content { exchange: b"logs", routing_key: b"a.b", properties: &[0x10, 0, 2], body: b"hello" };
 
 /// Content header and body frames of a message, put together again.
 fn content(frames: &[AMQPFrame]) -> (BasicProperties, Vec<u8>) {
@@ -177,8 +177,8 @@ proptest! {
             .set(properties::Property::AppId, "app")
             .build();
         let content = Content {
-            exchange: &exchange,
-            routing_key: &routing_key,
+            exchange: exchange.as_bytes(),
+            routing_key: routing_key.as_bytes(),
             properties: &list,
             body: &body,
         };
