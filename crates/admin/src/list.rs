@@ -11,6 +11,7 @@ mod page;
 mod tests;
 mod whole;
 
+use filter::Filter;
 use page::Paging;
 use whole::whole;
 
@@ -79,6 +80,8 @@ pub(crate) struct Wishes {
     paging: Option<Paging>,
     /// Objects whose names begin so are not there.
     without: Option<String>,
+    /// Only these are there.
+    named: Filter,
     order: Order,
     /// Which parts of the objects.
     pub(crate) columns: Columns,
@@ -117,7 +120,8 @@ impl Wishes {
             None => Order::Usual { paths, reverse, is_given: false },
         };
         let without = query.get("without").filter(|prefix| !prefix.is_empty()).map(str::to_owned);
-        Ok(Self { paging: Paging::read(query)?, without, order, columns: Columns::read(query)? })
+        let (paging, columns) = (Paging::read(query)?, Columns::read(query)?);
+        Ok(Self { paging, without, named: Filter::part(query, "named")?, order, columns })
     }
 
     /// The objects are given in the usual order.
@@ -150,10 +154,11 @@ impl Wishes {
         mut entries: Vec<T>,
         object: impl Fn(&T) -> J + Send + Sync + 'static,
     ) -> Answer {
-        let Self { paging, without, order, columns } = self;
+        let Self { paging, without, named, order, columns } = self;
         if let Some(prefix) = without {
             entries.retain(|entry| !entry.name().starts_with(&prefix));
         }
+        named.retain(&mut entries);
         let Some(paging) = paging else {
             let order = order.of(&entries, 0..entries.len());
             return whole(entries, order, move |entry| columns.of(&object(entry)));

@@ -182,6 +182,7 @@ pub(crate) fn parameter_texts(group: Parameters) -> &'static [(&'static str, &'s
             ("name", "only objects with this in their name; with pages only"),
             ("use_regex", "true: name is a regular expression"),
             ("without", "objects with names that begin so are left out"),
+            ("named", "only objects with this in their name; also without pages"),
         ],
         Parameters::Columns => {
             &[("columns", "paths of the values that are wanted, with commas: there are no others")]

@@ -14,6 +14,7 @@ mod bulk;
 mod cell;
 mod chart;
 mod confirm;
+mod csv;
 mod error;
 mod form;
 mod format;

@@ -11,7 +11,7 @@ pub(crate) const PAGE_SIZE: usize = 50;
 /// Sizes of pages that lists offer.
 pub(crate) const PAGE_SIZES: [usize; 4] = [25, 50, 100, 200];
 
-/// Rows that are asked for at a time for a file of what a search found: as many as the API gives.
+/// Entries of the audit log that are asked for at a time: as many as the API gives.
 pub(crate) const EXPORT_PAGE_SIZE: usize = 500;
 
 /// Notices that wait for somebody's next page.

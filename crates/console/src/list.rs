@@ -2,12 +2,12 @@
 //! page for all of them; each says what it lists.
 
 use askama::Template;
-use axum::body::to_bytes;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::IntoResponse;
 use serde_json::Value;
 use warren_admin::inner::Refusal;
 
+use crate::csv;
 use crate::error::Error;
 use crate::format::grouped;
 use crate::frame::Frame;
@@ -17,7 +17,7 @@ use crate::preferences::keep_columns;
 use crate::reply::{Reply, go_to, page};
 use crate::tab::Tab;
 use crate::table::{Column, Head, Row, Table};
-use crate::value::{at, items, number, plain};
+use crate::value::{items, number};
 use crate::visit::Visit;
 
 /// What is listed.
@@ -166,10 +166,6 @@ impl<'a> Wish<'a> {
 
     /// The path of the list in the API, with what the query string says of order and parts.
     fn api(&self, columns: &[&Column], page: Option<usize>) -> String {
-        self.api_of_size(columns, page, self.size)
-    }
-
-    fn api_of_size(&self, columns: &[&Column], page: Option<usize>, size: usize) -> String {
         let host = self.visit.virtual_host();
         let path = match self.list.api {
             list if !self.list.has_virtual_hosts || host.is_empty() => list.to_owned(),
@@ -188,7 +184,7 @@ impl<'a> Wish<'a> {
         let mut pairs = vec![("columns", wanted.join(","))];
         if let Some(page) = page {
             pairs.push(("page", page.to_string()));
-            pairs.push(("page_size", size.to_string()));
+            pairs.push(("page_size", self.size.to_string()));
             pairs.push(("name", self.search().to_owned()));
         }
         if !self.search().to_lowercase().contains(self.hidden.trim_end_matches('.')) {
@@ -314,33 +310,14 @@ impl<'a> Wish<'a> {
         Ok(response)
     }
 
-    /// All that is found, with all columns.
+    /// All that is found, with all columns, as it comes.
     async fn all(&self) -> Reply {
         let columns: Vec<_> = self.list.columns.iter().collect();
-        if self.search().is_empty() {
-            let path = self.api(&columns, None);
-            return Ok(self.visit.visitor.answer(Method::GET, &path, &[], None).await?);
+        let mut path = self.api(&columns, None);
+        if !self.search().is_empty() {
+            path = path + "&named=" + &encode(self.search());
         }
-        // Only pages are searched.
-        let (mut found, mut page) = (vec![], 1);
-        loop {
-            let path = self.api_of_size(&columns, Some(page), limits::EXPORT_PAGE_SIZE);
-            let mut answer = match self.visit.get(&path).await {
-                // There were more pages a moment ago.
-                Err(refusal) if page > 1 && refusal.reason.contains("out of range") => break,
-                answer => answer?,
-            };
-            let count = number(&answer, "page_count").unwrap_or(0);
-            if let Some(Value::Array(items)) = answer.get_mut("items") {
-                found.append(items);
-            }
-            if count <= page as u64 {
-                break;
-            }
-            page += 1;
-        }
-        let kind = HeaderValue::from_static("application/json");
-        Ok(([(header::CONTENT_TYPE, kind)], Value::Array(found).to_string()).into_response())
+        Ok(self.visit.visitor.answer(Method::GET, &path, &[], None).await?)
     }
 
     async fn csv(&self) -> Reply {
@@ -348,15 +325,10 @@ impl<'a> Wish<'a> {
         if response.status() != StatusCode::OK {
             return Err(Error::wrong("The list cannot be read."));
         }
-        let bytes = to_bytes(response.into_body(), usize::MAX).await;
-        let bytes = bytes.map_err(|error| Error::Internal(error.to_string()))?;
-        let columns = self.list.columns;
-        let made = tokio::task::spawn_blocking(move || csv(columns, &bytes)).await;
-        let text = made.map_err(|error| Error::Internal(error.to_string()))??;
         let kind = HeaderValue::from_static("text/csv; charset=utf-8");
         let headers =
             [(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, self.file_name("csv"))];
-        Ok((headers, text).into_response())
+        Ok((headers, csv::body(self.list.columns, response.into_body())).into_response())
     }
 
     fn file_name(&self, extension: &str) -> HeaderValue {
@@ -382,48 +354,6 @@ fn tabs(path: &str) -> Vec<Tab> {
         count: String::new(),
     };
     lists.into_iter().flatten().map(tab).collect()
-}
-
-/// A file of values, as RFC 4180 has it.
-fn csv(columns: &[Column], list: &[u8]) -> Result<String, Error> {
-    let objects: Vec<Value> =
-        serde_json::from_slice(list).map_err(|error| Error::Internal(error.to_string()))?;
-    let mut text = String::with_capacity(list.len() / 2);
-    let line = |fields: Vec<String>| fields.join(",") + "\r\n";
-    let has_host = !columns.iter().any(|column| column.name == "vhost");
-    let mut heads: Vec<String> = columns.iter().map(|column| field(column.title)).collect();
-    if has_host {
-        heads.push(field("Virtual host"));
-    }
-    text.push_str(&line(heads));
-    for object in &objects {
-        let value = |path: &str| match at(object, path) {
-            Value::Null => String::new(),
-            value => field(&plain(value)),
-        };
-        let mut values: Vec<String> = columns.iter().map(|column| value(column.path)).collect();
-        if has_host {
-            values.push(value("vhost"));
-        }
-        text.push_str(&line(values));
-    }
-    Ok(text)
-}
-
-/// A line of such a file.
-pub(crate) fn csv_line<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
-    fields.into_iter().map(field).collect::<Vec<_>>().join(",") + "\r\n"
-}
-
-/// A field: in quotes where it has to be. What a spreadsheet would take for a formula is made a text.
-fn field(text: &str) -> String {
-    let is_formula =
-        text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
-    let text = if is_formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains(['"', ',', '\n', '\r']) {
-        return format!("\"{}\"", text.replace('"', "\"\""));
-    }
-    text
 }
 
 fn count_text(noun: (&str, &str), all: u64, found: u64, page: u64, size: usize) -> String {
@@ -457,23 +387,5 @@ mod tests {
         assert_eq!(text(40, 3, 1), "3 of 40 queues");
         assert_eq!(text(100_000, 100_000, 3), "101 to 150 of 100,000 queues");
         assert_eq!(text(100_000, 120, 3), "101 to 120 of 120 of 100,000 queues");
-    }
-
-    #[test]
-    fn a_file_of_values_is_safe_to_open() {
-        const COLUMNS: [Column; 2] = [
-            Column::new("name", "Name", "name", |it| Cell::text_at(it, "name")),
-            Column::new("n", "N, all", "a.n", |it| Cell::count_at(it, "a.n")),
-        ];
-        let objects = json!([
-            {"name": "a\"b,c", "vhost": "/", "a": {"n": 3}},
-            {"name": "=1+1", "vhost": "-v", "a": {"n": -3}},
-            {"name": "other", "vhost": "/"},
-        ]);
-        let bytes = objects.to_string().into_bytes();
-        assert_eq!(
-            csv(&COLUMNS, &bytes).unwrap(),
-            "Name,\"N, all\",Virtual host\r\n\"a\"\"b,c\",3,/\r\n'=1+1,-3,'-v\r\nother,,/\r\n"
-        );
     }
 }

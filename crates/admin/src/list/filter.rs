@@ -24,22 +24,29 @@ impl Filter {
     /// Reads `name` and `use_regex`. The time that a pattern takes grows with the length of the
     /// names alone, and its memory is bounded, so that no client can keep the broker busy with it.
     pub(super) fn read(query: &Query) -> Result<Self, Error> {
-        let Some(name) = query.get("name").filter(|name| !name.is_empty()) else {
-            return Ok(Self::All);
+        let name = match Self::part(query, "name")? {
+            Self::Part(_) if query.is_true("use_regex") => query.get("name").unwrap_or_default(),
+            filter => return Ok(filter),
         };
-        if name.chars().count() > limits::FILTER_CHARACTERS {
-            let limit = limits::FILTER_CHARACTERS;
-            return Err(Error::bad_request(format!("name is longer than {limit} characters")));
-        }
-        if !query.is_true("use_regex") {
-            return Ok(Self::Part(name.to_lowercase()));
-        }
         let pattern = RegexBuilder::new(name)
             .case_insensitive(true)
             .size_limit(limits::FILTER_BYTES)
             .dfa_size_limit(limits::FILTER_BYTES)
             .build();
         Ok(pattern.map_or(Self::None, Self::Pattern))
+    }
+
+    /// Reads a parameter that is a part of a name.
+    pub(super) fn part(query: &Query, parameter: &str) -> Result<Self, Error> {
+        let Some(part) = query.get(parameter).filter(|part| !part.is_empty()) else {
+            return Ok(Self::All);
+        };
+        if part.chars().count() > limits::FILTER_CHARACTERS {
+            let limit = limits::FILTER_CHARACTERS;
+            let text = format!("{parameter} is longer than {limit} characters");
+            return Err(Error::bad_request(text));
+        }
+        Ok(Self::Part(part.to_lowercase()))
     }
 
     fn finds(&self, name: &str) -> bool {

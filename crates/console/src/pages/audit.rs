@@ -9,12 +9,12 @@ use warren_admin::inner::Refusal;
 
 use super::Routes;
 use crate::cell::{Cell, Tag, Tone};
+use crate::csv;
 use crate::form::{Field, Form};
 use crate::format;
 use crate::frame::Frame;
 use crate::limits;
 use crate::links;
-use crate::list::csv_line;
 use crate::reply::Reply;
 use crate::sheet::{Part, Section, Sheet};
 use crate::table::{Head, Row, Table};
@@ -202,12 +202,12 @@ async fn file(visit: &Visit, wish: &Wish<'_>, is_csv: bool) -> Reply {
 
 fn csv(entries: &[Value]) -> String {
     const MEMBERS: [&str; 6] = ["user", "address", "via", "what", "result", "reason"];
-    let mut lines = csv_line(["number", "time"].into_iter().chain(MEMBERS));
+    let mut lines = csv::line(["number", "time"].into_iter().chain(MEMBERS));
     for entry in entries {
         let count = number(entry, "number").unwrap_or(0).to_string();
         let time = number(entry, "timestamp").map(format::utc).unwrap_or_default();
         let values = [count.as_str(), time.as_str()].into_iter();
-        lines += &csv_line(values.chain(MEMBERS.map(|member| text(entry, member))));
+        lines += &csv::line(values.chain(MEMBERS.map(|member| text(entry, member))));
     }
     lines
 }

@@ -44,6 +44,19 @@ fn numbers_of_messages_can_be_sorted_by() {
 }
 
 #[test]
+fn a_list_without_pages_may_be_of_those_with_something_in_their_names() {
+    let (_broker, api) = start();
+    for queue in ["orders.eu", "more.Orders", "c"] {
+        api.done("PUT", &format!("/queues/%2F/{queue}"), Some(&json!({})));
+    }
+    assert_eq!(names(&api.get("/queues?named=ORDERS")), ["more.Orders", "orders.eu"]);
+    let page = api.get("/queues?page=1&named=orders&name=eu&columns=name");
+    assert_eq!(page["items"], json!([{"name": "orders.eu"}]));
+    assert_eq!((&page["total_count"], &page["filtered_count"]), (&json!(2), &json!(1)));
+    assert_eq!(api.get("/queues?named=nothing"), json!([]));
+}
+
+#[test]
 fn of_many_queues_those_that_hold_messages_are_listed() {
     let (_broker, api) = start();
     for queue in ["b.full", "a.full", "empty"] {
