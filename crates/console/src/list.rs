@@ -374,10 +374,7 @@ fn count_text(noun: (&str, &str), all: u64, found: u64, page: u64, size: usize) 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::cell::Cell;
 
     #[test]
     fn what_is_shown_of_how_many_is_told_in_words() {

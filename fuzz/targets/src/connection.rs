@@ -141,7 +141,7 @@ impl Run {
         let channel = channel(bytes)?;
         let body = vec![b'.'; bytes.int_in_range(0..=9_000_usize)?];
         let content =
-            Content { exchange: "x", routing_key: "key", properties: &[0, 0], body: &body };
+            Content { exchange: b"x", routing_key: b"key", properties: &[0, 0], body: &body };
         let before = self.peer.connection.output().len();
         let connection = &mut self.peer.connection;
         match bytes.int_in_range(0..=6_u8)? {

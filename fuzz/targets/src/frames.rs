@@ -85,7 +85,7 @@ fn deliver(peer: &mut Peer, properties: &[u8], body: &[u8]) {
     if !peer.connection.channel_is_open(1) {
         return;
     }
-    let content = Content { exchange: "x", routing_key: "key", properties, body };
+    let content = Content { exchange: b"x", routing_key: b"key", properties, body };
     peer.connection.deliver(1, "tag", 7, false, content);
     let output = peer.take_output();
     let mut rest = output.as_slice();

@@ -1,33 +1,22 @@
 //! Publishing: from a batch of messages to queues, with returns and confirms.
 
+mod progress;
+
 use smallvec::SmallVec;
+
+use progress::{Progress, Tally};
 
 use super::rights::Resource;
 use super::{Refusal, VirtualHost};
 use crate::command::PublishBatch;
-use crate::counters::ExchangeCounters;
 use crate::effect::Unfinished;
 use crate::planted::{self, Bug};
 use crate::record::{BindingRecord, Destination, Write};
 use crate::router::ExchangeKey;
-use crate::topology::{Route, Scope, Topology};
+use crate::topology::{Route, Scope};
 use crate::{Effects, Error, Event, Message, Origin, Right, SessionId, copies, limits};
 
 const BASIC_PUBLISH: Origin = Origin { class_id: 60, method_id: 40 };
-
-/// Confirms of one batch: runs of numbers on a channel, apart by whether they wait for the disk.
-#[derive(Debug, Default)]
-struct Confirms {
-    runs: Vec<Run>,
-}
-
-#[derive(Debug)]
-struct Run {
-    channel: u16,
-    first: u64,
-    last: u64,
-    outcome: Outcome,
-}
 
 /// Who gives a message to queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,65 +38,6 @@ pub(super) enum Outcome {
     Refused,
 }
 
-/// What exchanges were given and gave to queues: of neighbours that were published to the same one.
-#[derive(Debug, Default)]
-struct Tally {
-    exchange: Option<ExchangeKey>,
-    counters: ExchangeCounters,
-}
-
-impl Tally {
-    fn add(&mut self, exchange: ExchangeKey, copies: usize, topology: &mut Topology) {
-        if self.exchange != Some(exchange) {
-            self.finish(topology);
-            self.exchange = Some(exchange);
-        }
-        self.counters.publish_in += 1;
-        self.counters.publish_out += copies as u64;
-    }
-
-    fn finish(&mut self, topology: &mut Topology) {
-        let Self { exchange, counters } = std::mem::take(self);
-        if let Some(exchange) = exchange {
-            topology.note_published(exchange, counters);
-        }
-    }
-}
-
-/// What is counted on a channel: of neighbours that were published on the same one.
-#[derive(Debug)]
-struct Counting {
-    channel: u16,
-    /// The number of the last message, if the channel confirms.
-    last: Option<u64>,
-    /// A transaction is to hold the messages.
-    is_held: bool,
-    count: u64,
-}
-
-impl Counting {
-    /// Counts a message. Gives its number if the channel confirms.
-    fn next(&mut self) -> Option<u64> {
-        self.count += 1;
-        if let Some(last) = &mut self.last {
-            *last += 1;
-        }
-        self.last
-    }
-}
-
-impl Confirms {
-    fn add(&mut self, channel: u16, number: u64, outcome: Outcome) {
-        if let Some(run) = self.runs.last_mut()
-            && (run.channel, run.outcome, run.last + 1) == (channel, outcome, number)
-        {
-            run.last = number;
-            return;
-        }
-        self.runs.push(Run { channel, first: number, last: number, outcome });
-    }
-}
-
 impl VirtualHost {
     pub(super) fn publish(&mut self, batch: PublishBatch, effects: &mut Effects) {
         self.publish_from(Unfinished { batch, first: 0 }, effects);
@@ -118,11 +48,10 @@ impl VirtualHost {
         let Unfinished { batch, first } = unfinished;
         let session = batch.session;
         let mut copies_left = limits::PUBLISH_STEP_COPIES;
-        let mut confirms = Confirms::default();
+        let mut progress = Progress::default();
         // Neighbours in a batch mostly have the same address, and so the same route.
         let mut known: Option<(Message, Route, ExchangeKey)> = None;
         let mut tally = Tally::default();
-        let mut counting = None;
         let Some(mut message) = Message::new(&batch.messages, first as u32) else { return };
         for (index, &(channel, mandatory)) in batch.publishes.iter().enumerate().skip(first) {
             if copies_left == 0 {
@@ -132,13 +61,8 @@ impl VirtualHost {
             if !message.go_to(&batch.messages, index as u32) {
                 break;
             }
-            if counting.as_ref().is_none_or(|it: &Counting| it.channel != channel) {
-                self.note_counted(session, counting.take());
-                counting = self.begin_counting(session, channel);
-            }
-            // The channel may be closed.
-            let Some(counted) = &mut counting else { continue };
-            let (confirm, is_held) = (counted.next(), counted.is_held);
+            let at = (session, channel);
+            let Some((confirm, is_held)) = self.count_publish(at, &mut progress) else { continue };
             if message.has_more_keys()
                 || known.as_ref().is_some_and(|(before, ..)| before.address() != message.address())
             {
@@ -153,20 +77,14 @@ impl VirtualHost {
                     }
                     Ok((route, _, exchange)) => (route, exchange),
                     Err(refusal) => {
-                        // Nothing may follow on a channel once it is told that it is closed.
-                        self.note_counted(session, counting.take());
-                        self.confirm(std::mem::take(&mut confirms), session, effects);
-                        self.refuse(session, channel, refusal, BASIC_PUBLISH, effects);
+                        self.refuse_publish(at, refusal, &mut progress, effects);
                         continue;
                     }
                 },
             };
             if is_held {
-                let at = (session, channel);
                 if let Err(error) = self.hold_publish(at, message.clone(), route, mandatory) {
-                    self.note_counted(session, counting.take());
-                    self.confirm(std::mem::take(&mut confirms), session, effects);
-                    self.refuse(session, channel, error.into(), BASIC_PUBLISH, effects);
+                    self.refuse_publish(at, error.into(), &mut progress, effects);
                 }
                 continue;
             }
@@ -187,12 +105,12 @@ impl VirtualHost {
                 );
             }
             if let Some(number) = confirm {
-                confirms.add(channel, number, outcome);
+                progress.confirms.add(channel, number, outcome);
             }
         }
         tally.finish(&mut self.topology);
-        self.note_counted(session, counting);
-        self.confirm(confirms, session, effects);
+        self.note_counted(session, &mut progress.counting);
+        self.confirm(progress.confirms, session, effects);
     }
 
     /// There is no queue for a message; it may have been the answer to a direct request.
@@ -219,43 +137,19 @@ impl VirtualHost {
         }
     }
 
-    /// Tells the publisher what was taken. After the whole batch, so that a message's return comes
-    /// before its confirm.
-    fn confirm(&mut self, confirms: Confirms, session: SessionId, effects: &mut Effects) {
-        for Run { channel, first, last, outcome } in confirms.runs {
-            if outcome == Outcome::Refused {
-                effects.send(session, Event::Refused { channel, first, last });
-                continue;
-            }
-            let count = last - first + 1;
-            self.changes.counters.messages.confirm += count;
-            if let Some(channel) = self.channel_mut((session, channel)) {
-                channel.messages.confirm += count;
-            }
-            let durable = outcome == Outcome::Survives && !planted::is(Bug::ConfirmBeforeSync);
-            effects.send_after(durable, session, Event::Confirm { channel, first, last });
-        }
-    }
-
-    /// Begins to count messages on a channel: `None` if it is closed.
-    fn begin_counting(&self, session: SessionId, number: u16) -> Option<Counting> {
-        let channel = self.sessions.get(&session)?.channels.get(&number)?;
-        let is_held = channel.transaction.is_some();
-        Some(Counting { channel: number, last: channel.confirms, is_held, count: 0 })
-    }
-
-    /// Notes what was counted, before anything else happens to the channel.
-    fn note_counted(&mut self, session: SessionId, counting: Option<Counting>) {
-        let Some(Counting { channel: number, last, is_held, count }) = counting else { return };
-        let at = (session, number);
-        let channels = self.sessions.get_mut(&session).map(|session| &mut session.channels);
-        let Some(channel) = channels.and_then(|channels| channels.get_mut(&number)) else { return };
-        channel.confirms = last;
-        // What a transaction holds is counted when it is committed.
-        let count = if is_held { 0 } else { count };
-        channel.messages.publish += count;
-        self.changes.counters.messages.publish += count;
-        self.changes.channel(at, channel);
+    /// Refuses a message. Nothing may follow on a channel once it is told that it is closed, so that
+    /// what was before comes first.
+    fn refuse_publish(
+        &mut self,
+        (session, channel): (SessionId, u16),
+        refusal: Refusal,
+        progress: &mut Progress,
+        effects: &mut Effects,
+    ) {
+        let Progress { mut counting, confirms } = std::mem::take(progress);
+        self.note_counted(session, &mut counting);
+        self.confirm(confirms, session, effects);
+        self.refuse(session, channel, refusal, BASIC_PUBLISH, effects);
     }
 
     /// Where a message of a batch goes.

@@ -108,6 +108,9 @@ pub(crate) enum Growing {
 pub(crate) struct Series {
     pub(crate) growing: Growing,
     pub(crate) broker: String,
+    /// Where and with what it was measured, if that was not with the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) setting: Option<Setting>,
     pub(crate) points: Vec<Point>,
 }
 

@@ -148,7 +148,8 @@ mod tests {
             point("1", vec![(Metric::Filled, 5000.0)]),
             point("2", vec![(Metric::Drained, 70.0)]),
         ];
-        let series = Series { growing: Growing::Messages, broker: "Warren".to_owned(), points };
+        let (growing, broker) = (Growing::Messages, "Warren".to_owned());
+        let series = Series { growing, broker, setting: None, points };
         let expected = "| Warren | 1 | 2 |\n|---|---:|---:|\n\
                         | filled, confirmed messages/s | 5,000 |  |\n\
                         | drained, messages/s |  | 70 |\n";

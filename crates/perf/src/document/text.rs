@@ -3,6 +3,7 @@
 use super::charts::{Chart, Place};
 use super::data::{Benchmarks, Case, Comparison, Group, Growing, Growth, Setting};
 use super::{CHARTS, tables};
+use crate::machine::Machine;
 
 /// The whole page.
 pub(super) fn render(benchmarks: &Benchmarks, charts: &[Chart]) -> String {
@@ -140,6 +141,10 @@ fn grown(growth: &Growth, charts: &[Chart]) -> String {
             continue;
         }
         out.push_str(&format!("\n### {title}\n\n{text}\n"));
+        if let Some(Setting { machine, .. }) = series.iter().find_map(|it| it.setting.as_ref()) {
+            let Machine { date, processor, command, .. } = machine;
+            out.push_str(&format!("\nMeasured on {date} on {processor}: `{command}`.\n"));
+        }
         out.push_str(&images(charts, Place::Growth(growing)));
         for series in series {
             out.push_str(&format!("\n{}", tables::of_series(series)));

@@ -124,11 +124,14 @@ fn adjusted(options: &Options) -> Options {
     options
 }
 
-/// What was measured now, and what the file had of the rest.
+/// What was measured now, and what the file had of the rest, with where that was measured.
 fn merged(before: Option<Growth>, mut now: Growth) -> Growth {
     let measured: Vec<Growing> = now.series.iter().map(|series| series.growing).collect();
-    let kept = before.into_iter().flat_map(|growth| growth.series);
-    now.series.extend(kept.filter(|series| !measured.contains(&series.growing)));
+    let Some(Growth { setting, series }) = before else { return now };
+    for mut series in series.into_iter().filter(|it| !measured.contains(&it.growing)) {
+        series.setting.get_or_insert_with(|| setting.clone());
+        now.series.push(series);
+    }
     now
 }
 
@@ -141,7 +144,7 @@ fn measure(options: &Options, dir: &Path) -> Result<Growth, Error> {
             let points = points(*part, options, launch)?;
             if !points.is_empty() {
                 let (growing, broker) = (part.growing(), launch.kind.name().to_owned());
-                series.push(Series { growing, broker, points });
+                series.push(Series { growing, broker, setting: None, points });
             }
         }
     }
@@ -288,14 +291,18 @@ mod tests {
             let series = kinds.iter().map(|(growing, broker)| Series {
                 growing: *growing,
                 broker: (*broker).to_owned(),
+                setting: None,
                 points: Vec::new(),
             });
-            Growth { setting: setting.clone(), series: series.collect() }
+            let setting = Setting { warren: kinds[0].1.to_owned(), ..setting.clone() };
+            Growth { setting, series: series.collect() }
         };
         let before = growth(&[(Growing::Queues, "old"), (Growing::Messages, "old")]);
         let merged = merged(Some(before), growth(&[(Growing::Queues, "new")]));
+        let with = |series: &Series| series.setting.as_ref().map(|it| it.warren.clone());
         let found: Vec<_> =
-            merged.series.iter().map(|it| (it.growing, it.broker.as_str())).collect();
-        assert_eq!(found, [(Growing::Queues, "new"), (Growing::Messages, "old")]);
+            merged.series.iter().map(|it| (it.growing, it.broker.as_str(), with(it))).collect();
+        let old = Some("old".to_owned());
+        assert_eq!(found, [(Growing::Queues, "new", None), (Growing::Messages, "old", old)]);
     }
 }
