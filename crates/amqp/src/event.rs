@@ -119,10 +119,10 @@ pub enum Event<'a> {
 pub struct Publish<'a> {
     /// The channel.
     pub channel: u16,
-    /// The exchange's name, empty for the default exchange.
-    pub exchange: &'a str,
-    /// The routing key.
-    pub routing_key: &'a str,
+    /// The exchange's name, empty for the default exchange: UTF-8.
+    pub exchange: &'a [u8],
+    /// The routing key: UTF-8.
+    pub routing_key: &'a [u8],
     /// The publisher wants the message back if no queue takes it.
     pub mandatory: bool,
     /// The publisher wants the message back if no consumer takes it at once.

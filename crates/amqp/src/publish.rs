@@ -22,8 +22,9 @@ pub(crate) const NACK: (u16, u16) = (60, 120);
 /// The method frame of a publish without class, method and ticket.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Method<'a> {
-    pub(crate) exchange: &'a str,
-    pub(crate) routing_key: &'a str,
+    /// UTF-8, as is the routing key.
+    pub(crate) exchange: &'a [u8],
+    pub(crate) routing_key: &'a [u8],
     pub(crate) mandatory: bool,
     pub(crate) immediate: bool,
 }
@@ -32,8 +33,8 @@ impl<'a> Method<'a> {
     #[inline]
     pub(crate) fn parse(fields: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(fields);
-        let exchange = reader.short_string()?;
-        let routing_key = reader.short_string()?;
+        let exchange = reader.short_text()?;
+        let routing_key = reader.short_text()?;
         let bits = reader.u8()?;
         reader.end()?;
         let (mandatory, immediate) = (bits & 1 != 0, bits & 2 != 0);

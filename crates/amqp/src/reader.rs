@@ -64,6 +64,17 @@ impl<'a> Reader<'a> {
         self.bytes(usize::from(length))
     }
 
+    /// The bytes of a short string that is UTF-8. Mostly it is ASCII, which is quick to see.
+    #[inline]
+    pub(crate) fn short_text(&mut self) -> Result<&'a [u8], Error> {
+        let bytes = self.short_bytes()?;
+        if bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() {
+            Ok(bytes)
+        } else {
+            Err(Error::NotUtf8)
+        }
+    }
+
     #[inline]
     pub(crate) fn short_string(&mut self) -> Result<&'a str, Error> {
         std::str::from_utf8(self.short_bytes()?).map_err(|_| Error::NotUtf8)

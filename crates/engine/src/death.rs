@@ -87,11 +87,12 @@ pub(crate) fn push(
     properties.clear();
     properties::rewrite(message.properties(), headers, false, properties);
     // With a key of its own it goes nowhere else.
+    let parts = message.parts();
     let (routing_key, hidden_keys) = match death.routing_key {
-        Some(key) => (key, &[][..]),
-        None => (message.routing_key(), message.hidden_keys()),
+        Some(key) => (key.as_bytes(), &[][..]),
+        None => (parts.routing_key, parts.hidden_keys),
     };
-    let (exchange, body) = (death.exchange, message.body());
+    let (exchange, body) = (death.exchange.as_bytes(), parts.body);
     batch.push_with_hidden_keys(exchange, routing_key, hidden_keys, properties, body);
 }
 

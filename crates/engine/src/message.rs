@@ -65,24 +65,31 @@ impl MessageBatch {
         Self { time, ..self }
     }
 
-    /// Appends a message. `exchange` and `routing_key` are short strings: the codec has seen to it
-    /// that they have at most 255 bytes; longer ones are cut here.
-    pub fn push(&mut self, exchange: &str, routing_key: &str, properties: &[u8], body: &[u8]) {
+    /// Appends a message. `exchange` and `routing_key` are short strings, UTF-8: the codec has seen
+    /// to it that they have at most 255 bytes; longer ones are cut here.
+    pub fn push(
+        &mut self,
+        exchange: impl AsRef<[u8]>,
+        routing_key: impl AsRef<[u8]>,
+        properties: &[u8],
+        body: &[u8],
+    ) {
+        let (exchange, routing_key) = (exchange.as_ref(), routing_key.as_ref());
         self.push_with_hidden_keys(exchange, routing_key, &[], properties, body);
     }
 
     /// The same with routing keys that no consumer is to see, as the array of a field table.
     pub(crate) fn push_with_hidden_keys(
         &mut self,
-        exchange: &str,
-        routing_key: &str,
+        exchange: &[u8],
+        routing_key: &[u8],
         hidden_keys: &[u8],
         properties: &[u8],
         body: &[u8],
     ) {
         let start = self.bytes.len();
         for name in [exchange, routing_key] {
-            let name = &name.as_bytes()[..name.len().min(usize::from(u8::MAX))];
+            let name = &name[..name.len().min(usize::from(u8::MAX))];
             self.bytes.push(name.len() as u8);
             self.bytes.extend_from_slice(name);
         }
@@ -384,8 +391,8 @@ impl Message {
         let parts = self.parts();
         let room = self.encoded_bytes() + hidden_keys.len() + 16;
         let mut batch = MessageBatch::with_capacity(1, room).at(parts.time);
-        let (exchange, routing_key) = (self.exchange(), self.routing_key());
-        batch.push_with_hidden_keys(exchange, routing_key, hidden_keys, properties, parts.body);
+        let Parts { exchange, routing_key, body, .. } = parts;
+        batch.push_with_hidden_keys(exchange, routing_key, hidden_keys, properties, body);
         batch.finish();
         Self { batch: Arc::new(batch), index: 0 }
     }
@@ -406,8 +413,7 @@ impl Message {
 
     /// Appends the same message to a batch, accepted when the messages of that one are.
     pub(crate) fn copy_to(&self, batch: &mut MessageBatch) {
-        let Parts { hidden_keys, properties, body, .. } = self.parts();
-        let (exchange, routing_key) = (self.exchange(), self.routing_key());
+        let Parts { exchange, routing_key, hidden_keys, properties, body, .. } = self.parts();
         batch.push_with_hidden_keys(exchange, routing_key, hidden_keys, properties, body);
     }
 

@@ -11,8 +11,8 @@ use crate::{Event, Publish, ReplyCode, limits, properties};
 #[cfg_attr(feature = "fuzzing", derive(Clone))]
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
-    exchange: String,
-    routing_key: String,
+    exchange: Vec<u8>,
+    routing_key: Vec<u8>,
     mandatory: bool,
     immediate: bool,
     properties: Vec<u8>,
@@ -72,8 +72,8 @@ impl Connection {
         };
         let method = method.map_err(|error| Failure::decoding(error, PUBLISH, fields))?;
         let mut assembly = self.spare.take().unwrap_or_default();
-        assembly.exchange.push_str(method.exchange);
-        assembly.routing_key.push_str(method.routing_key);
+        assembly.exchange.extend_from_slice(method.exchange);
+        assembly.routing_key.extend_from_slice(method.routing_key);
         assembly.mandatory = method.mandatory;
         assembly.immediate = method.immediate;
         self.set_channel(channel, Channel::Content(assembly));

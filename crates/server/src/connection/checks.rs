@@ -39,7 +39,7 @@ pub(super) fn publish(
         Ok(None) => requests.publish(publish, rest),
         Ok(Some(own)) => requests.publish(&Publish { properties: &own, ..*publish }, rest),
         Err(reason) => {
-            let exchange = publish.exchange.to_owned();
+            let exchange = String::from_utf8_lossy(publish.exchange).into_owned();
             requests.request(publish.channel, Request::PublishFail { exchange, reason });
         }
     }

@@ -121,8 +121,8 @@ pub(super) fn show(event: &Event<'_>) -> String {
     format!(
         "publish on {} to '{}' '{}'{}{} {:?}: {body}",
         publish.channel,
-        publish.exchange,
-        publish.routing_key,
+        String::from_utf8_lossy(publish.exchange),
+        String::from_utf8_lossy(publish.routing_key),
         flag(publish.mandatory, " mandatory"),
         flag(publish.immediate, " immediate"),
         publish.properties,
