@@ -242,7 +242,7 @@ fn publish_batch(line: &str, now: Milliseconds) -> PublishBatch {
             Some(length) => vec![b'.'; number(length)],
             None => body.as_bytes().to_vec(),
         };
-        batch.push(&name(exchange), &name(key), &properties.build(), &body);
+        batch.push(name(exchange), name(key), &properties.build(), &body);
         publisher = Some(session);
     }
     let messages = Arc::new(batch);
