@@ -104,9 +104,14 @@ impl Backlog {
         self.expiring.is_some()
     }
 
-    /// The next message has expired, so that nobody gets it.
+    /// The next message has expired, so that nobody gets it. A new one is offered once before it
+    /// does, also with a time of zero; one that came back is not.
     pub(crate) fn is_stale(&self, now: Milliseconds) -> bool {
-        self.head.front().is_some_and(|entry| self.expiry(entry) < now)
+        let stale = |entry: &Entry| match self.expiry(entry) {
+            expiry if entry.redelivered => expiry <= now,
+            expiry => expiry < now,
+        };
+        self.head.front().is_some_and(stale)
     }
 
     /// When a new message is to leave: not before it was offered to consumers once.

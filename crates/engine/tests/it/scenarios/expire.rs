@@ -127,6 +127,27 @@ fn with_a_time_of_zero_only_a_waiting_consumer_gets_a_message() {
 }
 
 #[test]
+fn with_a_time_of_zero_a_message_that_comes_back_is_not_delivered_again() {
+    scenario(
+        "
+        given clock 1000; declare queue q; declare queue timed x-message-ttl=0
+        consume q c
+          > s1.1 consume-ok c
+        consume timed d
+          > s1.1 consume-ok d
+        publish '' q 1 expiration:0
+          > s1.1 deliver c 1 1
+        reject 1 requeue
+        publish '' timed 2
+          > s1.1 deliver d 2 2
+        reject 2 requeue
+        publish '' q 3
+          > s1.1 deliver c 3 3
+        ",
+    );
+}
+
+#[test]
 fn a_confirm_does_not_tell_that_a_message_expired_at_once() {
     scenario(
         "
