@@ -38,7 +38,8 @@ pub(crate) async fn get(call: Call) -> Answer {
     let clock = listing.clock;
     let seen = listing.items.into_iter().filter(|it| call.sees_virtual_host(&it.virtual_host));
     let seen: Vec<_> = seen.collect();
-    let work = move || queues::look(&view, clock, &seen);
+    let host = one_host.map(str::to_owned);
+    let work = move || queues::look(&view, clock, &seen, host.as_deref());
     let found = match tokio::task::spawn_blocking(work).await {
         Ok(found) => found,
         Err(error) => return Err(crate::error::Error::Internal(error.to_string())),

@@ -20,6 +20,7 @@ use crate::authenticate::{Sender, Use, by_cookie};
 use crate::dispatch;
 use crate::forgery;
 use crate::limits::INNER_ANSWER_BYTES;
+pub use crate::limits::TRASH_PREFIX;
 use crate::origin::Origin;
 use crate::routes::routes;
 

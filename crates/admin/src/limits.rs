@@ -139,4 +139,4 @@ pub(crate) const INNER_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) const STREAM_BYTES: usize = 2 * 1024 * 1024;
 
 /// What the names of queues begin with in which the console keeps what was purged, for a while.
-pub(crate) const TRASH_PREFIX: &str = "warren.trash.";
+pub const TRASH_PREFIX: &str = "warren.trash.";

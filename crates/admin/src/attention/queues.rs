@@ -20,10 +20,15 @@ pub(super) struct Found {
     pub(super) unsettled: Vec<Arc<QueueView>>,
 }
 
-/// Looks at queues.
-pub(super) fn look(view: &View, clock: Clock, queues: &[Arc<QueueView>]) -> Found {
+/// Looks at queues, which are of one virtual host if one is given.
+pub(super) fn look(
+    view: &View,
+    clock: Clock,
+    queues: &[Arc<QueueView>],
+    one_host: Option<&str>,
+) -> Found {
     // This takes a look at every queue that there is, which is not always needed.
-    let dead_letter_queues = LazyCell::new(|| dead_letter_queues(view));
+    let dead_letter_queues = LazyCell::new(|| dead_letter_queues(view, one_host));
     let mut findings = vec![];
     let mut unsettled: Vec<Arc<QueueView>> = vec![];
     // What somebody purged waits in a queue of its own for a while, so that it can be brought back.
@@ -145,12 +150,12 @@ fn rate(queue: &QueueView, series: Series, clock: Clock) -> f64 {
 /// Where dead letters go: virtual host, exchange, routing key if there is one of its own.
 type Target = (String, String, Option<String>);
 
-/// The queues that dead letters of any queues go to, by virtual host and name.
-fn dead_letter_queues(view: &View) -> HashSet<(String, String)> {
+/// The queues that dead letters of any queues there go to, by virtual host and name.
+fn dead_letter_queues(view: &View, one_host: Option<&str>) -> HashSet<(String, String)> {
     let mut targets: HashSet<Target> = HashSet::new();
     // What policies say is the same for all queues without such an argument.
     let mut by_policy: HashMap<(String, String), Option<Target>> = HashMap::new();
-    for queue in view.queues(None).items {
+    for queue in view.queues(one_host).items {
         if targets.len() >= limits::DEAD_LETTER_TARGETS {
             break;
         }

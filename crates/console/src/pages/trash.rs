@@ -21,7 +21,7 @@ use crate::value::{items, number, text};
 use crate::visit::Visit;
 
 /// What the names of such queues begin with.
-pub(crate) const PREFIX: &str = "warren.trash.";
+pub(crate) use warren_admin::inner::TRASH_PREFIX as PREFIX;
 
 /// The argument that names the queue that the messages are from.
 const OF: &str = "x-warren-trash-of";
