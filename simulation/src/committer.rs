@@ -190,7 +190,7 @@ impl Node {
         match self.reader.load(&load, bytes_max) {
             Ok(Loaded { messages, damaged, damaged_rows, returns, through }) => {
                 notes.trace.line(format_args!(
-                    "  loaded {} of {load:?}, through {through}, {} damaged, rows {damaged_rows:?}",
+                    "  loaded {} of {load:?}, through {through}, {} damaged, rows {damaged_rows:?}, returns {returns:?}",
                     messages.len(),
                     damaged.len()
                 ));

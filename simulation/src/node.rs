@@ -16,7 +16,7 @@ use warren_storage::{Checkpointer, Log, Moves, Opened, Options, Reader, open_on}
 
 use crate::committer::{Checkpoint, Group, Unsynced};
 use crate::messages::{deaths_of, id_of};
-use crate::model::{Found, FoundMessage, Model, Said};
+use crate::model::{Found, FoundMessage, Model, Refused, Said};
 use crate::names::is_stream;
 use crate::policies::PolicySet;
 use crate::trace::Trace;
@@ -43,6 +43,8 @@ pub(crate) struct ShardClient {
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) host: VirtualHost,
+    /// All queues since the start: a command may tell of one that is gone when it ends.
+    queue_names: BTreeMap<QueueId, String>,
     pub(crate) log: Log,
     pub(crate) checkpointer: Checkpointer,
     pub(crate) reader: Reader,
@@ -117,8 +119,9 @@ impl Node {
         host.set_memory_limits(profile.memory);
         host.set_consumer_timeout(profile.consumer_timeout);
         host.set_policies(policies.compiled());
-        let node = Self {
+        let mut node = Self {
             host,
+            queue_names: BTreeMap::new(),
             log,
             checkpointer,
             reader,
@@ -145,6 +148,7 @@ impl Node {
             failed: None,
             is_fresh: true,
         };
+        node.note_queues();
         Ok((node, found))
     }
 
@@ -237,6 +241,7 @@ impl Node {
             notes.counts.published += batch.publishes.len() as u64;
         }
         note_events(self.effects.events.get(events..).unwrap_or_default(), notes);
+        self.note_queues();
         let mut said = self.said(writes, last.as_ref());
         if let Some((queue, messages)) = self.effects.vanished.first() {
             let text = format!("{messages} messages of queue {} are not there", queue.counter());
@@ -255,25 +260,37 @@ impl Node {
         model.check_summary(&self.host.summary())
     }
 
+    /// The queues that a command left, whatever the next ones do to them.
+    fn note_queues(&mut self) {
+        for (id, name) in self.host.queue_names() {
+            self.queue_names.entry(id).or_insert_with(|| name.to_owned());
+        }
+    }
+
+    fn queue_name(&self, id: QueueId) -> Option<&str> {
+        self.queue_names.get(&id).map(String::as_str)
+    }
+
     /// What left queues, or did not enter them.
     fn note_departed(&mut self, said: &mut Said, notes: &mut Notes) {
         for departed in self.effects.departed.drain(..) {
             let (count, name) = match &departed {
-                Departed::Expired(id, _) => (&mut notes.counts.expired, self.host.queue_name(*id)),
-                Departed::Dropped(id, _) => (&mut notes.counts.dropped, self.host.queue_name(*id)),
-                Departed::Unused(_, name) => (&mut notes.counts.expired, Some(name.as_str())),
+                Departed::Expired(id, _) => (&mut notes.counts.expired, self.queue_names.get(id)),
+                Departed::Dropped(id, _) => (&mut notes.counts.dropped, self.queue_names.get(id)),
+                Departed::Unused(_, name) => (&mut notes.counts.expired, Some(name)),
             };
             *count += 1;
-            let name = name.unwrap_or_default().to_owned();
+            let name = name.cloned().unwrap_or_default();
             notes.trace.line(format_args!("  {name}: {departed:?}"));
             said.departed.entry(name).or_default().push_back(departed);
         }
         for (id, message) in self.effects.refused.drain(..) {
             notes.counts.refused += 1;
-            let name = self.host.queue_name(id).unwrap_or_default().to_owned();
+            let name = self.queue_names.get(&id).cloned().unwrap_or_default();
             let id = id_of(&message).unwrap_or_default();
             notes.trace.line(format_args!("  {name} refuses message {id}"));
-            said.refused.push((name, id));
+            let deaths = deaths_of(&message);
+            said.refused.push(Refused { queue: name, message: id, deaths });
         }
     }
 
@@ -301,7 +318,7 @@ impl Node {
             Write::Enqueued { message, queues } if deaths_of(message).is_empty() => {
                 let Some(id) = id_of(message) else { return };
                 let names =
-                    queues.iter().filter_map(|(queue, _)| self.host.queue_name(queue.declared()));
+                    queues.iter().filter_map(|(queue, _)| self.queue_name(queue.declared()));
                 said.written.entry(id).or_insert_with(|| names.map(str::to_owned).collect());
             }
             _ => {}
@@ -309,7 +326,7 @@ impl Node {
     }
 
     fn note_settled(&self, queue: QueueId, first: u64, last: u64, said: &mut Said) {
-        let name = self.host.queue_name(queue).filter(|name| is_stream(name));
+        let name = self.queue_name(queue).filter(|name| is_stream(name));
         said.let_go.extend(name.map(|name| (name.to_owned(), first, last)));
     }
 

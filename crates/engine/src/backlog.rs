@@ -306,8 +306,10 @@ impl Backlog {
         self.back_to_range(&mut entries);
         let alone = entries.iter().filter(|entry| entry.expires_alone);
         let alone: Vec<_> = alone.map(|entry| (entry.expires, entry.sequence)).collect();
+        let unread = self.with_unknown_time(&entries);
         self.put_into_head(entries, resident_max);
         alone.into_iter().for_each(|(at, sequence)| self.expires_in_head(at, sequence));
+        self.look_at_unread(unread);
     }
 
     fn put_into_head(&mut self, mut entries: Vec<Entry>, resident_max: usize) {

@@ -233,6 +233,11 @@ impl VirtualHost {
         self.queues.get(&id).map(|queue| queue.record.name.as_str())
     }
 
+    /// The queues that are there, in no order, each with its name.
+    pub fn queue_names(&self) -> impl Iterator<Item = (QueueId, &str)> {
+        self.queues.iter().map(|(id, queue)| (*id, queue.record.name.as_str()))
+    }
+
     /// Arguments that were accepted and have no effect, each with how often it was sent since the
     /// start; and settings of policies, each with how many policies have it.
     pub fn arguments_without_effect(&self) -> impl Iterator<Item = (&'static str, u64)> {

@@ -112,9 +112,12 @@ impl Reader {
         };
         let (first, last) = (*first, *last);
         // The layers first: what leaves them is in the database before.
-        let mut found = self.shared.state().returns(queue, first, last);
+        let (mut found, is_all) = self.shared.state().returns(queue, first, last);
         let damaged = &mut loaded.damaged_rows;
-        self.shared.index.with(|index| index.returns(queue, (first, last), &mut found, damaged))?;
+        if !is_all {
+            let index = &self.shared.index;
+            index.with(|index| index.returns(queue, (first, last), &mut found, damaged))?;
+        }
         if !found.is_empty() {
             let count = |place: &Sequence| Some((*place, found.get(*place)?));
             loaded.returns = loaded.messages.iter().filter_map(|(place, _)| count(place)).collect();

@@ -173,17 +173,26 @@ impl State {
         self.change(queue, |delta| delta.returns.insert(first, last, count));
     }
 
-    /// What the layers in memory know of how often messages came back.
-    pub(crate) fn returns(&self, queue: QueueId, first: Sequence, last: Sequence) -> Returns {
-        let mut found = Returns::default();
+    /// What the layers in memory know of how often messages came back, and whether that is all: the
+    /// database does not count if it has rows of a queue that is gone and had the same number.
+    pub(crate) fn returns(
+        &self,
+        queue: QueueId,
+        first: Sequence,
+        last: Sequence,
+    ) -> (Returns, bool) {
         let frozen = self.frozen.as_ref().and_then(|layer| layer.queues.get(&queue));
         let live = self.live.queues.get(&queue);
-        for delta in [frozen, live].into_iter().flatten() {
+        let newest_first: Vec<&QueueDelta> = [live, frozen].into_iter().flatten().collect();
+        let deleted = newest_first.iter().position(|delta| delta.deleted);
+        let layers = newest_first.iter().take(deleted.map_or(newest_first.len(), |at| at + 1));
+        let mut found = Returns::default();
+        for delta in layers.rev() {
             delta.returns.within(first, last).for_each(|(first, last, count)| {
                 found.insert(first, last, count);
             });
         }
-        found
+        (found, deleted.is_some())
     }
 
     /// The topology changed.

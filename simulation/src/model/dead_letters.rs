@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use warren_engine::{DeadLettered, Milliseconds};
 
-use super::{Change, Copy, Expiry, Model, Place, QueueNumber};
+use super::{Change, Copy, Expiry, Model, Place, Queue, QueueNumber};
 use crate::Violation;
 use crate::messages::{Death, MessageId, Publication};
 use crate::names::is_quorum;
@@ -119,6 +119,10 @@ impl Model {
         let DeadLettered { queue: name, messages, refused } = dead;
         let number = self.names.get(name).copied();
         for _ in 0..*messages {
+            let is_late = |queue: &Queue| !refused && queue.leaving.is_empty();
+            if number.and_then(|number| self.queues.get(&number)).is_some_and(is_late) {
+                self.depart(name, false)?;
+            }
             let queue = number.and_then(|number| self.queues.get_mut(&number));
             let found = queue.and_then(|queue| match refused {
                 true => queue.refused.pop_front().map(|(id, past)| (id, past, None)),

@@ -26,6 +26,8 @@ impl Model {
     pub(super) fn observe(&mut self, events: &[Outgoing], moved: bool) -> Result<(), Violation> {
         for Outgoing { session, event, .. } in events {
             match event {
+                Event::Deliver { channel, .. } | Event::GetOk { channel, .. }
+                    if self.errors.contains(&(*session, *channel)) => {}
                 Event::Deliver { channel, consumer, delivery_tag, redelivered, message } => {
                     let at = (*session, *channel);
                     let (queue, no_ack) = self.delivered(at, *consumer)?;
@@ -50,6 +52,7 @@ impl Model {
                         let text = format!("a message for {at:?}, who did not ask for one");
                         return Err(Violation::new("P6", text));
                     };
+                    self.answered(queue);
                     let (tag, redelivered) = (*delivery_tag, *redelivered);
                     let consumer = None;
                     let out = HandedOut { at, queue, consumer, no_ack, tag, redelivered, message };
@@ -82,6 +85,25 @@ impl Model {
                 Event::ConsumerCancelled { .. } | Event::SessionClosed => {}
             }
         }
+        Ok(())
+    }
+
+    /// A command closes a channel with an error. What the channel got in it before, it had: a full
+    /// queue lets its consumers make room at once.
+    pub(super) fn fail(&mut self, at: At, events: &[Outgoing]) -> Result<(), Violation> {
+        for (index, out) in events.iter().enumerate() {
+            match out.event {
+                _ if out.event.channel() != Some(at.1) || out.session != at.0 => {}
+                Event::ChannelError { .. } => break,
+                Event::Deliver { .. } | Event::GetOk { .. } => {
+                    self.observe(std::slice::from_ref(out), true)?;
+                    self.handed_out.forget(index);
+                }
+                _ => {}
+            }
+        }
+        self.close_channel(at);
+        self.errors.push(at);
         Ok(())
     }
 
@@ -323,6 +345,13 @@ impl Model {
         }
     }
 
+    /// A get is answered, which counts as use of the queue.
+    fn answered(&mut self, queue: QueueNumber) {
+        if let Some(queue) = self.queues.get_mut(&queue) {
+            queue.used = Some(self.now);
+        }
+    }
+
     fn get_empty(&mut self, at: At, moved: bool) -> Result<(), Violation> {
         let get = self.channels.get_mut(&at).and_then(|channel| channel.gets.pop_front());
         let Some(Get { queue, .. }) = get else {
@@ -332,6 +361,7 @@ impl Model {
             }
             return Err(Violation::new("order", format!("{at:?} did not ask for a message")));
         };
+        self.answered(queue);
         let queue = self.queues.get(&queue).filter(|queue| !self.goes_with_timeouts(queue));
         let ready = queue.map_or(0, |queue| queue.ready.len());
         if ready > 0 && !moved {

@@ -76,10 +76,11 @@ impl Model {
         }
     }
 
-    /// The queues that refuse a message in the command at hand.
+    /// The queues that refuse a message in the command at hand, as it was published.
     fn refused_by(&self, id: MessageId) -> impl Iterator<Item = String> {
-        let refused = self.said.refused.iter().filter(move |(_, other)| *other == id);
-        refused.map(|(name, _)| name.clone())
+        let refused = self.said.refused.iter();
+        let refused = refused.filter(move |it| it.message == id && it.deaths.is_empty());
+        refused.map(|it| it.queue.clone())
     }
 
     /// The same for a message that waited for a commit: its queue may be gone by now.

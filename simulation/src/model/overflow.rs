@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use warren_engine::{Departed, Event, LossCounters, Outgoing};
 
 use super::dead_letters::{Past, Reason};
-use super::{At, Model, Place, Queue, QueueNumber};
+use super::{At, Model, Place, Queue, QueueNumber, Refused};
 use crate::Violation;
 use crate::messages::{MessageId, deaths_of, id_of};
 use crate::settings::Overflow;
@@ -51,6 +51,13 @@ pub(super) struct HandedOut {
 }
 
 impl HandedOut {
+    /// An event was looked at already.
+    pub(super) fn forget(&mut self, index: usize) {
+        if let Some(queue) = self.queues.get_mut(index) {
+            *queue = None;
+        }
+    }
+
     /// Puts together what each queue gives.
     fn sort(&mut self, events: &[Outgoing]) {
         self.next.clear();
@@ -193,7 +200,9 @@ impl Model {
             Err(Violation::new("P11", text))
         };
         let told = &self.said.refused;
-        let told = told.iter().position(|(name, other)| *name == queue.name && *other == id);
+        let told = told.iter().position(|told| {
+            (&told.queue, told.message, &told.deaths) == (&queue.name, id, &past.deaths)
+        });
         let (messages, body_bytes) = (queue.ready.len() + 1, queue.bytes() + bytes);
         let has_room = queue.has_room(bytes);
         let Some(told) = told else {
@@ -205,10 +214,13 @@ impl Model {
         if !queue.refuses() {
             return wrong("which refuses it, and has no reason");
         }
-        if !queue.is_too_much(messages + queue.served.len(), body_bytes + queue.served_bytes()) {
+        let is_known = self.damaged == 0;
+        let (messages, body_bytes) =
+            (messages + queue.served.len(), body_bytes + queue.served_bytes());
+        if is_known && !queue.is_too_much(messages, body_bytes) {
             return wrong("which refuses it, and has room");
         }
-        if has_room && self.is_strict {
+        if is_known && has_room && self.is_strict {
             return wrong("which refuses it before consumers make room");
         }
         self.said.refused.remove(told);
@@ -275,7 +287,12 @@ impl Model {
                     self.give_up(number, place, Reason::MaxLength);
                 }
                 _ if only_dropped => return Ok(()),
-                Departed::Expired(_, place) => self.expired(name, place)?,
+                Departed::Expired(_, place) => {
+                    // It may have come in the command at hand, which is not gone through so far.
+                    if self.expired(name, place).is_err() {
+                        return Ok(());
+                    }
+                }
                 Departed::Unused(..) => self.unused(name)?,
             }
             if let Some(told) = self.said.departed.get_mut(name) {
@@ -294,16 +311,21 @@ impl Model {
     pub(super) fn check_told(&self) -> Result<(), Violation> {
         let wrong = |text: String| Err(Violation::new("P11", text));
         for (name, told) in &self.said.departed {
-            let Some(Departed::Dropped(_, place)) = told.front() else { continue };
-            let number = self.names.get(name).copied();
-            let why = match number.map(|number| self.must_stay(number, *place)) {
-                Some(Err(why)) => why,
-                _ => format!("at place {place}, and is gone"),
-            };
-            return wrong(format!("queue {name} drops {why}"));
+            match told.front() {
+                Some(Departed::Dropped(_, place)) => {
+                    let number = self.names.get(name).copied();
+                    let why = match number.map(|number| self.must_stay(number, *place)) {
+                        Some(Err(why)) => why,
+                        _ => format!("at place {place}, and is gone"),
+                    };
+                    return wrong(format!("queue {name} drops {why}"));
+                }
+                Some(Departed::Expired(_, place)) => self.may_expire(name, *place).map(drop)?,
+                Some(Departed::Unused(..)) | None => {}
+            }
         }
-        if let Some((name, id)) = self.said.refused.first() {
-            return wrong(format!("queue {name} refuses message {id}, which is not for it"));
+        if let Some(Refused { queue, message, .. }) = self.said.refused.first() {
+            return wrong(format!("queue {queue} refuses message {message}, which is not for it"));
         }
         let left = self.queues.values().find(|queue| !queue.refused.is_empty());
         if let Some(queue) = left {

@@ -30,8 +30,13 @@ impl Model {
         let Some(mut queue) = self.queues.remove(&number) else { return };
         if settings.ttl != queue.settings.ttl {
             for copy in queue.copies.values_mut() {
-                let due = self.due(&settings, copy.message, &copy.past, copy.time);
-                copy.expires = Expiry { due, last: due.max(self.now) };
+                let last = self.due(&settings, copy.message, &copy.past, copy.time);
+                // The time of what waited for a commit, and for no other time then, may begin before.
+                let published = self.messages.get(copy.message as usize);
+                let time = published.map_or(copy.time, |it| it.publication.time.min(copy.time));
+                let time = if copy.past.deaths.is_empty() { time } else { copy.time };
+                let due = self.due(&settings, copy.message, &copy.past, time);
+                copy.expires = Expiry { due, last: last.max(self.now) };
             }
         }
         if settings.expires != queue.settings.expires {

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use warren_engine::{Message, Milliseconds, PublishBatch};
+use warren_engine::{Message, Milliseconds, Outgoing, PublishBatch};
 
 use super::dead_letters::Past;
 use super::durable::Entered;
@@ -12,7 +12,11 @@ use crate::messages::id_of;
 use crate::names::level_in;
 
 impl Model {
-    pub(super) fn publish(&mut self, batch: &PublishBatch) -> Result<(), Violation> {
+    pub(super) fn publish(
+        &mut self,
+        batch: &PublishBatch,
+        events: &[Outgoing],
+    ) -> Result<(), Violation> {
         for (index, (channel, _)) in batch.publishes.iter().enumerate() {
             let at = (batch.session, *channel);
             let Some(state) = self.channels.get_mut(&at) else { continue };
@@ -29,10 +33,7 @@ impl Model {
                         self.enqueue(id, &names, time)?;
                     }
                 }
-                None => {
-                    self.close_channel(at);
-                    self.errors.push(at);
-                }
+                None => self.fail(at, events)?,
             }
         }
         Ok(())

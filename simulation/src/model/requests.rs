@@ -188,9 +188,7 @@ impl Model {
             self.commit_in_part(at)?;
         }
         if refused.is_some() {
-            self.close_channel(at);
-            self.errors.push(at);
-            return Ok(());
+            return self.fail(at, events);
         }
         if let Request::Get { queue, no_ack } = request {
             let number = self.names.get(queue).copied();

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use warren_engine::Milliseconds;
 
 use super::dead_letters::Reason;
-use super::{Copy, Model, Place, Queue};
+use super::{Copy, Model, Place, Queue, QueueNumber};
 use crate::{Violation, limits};
 
 /// Until when a message may stay.
@@ -42,6 +42,13 @@ impl Model {
 
     /// The engine says that a message has expired: it must have been time.
     pub(super) fn expired(&mut self, name: &str, place: Place) -> Result<(), Violation> {
+        let number = self.may_expire(name, place)?;
+        self.give_up(number, place, Reason::Expired);
+        Ok(())
+    }
+
+    /// Whether it is time for a message to expire. Gives its queue.
+    pub(super) fn may_expire(&self, name: &str, place: Place) -> Result<QueueNumber, Violation> {
         let wrong = |text: String| Err(Violation::new("P11", text));
         let number = self.names.get(name).copied();
         let Some((number, queue)) = number.and_then(|it| Some((it, self.queues.get(&it)?))) else {
@@ -56,8 +63,7 @@ impl Model {
             let text = format!("message {} of {name} expires, due at {due}", copy.message);
             return wrong(text);
         }
-        self.give_up(number, place, Reason::Expired);
-        Ok(())
+        Ok(number)
     }
 
     /// The first ready message that should have left the queue before a time. By the time of the

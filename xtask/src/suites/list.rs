@@ -22,6 +22,7 @@ pub(super) struct Suite {
 }
 
 const CC: Need = ("cc", &["--version"], "build-essential");
+const CURL: Need = ("curl", &["--version"], "curl");
 const GO: Need = ("go", &["version"], "golang-go");
 const MAVEN: Need = ("mvn", &["-v"], "maven");
 const JAVA: Need = ("javac", &["-version"], "default-jdk-headless");
@@ -160,21 +161,26 @@ pub(super) const SUITES: [Suite; 18] = [
                 sed -n 's/.*\"Dir\": \"\\(.*\\)\".*/\\1/p')\" source
             chmod -R u+w source",
         run: "cd source && go test -count=1 -short -v ./...",
-        rabbitmq: None,
+        rabbitmq: Some(Counts(195, 0, 14)),
     },
     Suite {
         name: "lapin",
         needs: &[],
         fetch: "crate lapin-4.12.3",
         run: "cd source && cargo test --no-fail-fast --tests",
-        rabbitmq: None,
+        rabbitmq: Some(Counts(34, 0, 0)),
     },
     Suite {
         name: "amqprs",
-        needs: &[],
+        needs: &[CURL],
         fetch: "crate amqprs-2.1.5",
-        run: "cd source && cargo test --no-fail-fast -- --test-threads=1",
-        rabbitmq: Some(Counts(51, 1, 2)),
+        // Its tests log in as a user of their own.
+        run: "api() { curl -fsS -u guest:guest -H 'content-type: application/json' \
+                -X PUT \"http://127.0.0.1:15672/api/$1\" -d \"$2\"; }
+            api users/user '{\"password\":\"bitnami\",\"tags\":\"administrator\"}'
+            api permissions/%2F/user '{\"configure\":\".*\",\"write\":\".*\",\"read\":\".*\"}'
+            cd source && cargo test --no-fail-fast -- --test-threads=1",
+        rabbitmq: Some(Counts(62, 1, 2)),
     },
     Suite {
         name: "rabbitmq-c",

@@ -47,7 +47,7 @@ pub(super) struct Expiring {
     /// Those on disk. Some of them may have left it for the head.
     pub(super) range: Wheel,
     /// What is to be read because it has expired.
-    due: Vec<Sequence>,
+    pub(super) due: Vec<Sequence>,
     /// The part of the range of which a restart does not know what expires when.
     pub(super) unknown: Option<(Sequence, Sequence)>,
     /// The head is looked through from this place on, as the time of the queue has changed.
@@ -339,14 +339,16 @@ impl Backlog {
     ) -> Missing {
         let Answer { load, through, messages, damaged, .. } = answer;
         let mut missing = Missing::default();
+        let mut came = Vec::with_capacity(messages.len());
         for (sequence, message) in messages {
+            came.push(sequence);
             if self.is_away(sequence) {
                 continue;
             }
             if self.is_on_disk(sequence) {
                 missing.expired.extend(self.take_if_expired(sequence, message, durable, now));
             } else {
-                self.fill_expired(sequence, message);
+                self.fill_expired(sequence, message, now);
             }
         }
         for (sequence, body_bytes) in damaged {
@@ -361,13 +363,17 @@ impl Backlog {
             Some(wanted) => {
                 let read = wanted.partition_point(|place| *place <= through);
                 for place in wanted.iter().take(read) {
-                    missing.lost.extend(self.lose_at(*place));
+                    if came.binary_search(place).is_err() {
+                        missing.lost.extend(self.lose_at(*place));
+                    }
                 }
                 self.expiring().due.extend(wanted.iter().skip(read));
             }
             None => {
+                // The range may have grown meanwhile, as the time of the queue has changed.
                 let next = through.saturating_add(1);
-                self.expiring().unknown = (next <= load.last).then_some((next, load.last));
+                let unknown = self.expiring().unknown.map(|(first, last)| (first.max(next), last));
+                self.expiring().unknown = unknown.filter(|(first, last)| first <= last);
             }
         }
         if self.on_disk.is_some_and(|on_disk| on_disk.messages == 0) {
@@ -417,14 +423,25 @@ impl Backlog {
         Some(entry)
     }
 
-    /// A message of the head that has expired gets its content.
-    fn fill_expired(&mut self, sequence: Sequence, message: Message) {
+    /// A message of the head gets its content if it has expired. Otherwise it was read for its time,
+    /// which is noted.
+    fn fill_expired(&mut self, sequence: Sequence, message: Message, now: Milliseconds) {
+        let is_old = sequence < self.timed_from;
+        let expiry = is_old.then(|| self.expiry_of_old(&message));
         let at = self.place_without_content(sequence);
         let Some(entry) = at.and_then(|at| self.head.get_mut(at)) else { return };
-        entry.message = Some(message);
-        self.resident_bytes += entry.resident_bytes();
-        let expires = entry.expires;
-        self.expires_in_head(expires, sequence);
+        if let Some(expiry) = expiry {
+            self.hides_own |= expiry.hides_own;
+            (entry.expires, entry.expires_alone) = (expiry.at, expiry.is_own);
+        }
+        let (expires, is_own) = (entry.expires, entry.expires_alone);
+        if expires <= now {
+            entry.message = Some(message);
+            self.resident_bytes += entry.resident_bytes();
+        }
+        if is_own {
+            self.expires_in_head(expires, sequence);
+        }
     }
 
     /// Where in the head a message is whose content is on disk alone.

@@ -33,7 +33,7 @@ impl Backlog {
                 continue;
             };
             match self.head.get(at) {
-                Some(entry) if entry.is_gone() || entry.expires < now => {}
+                Some(entry) if entry.is_gone() || self.expiry(entry) < now => {}
                 Some(entry) if entry.message.is_some() => picked.entries.extend(self.take_at(at)),
                 Some(_) => picked.on_disk.push(*place),
                 None => {}

@@ -80,7 +80,23 @@ impl Backlog {
         }
     }
 
-    /// Looks for messages in the head that have a time of their own which matters now.
+    /// The places of those whose time of their own is not known, as they came before the change and
+    /// are without content.
+    pub(super) fn with_unknown_time(&self, entries: &[Entry]) -> Vec<Sequence> {
+        let is_unknown =
+            |entry: &&Entry| entry.message.is_none() && entry.sequence < self.timed_from;
+        entries.iter().filter(is_unknown).map(|entry| entry.sequence).collect()
+    }
+
+    /// Messages of the head are read, as they may have a time of their own.
+    pub(super) fn look_at_unread(&mut self, unread: Vec<Sequence>) {
+        if !unread.is_empty() {
+            self.expiring().due.extend(unread);
+        }
+    }
+
+    /// Looks for messages in the head that have a time of their own which matters now. Those without
+    /// content are read for it.
     pub(super) fn retime_head(&mut self) {
         let Some(from) = self.expiring.as_ref().and_then(|expiring| expiring.retime) else {
             return;
@@ -88,12 +104,16 @@ impl Backlog {
         let start = self.head.partition_point(|entry| entry.sequence < from);
         let end = self.head.len().min(start + limits::EXPIRY_WORK);
         let (ttl, since) = (self.ttl, self.since);
-        let mut found = vec![];
+        let (mut found, mut unread) = (vec![], vec![]);
         for entry in self.head.range_mut(start..end) {
-            let Some(message) = entry.message.as_ref().filter(|message| message.may_expire())
-            else {
+            let Some(message) = &entry.message else {
+                let is_old = !entry.is_gone() && entry.sequence < self.timed_from;
+                unread.extend(is_old.then_some(entry.sequence));
                 continue;
             };
+            if !message.may_expire() {
+                continue;
+            }
             let expiry = Expiry::of(message, ttl, since);
             self.hides_own |= expiry.hides_own;
             if expiry.is_own && !entry.expires_alone {
@@ -103,6 +123,7 @@ impl Backlog {
         }
         let next = self.head.get(end).map(|entry| entry.sequence);
         self.expiring().retime = next;
+        self.look_at_unread(unread);
         for (at, sequence) in found {
             self.expires_in_head(at, sequence);
         }

@@ -60,12 +60,14 @@ impl VirtualHost {
         Some(exchange.policies.of_exchange(&exchange.record.arguments))
     }
 
-    /// The policies are others from now on.
+    /// The policies are others from now on: for as much as is looked at in one go at once, and for
+    /// the rest as time allows.
     pub(super) fn change_policies(&mut self, policies: Arc<Policies>, effects: &mut Effects) {
         effects.without_effect.extend(self.begin_policies(policies));
         if planted::is(Bug::PolicyForNewAlone) {
             self.policies.queues.clear();
         }
+        self.work_off_policies();
         self.go_on_with_policies();
     }
 

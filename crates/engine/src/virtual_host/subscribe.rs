@@ -243,6 +243,7 @@ impl VirtualHost {
             };
             if queue.backlog.is_empty() {
                 queue.waiting_gets.pop_front();
+                queue.used = now;
                 queue.counted.got_nothing();
                 state.messages.get_empty += 1;
                 self.changes.counters.messages.get_empty += 1;
@@ -271,6 +272,8 @@ impl VirtualHost {
                 message = with_delivery_count(&message, entry.returns);
             }
             queue.waiting_gets.pop_front();
+            // However long its answer took, the queue does not go right behind it.
+            queue.used = now;
             let message_count = count(queue.ready());
             let delivery_tag = state.next_delivery_tag();
             let redelivered = entry.redelivered;

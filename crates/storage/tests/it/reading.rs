@@ -205,3 +205,26 @@ fn a_load_brings_no_more_messages_than_it_wants() {
         assert_eq!(loaded.through, last);
     }
 }
+
+/// Numbers of queues come again after a restart, if the queue that had one is gone.
+#[test]
+fn a_queue_does_not_inherit_how_often_messages_of_another_one_came_back() {
+    let disk = SimulatedDisk::new();
+    let mut opened = open(&disk).expect("the store opens");
+    let append = |opened: &mut Opened, writes: &[Write]| {
+        opened.log.append(writes).expect("no fault");
+        opened.log.flush(true).expect("no fault");
+    };
+    append(&mut opened, &[declared(1)]);
+    publish(&mut opened, 1, 2);
+    append(&mut opened, &[Write::Returned { queue: queue(), first: 1, last: 2, count: 3 }]);
+    assert_eq!(load(&opened.reader, 1, 2, usize::MAX).returns, vec![(1, 3), (2, 3)]);
+    checkpoint(&mut opened);
+    append(&mut opened, &[Write::QueueDeleted(queue()), declared(1)]);
+    publish(&mut opened, 1, 2);
+    assert_eq!(load(&opened.reader, 1, 2, usize::MAX).returns, vec![]);
+    append(&mut opened, &[Write::Returned { queue: queue(), first: 2, last: 2, count: 1 }]);
+    assert_eq!(load(&opened.reader, 1, 2, usize::MAX).returns, vec![(2, 1)]);
+    checkpoint(&mut opened);
+    assert_eq!(load(&opened.reader, 1, 2, usize::MAX).returns, vec![(2, 1)]);
+}

@@ -259,6 +259,27 @@ fn the_time_of_an_unused_queue_begins_anew_after_a_restart() {
 }
 
 #[test]
+fn a_queue_does_not_go_right_behind_an_answer_that_took_long() {
+    scenario(
+        "
+        memory 0
+        given clock 1000; declare queue q durable x-expires=100; publish '' q a persistent
+        get q
+        > load q:1
+        clock 5000
+        loaded
+        > s1.1 get-ok 1 a, 0 left
+        > write delivered q:1
+        declare queue q durable x-expires=100
+        > once written: s1.1 declare-ok q, 0 ready, 0 consumers
+        clock 5099
+        clock 5100
+        > write no queue q
+        ",
+    );
+}
+
+#[test]
 fn messages_expire_after_a_restart() {
     scenario(
         "

@@ -194,6 +194,78 @@ fn what_is_on_disk_has_the_new_time() {
 }
 
 #[test]
+fn what_came_while_a_restart_was_looked_through_has_its_own_time_again() {
+    scenario(
+        "
+        memory 0
+        clock 1000
+        given declare queue q durable; publish '' q a persistent expiration:90000
+        given restart; open s1.1
+        clock 2000
+        policy p q message-ttl=5000
+        publish '' q b persistent expiration:6000
+        > write b -> q:2
+        no policy p
+        loaded
+        > load q:2
+        loaded
+        clock 8000
+        > load q:2
+        loaded
+        > write settled q:2
+        ",
+    );
+}
+
+#[test]
+fn a_message_without_content_has_its_own_time_again() {
+    scenario(
+        "
+        memory 0
+        clock 1000
+        given declare queue q durable
+        policy p q message-ttl=1000
+        given publish '' q a persistent expiration:5000 | '' q b persistent
+        get q
+        loaded
+        > s1.1 get-ok 1 a, 1 left
+        > write delivered q:1
+        > load q:2
+        nack 1 requeue
+        no policy p
+        loaded
+        > load q:1
+        loaded
+        due
+        > 6000
+        ",
+    );
+}
+
+#[test]
+fn a_message_that_comes_back_after_the_change_has_its_own_time() {
+    scenario(
+        "
+        memory 0
+        clock 1000
+        given declare queue q durable
+        policy p q message-ttl=1000
+        given publish '' q a persistent expiration:5000
+        get q
+        loaded
+        > s1.1 get-ok 1 a, 0 left
+        > write delivered q:1
+        no policy p
+        nack 1 requeue
+        > load q:1
+        loaded
+        due
+        > 6000
+        ",
+    );
+}
+
+#[test]
 fn an_unused_queue_goes_by_a_policy_and_its_time_begins_with_it() {
     scenario(
         "
