@@ -17,6 +17,7 @@ mod away;
 mod browse;
 mod check;
 mod expire;
+mod marks;
 mod outcome;
 mod pick;
 mod retime;
@@ -25,6 +26,7 @@ use std::collections::VecDeque;
 
 use self::away::AwayMessages;
 use self::expire::{Expiring, Loading};
+pub(crate) use self::marks::{Mark, Marks};
 pub(crate) use self::outcome::{Answer, Missing, Purged};
 pub(crate) use self::retime::QueueTime;
 use crate::expiry::{Expiry, NEVER};
@@ -80,12 +82,7 @@ pub(crate) struct Entry {
     pub(crate) returns: u32,
     /// From then on nobody gets it any more.
     pub(crate) expires: Milliseconds,
-    /// By a time of its own, so that it may expire before those in front of it.
-    pub(crate) expires_alone: bool,
-    /// It was taken out of the range on disk while others around it stayed.
-    pub(crate) from_range: bool,
-    /// It was taken by its place, so that the store does not know that it was delivered.
-    pub(crate) is_untold: bool,
+    pub(crate) marks: Marks,
 }
 
 impl Entry {
@@ -99,7 +96,7 @@ impl Entry {
         };
         let weight = u32::try_from(batch + limits::ENTRY_BYTES).unwrap_or(u32::MAX);
         let message = Some(message);
-        let (redelivered, lane, expires, expires_alone) = (false, 0, NEVER, false);
+        let (redelivered, lane, expires) = (false, 0, NEVER);
         Self {
             sequence,
             message,
@@ -110,9 +107,7 @@ impl Entry {
             kept,
             returns: 0,
             expires,
-            expires_alone,
-            from_range: false,
-            is_untold: false,
+            marks: Marks::default(),
         }
     }
 
@@ -133,9 +128,7 @@ impl Entry {
             kept: Kept::InMemory,
             returns: 0,
             expires: NEVER,
-            expires_alone: false,
-            from_range: false,
-            is_untold: false,
+            marks: Marks::default(),
         }
     }
 
@@ -262,7 +255,8 @@ impl Backlog {
             let kept = if durable { Kept::Durable } else { Kept::InMemory };
             let mut entry = Entry::new(sequence, message.clone(), kept, self.head.back());
             entry.lane = self.lane;
-            (entry.expires, entry.expires_alone) = (expiry.at, expiry.is_own);
+            entry.expires = expiry.at;
+            entry.marks.set(Mark::ExpiresAlone, expiry.is_own);
             self.head_bytes += u64::from(entry.body_bytes);
             self.resident_bytes += entry.resident_bytes();
             self.head.push_back(entry);
@@ -304,7 +298,7 @@ impl Backlog {
     pub(crate) fn put_back(&mut self, mut entries: Vec<Entry>, resident_max: usize) {
         self.retime(&mut entries);
         self.back_to_range(&mut entries);
-        let alone = entries.iter().filter(|entry| entry.expires_alone);
+        let alone = entries.iter().filter(|entry| entry.marks.has(Mark::ExpiresAlone));
         let alone: Vec<_> = alone.map(|entry| (entry.expires, entry.sequence)).collect();
         let unread = self.with_unknown_time(&entries);
         self.put_into_head(entries, resident_max);
@@ -482,13 +476,13 @@ impl Backlog {
             let came_back = self.came_back(sequence);
             entry.returns = entry.returns.max(came_back.unwrap_or_default());
             entry.redelivered = self.was_delivered(sequence) || entry.returns > 0;
-            entry.is_untold = entry.redelivered && sequence > self.redelivered_through;
+            entry.marks.set(Mark::Untold, entry.redelivered && sequence > self.redelivered_through);
             self.set_expiry(&mut entry);
             let bytes = u64::from(entry.body_bytes);
             on_disk.body_bytes = on_disk.body_bytes.saturating_sub(bytes);
             self.head_bytes += bytes;
             self.resident_bytes += entry.resident_bytes();
-            let (at, expires_alone) = (entry.expires, entry.expires_alone);
+            let (at, expires_alone) = (entry.expires, entry.marks.has(Mark::ExpiresAlone));
             self.head.push_back(entry);
             if expires_alone {
                 self.expires_in_head(at, sequence);
@@ -541,9 +535,12 @@ impl Backlog {
                         let expiry = Expiry::of(&message, self.ttl, self.since);
                         entry.message = Some(message);
                         self.resident_bytes += entry.resident_bytes();
-                        if entry.sequence < self.timed_from && expiry.is_own && !entry.expires_alone
+                        if entry.sequence < self.timed_from
+                            && expiry.is_own
+                            && !entry.marks.has(Mark::ExpiresAlone)
                         {
-                            (entry.expires, entry.expires_alone) = (expiry.at, true);
+                            entry.expires = expiry.at;
+                            entry.marks.set(Mark::ExpiresAlone, true);
                             alone.push((expiry.at, entry.sequence));
                         }
                     }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::backlog::{Answer, Entry};
+use crate::backlog::{Answer, Entry, Mark};
 use crate::death::Reason;
 use crate::planted::{self, Bug};
 use crate::record::Sequence;
@@ -18,7 +18,7 @@ pub(crate) struct Gone {
     pub(crate) stored: Option<QueueId>,
     /// The lane of its queue that it was in.
     pub(crate) lane: QueueId,
-    /// The store has it among messages that are ready (see [`Entry::from_range`]).
+    /// The store has it among messages that are ready (see [`Mark::FromRange`]).
     pub(crate) from_range: bool,
     /// The content; `None` while it is only on disk.
     message: Option<Message>,
@@ -54,7 +54,7 @@ impl Leaving {
         let (sequence, message) = (entry.sequence, entry.message.clone());
         let weight = entry.resident_bytes();
         self.resident_bytes += weight;
-        let from_range = entry.from_range;
+        let from_range = entry.marks.has(Mark::FromRange);
         let gone = Gone { sequence, reason, stored, lane, from_range, message, weight };
         match planted::is(Bug::DeadLetterOvertakes) && self.loading.is_none() {
             true => self.list.push_front(gone),

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use smallvec::smallvec;
 
-use crate::backlog::{Answer, Entry, Kept, Missing, Purged, QueueTime};
+use crate::backlog::{Answer, Entry, Kept, Mark, Missing, Purged, QueueTime};
 use crate::expiry::NEVER;
 use crate::lanes::{Delivered, Lanes};
 use crate::leaving::{Gone, Leaving};
@@ -281,7 +281,7 @@ impl Queue {
             _ if !entry.is_durable() => {}
             0 => self.delivered.note(entry.sequence),
             // What was delivered before is known to have been, though its lane may be a new one.
-            _ if entry.redelivered && !entry.is_untold => {}
+            _ if entry.redelivered && !entry.marks.has(Mark::Untold) => {}
             lane => self.backlog.note_delivered(lane, entry.sequence),
         }
     }
@@ -310,7 +310,7 @@ impl Queue {
         effects: &mut Effects,
     ) -> Entry {
         let mut entry = self.keep_for_return(entry, message, shares, effects);
-        entry.is_untold = true;
+        entry.marks.set(Mark::Untold, true);
         self.unacknowledged += 1;
         self.unacknowledged_bytes += entry.resident_bytes();
         self.unacknowledged_body_bytes += u64::from(entry.body_bytes);
@@ -320,7 +320,7 @@ impl Queue {
 
     /// Puts messages back to their places that were picked and that nobody got.
     pub(crate) fn put_picked_back(&mut self, entries: Vec<Entry>, resident_max: usize) {
-        for entry in entries.iter().filter(|entry| entry.from_range) {
+        for entry in entries.iter().filter(|entry| entry.marks.has(Mark::FromRange)) {
             self.backlog.away_ended(entry.lane, entry.sequence);
         }
         self.backlog.put_back(entries, resident_max);
@@ -355,7 +355,7 @@ impl Queue {
         if entry.message.is_none() && self.stream.is_none() {
             self.counted.rare().unacknowledged_on_disk.subtract(entry.body_bytes);
         }
-        if entry.from_range {
+        if entry.marks.has(Mark::FromRange) {
             self.backlog.away_ended(entry.lane, entry.sequence);
         }
     }

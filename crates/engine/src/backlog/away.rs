@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Backlog, Entry, Kept};
+use super::{Backlog, Entry, Kept, Mark};
 use crate::backlog::expire::Loading;
 use crate::record::{Sequence, Waiting};
 
@@ -67,12 +67,13 @@ impl Backlog {
 
     /// Takes those out of `entries` that go back to the range, as it has not come to their places.
     pub(super) fn back_to_range(&mut self, entries: &mut Vec<Entry>) {
-        let is_back = |entry: &Entry| entry.from_range && self.is_on_disk(entry.sequence);
+        let is_back =
+            |entry: &Entry| entry.marks.has(Mark::FromRange) && self.is_on_disk(entry.sequence);
         if !entries.iter().any(is_back) {
             return;
         }
         for entry in std::mem::take(entries) {
-            if !(entry.from_range && self.is_on_disk(entry.sequence)) {
+            if !(entry.marks.has(Mark::FromRange) && self.is_on_disk(entry.sequence)) {
                 entries.push(entry);
                 continue;
             }
@@ -88,7 +89,7 @@ impl Backlog {
                 true => away.insert(entry.sequence, Away::Back(entry.returns)),
                 false => away.remove(&entry.sequence),
             };
-            if entry.expires_alone {
+            if entry.marks.has(Mark::ExpiresAlone) {
                 self.is_due_on_disk(entry.sequence);
             }
         }

@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use super::{Answer, Backlog, Entry, Kept, Missing};
+use super::{Answer, Backlog, Entry, Kept, Mark, Marks, Missing};
 use crate::expiry::{Expiry, NEVER};
 use crate::record::Sequence;
 use crate::wheel::Wheel;
@@ -69,9 +69,7 @@ impl Entry {
             kept: Kept::InMemory,
             returns: 0,
             expires: NEVER,
-            expires_alone: false,
-            from_range: false,
-            is_untold: false,
+            marks: Marks::default(),
         }
     }
 
@@ -129,7 +127,7 @@ impl Backlog {
         let expiring = self.expiring.get_or_insert_default();
         expiring.head.push(Reverse((at, sequence)));
         if expiring.head.len() > GONE_KEPT + 2 * self.head.len() {
-            let timed = self.head.iter().filter(|entry| entry.expires_alone);
+            let timed = self.head.iter().filter(|entry| entry.marks.has(Mark::ExpiresAlone));
             expiring.head = timed.map(|entry| Reverse((entry.expires, entry.sequence))).collect();
         }
     }
@@ -146,7 +144,8 @@ impl Backlog {
         {
             let expiry = self.expiry_of_old(message);
             self.hides_own |= expiry.hides_own;
-            (entry.expires, entry.expires_alone) = (expiry.at, expiry.is_own);
+            entry.expires = expiry.at;
+            entry.marks.set(Mark::ExpiresAlone, expiry.is_own);
         }
     }
 
@@ -419,7 +418,7 @@ impl Backlog {
         }
         let mut entry = Entry::new(sequence, message, kept, None);
         entry.lane = self.lane;
-        entry.from_range = true;
+        entry.marks.set(Mark::FromRange, true);
         Some(entry)
     }
 
@@ -432,9 +431,10 @@ impl Backlog {
         let Some(entry) = at.and_then(|at| self.head.get_mut(at)) else { return };
         if let Some(expiry) = expiry {
             self.hides_own |= expiry.hides_own;
-            (entry.expires, entry.expires_alone) = (expiry.at, expiry.is_own);
+            entry.expires = expiry.at;
+            entry.marks.set(Mark::ExpiresAlone, expiry.is_own);
         }
-        let (expires, is_own) = (entry.expires, entry.expires_alone);
+        let (expires, is_own) = (entry.expires, entry.marks.has(Mark::ExpiresAlone));
         if expires <= now {
             entry.message = Some(message);
             self.resident_bytes += entry.resident_bytes();

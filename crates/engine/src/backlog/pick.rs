@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::expire::Loading;
-use super::{Answer, Backlog, Entry, Kept, Missing};
+use super::{Answer, Backlog, Entry, Kept, Mark, Missing};
 use crate::record::Sequence;
 use crate::{Load, Message, Milliseconds, QueueId};
 
@@ -133,8 +133,8 @@ impl Backlog {
         entry.lane = self.lane;
         entry.returns = returns.max(self.came_back(sequence).unwrap_or_default());
         entry.redelivered = self.was_delivered(sequence) || entry.returns > 0;
-        entry.is_untold = entry.redelivered && sequence > self.redelivered_through;
-        entry.from_range = true;
+        entry.marks.set(Mark::Untold, entry.redelivered && sequence > self.redelivered_through);
+        entry.marks.set(Mark::FromRange, true);
         self.set_expiry(&mut entry);
         self.goes_out(sequence);
         entry

@@ -4,7 +4,7 @@
 //! content, when it is at the front. Only if the time of the queue becomes longer, messages with a
 //! time of their own may matter that did not before, and these are looked for, some at a time.
 
-use super::{Backlog, Entry};
+use super::{Backlog, Entry, Mark};
 use crate::expiry::{Expiry, NEVER};
 use crate::record::Sequence;
 use crate::{Milliseconds, limits};
@@ -116,8 +116,9 @@ impl Backlog {
             }
             let expiry = Expiry::of(message, ttl, since);
             self.hides_own |= expiry.hides_own;
-            if expiry.is_own && !entry.expires_alone {
-                (entry.expires, entry.expires_alone) = (expiry.at, true);
+            if expiry.is_own && !entry.marks.has(Mark::ExpiresAlone) {
+                entry.expires = expiry.at;
+                entry.marks.set(Mark::ExpiresAlone, true);
                 found.push((expiry.at, entry.sequence));
             }
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::VirtualHost;
 use super::publish::Sender;
-use crate::backlog::Entry;
+use crate::backlog::{Entry, Mark};
 use crate::death::{self, Death, Scratch};
 use crate::leaving::Gone;
 use crate::planted::{self, Bug};
@@ -46,7 +46,7 @@ impl VirtualHost {
             return;
         }
         let before = queue.resident_bytes();
-        if entry.from_range {
+        if entry.marks.has(Mark::FromRange) {
             // Whatever reads the range comes upon it until it has gone.
             queue.backlog.goes_out(entry.lane, entry.sequence);
         }
