@@ -229,7 +229,7 @@ impl VirtualHost {
 
     /// The name of a queue that is there.
     #[must_use]
-    pub fn queue_name(&self, id: QueueId) -> Option<&str> {
+    pub(crate) fn queue_name(&self, id: QueueId) -> Option<&str> {
         self.queues.get(&id).map(|queue| queue.record.name.as_str())
     }
 
