@@ -85,6 +85,9 @@ pub(crate) struct Entry {
     pub(crate) marks: Marks,
 }
 
+/// Every message that waits in memory has one, so that a larger one is noticed.
+const _: () = assert!(size_of::<Entry>() <= 48);
+
 impl Entry {
     /// An entry that follows `before` in its queue.
     fn new(sequence: Sequence, message: Message, kept: Kept, before: Option<&Self>) -> Self {
