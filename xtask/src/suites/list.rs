@@ -106,14 +106,14 @@ pub(super) const SUITES: [Suite; 18] = [
         fetch: "python amqp==5.4.2 'pytest<=8.0.0' pytest-rerunfailures",
         // Two tests speak to a host elsewhere, some want TLS.
         run: "venv/bin/python -m pytest t/integration -k 'not default_cert and not tls'",
-        rabbitmq: None,
+        rabbitmq: Some(Counts(48, 0, 0)),
     },
     Suite {
         name: "kombu",
         needs: &[PYTHON],
         fetch: "python kombu==5.7.0 'pytest<=8.0.0' pytz",
         run: "venv/bin/python -m pytest t/integration/test_py_amqp.py",
-        rabbitmq: None,
+        rabbitmq: Some(Counts(51, 0, 0)),
     },
     Suite {
         name: "amqpstorm",
@@ -152,7 +152,7 @@ pub(super) const SUITES: [Suite; 18] = [
                 sed -n 's/.*\"Dir\": \"\\(.*\\)\".*/\\1/p')\" source
             chmod -R u+w source",
         run: "cd source && go test -count=1 -v -tags integration",
-        rabbitmq: None,
+        rabbitmq: Some(Counts(383, 0, 1)),
     },
     Suite {
         name: "watermill-amqp",
