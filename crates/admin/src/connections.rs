@@ -209,10 +209,11 @@ fn check_ends(call: &Call, user: &str) -> Result<(), Error> {
 
 pub(crate) async fn delete(call: Call) -> Answer {
     let name = call.path("connection");
-    let connections = call.api.management.connections();
-    let connection = connections.iter().find(|it| it.name == name).ok_or(Error::NoSuchObject)?;
+    let mut connections = call.api.management.connections();
+    connections.retain(|it| it.name == name);
+    let connection = connections.first().ok_or(Error::NoSuchObject)?;
     check_ends(&call, &connection.user)?;
-    call.api.management.close_connection(name, &reason(&call.headers));
+    call.api.management.close_connections(connections, &reason(&call.headers)).await;
     answer::done()
 }
 
@@ -230,10 +231,9 @@ pub(crate) async fn of_user(call: Call) -> Answer {
 pub(crate) async fn delete_of_user(call: Call) -> Answer {
     let user = call.path("username");
     check_ends(&call, user)?;
-    let reason = reason(&call.headers);
-    for connection in call.api.management.connections().iter().filter(|it| it.user == user) {
-        call.api.management.close_connection(&connection.name, &reason);
-    }
+    let mut connections = call.api.management.connections();
+    connections.retain(|it| it.user == user);
+    call.api.management.close_connections(connections, &reason(&call.headers)).await;
     answer::done()
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
 use warren_amqp::{FieldTable, ReplyCode};
 use warren_engine::{SessionId, VirtualHostId};
 
@@ -210,6 +211,8 @@ pub(crate) struct Census {
     /// Connections since the start: how many came, and how many went.
     opened: AtomicU64,
     closed: AtomicU64,
+    /// Tells those who wait for it that a connection went.
+    went: Notify,
 }
 
 /// Whoever has a session: a connection, or the broker itself for the HTTP side.
@@ -272,6 +275,7 @@ impl Census {
             channels: AtomicUsize::new(0),
             opened: AtomicU64::new(0),
             closed: AtomicU64::new(0),
+            went: Notify::new(),
         })
     }
 
@@ -340,6 +344,22 @@ impl Census {
         (self.opened.load(Ordering::Relaxed), self.closed.load(Ordering::Relaxed))
     }
 
+    /// Waits until none of these connections is open.
+    pub(crate) async fn gone(&self, mut connections: Vec<Arc<ConnectionInfo>>) {
+        loop {
+            // Before the look: what goes after it is noticed.
+            let went = self.went.notified();
+            {
+                let open = self.open();
+                connections.retain(|it| open.connections.contains_key(&it.session));
+            }
+            if connections.is_empty() {
+                return;
+            }
+            went.await;
+        }
+    }
+
     /// A connection that is open.
     pub(crate) fn connection(&self, session: SessionId) -> Option<Arc<ConnectionInfo>> {
         self.open().connections.get(&session).map(Arc::clone)
@@ -390,6 +410,7 @@ impl Drop for Place {
             return;
         }
         self.census.closed.fetch_add(1, Ordering::Relaxed);
+        self.census.went.notify_waiters();
         let Some(Visitor { host, user, .. }) = visitor else { return };
         if let Some(count) = open.by_virtual_host.get_mut(&host) {
             *count -= 1;
@@ -412,6 +433,8 @@ impl Drop for ChannelPlace {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
     use super::*;
 
     fn info(number: u64, virtual_host: &str) -> ConnectionInfo {
@@ -509,5 +532,20 @@ mod tests {
         drop(place);
         assert_eq!(found("guest"), [2]);
         assert_eq!(census.connections().len(), 1);
+    }
+    #[test]
+    fn who_waits_for_connections_to_go_waits_for_all_of_them_and_for_no_other() {
+        let census = Census::new(Limits::default());
+        let enter =
+            |number| census.enter(info(number, "a"), visitor(1, "guest"), Caps::default()).unwrap();
+        let (first, second) = (enter(1), enter(2));
+        let mut gone = std::pin::pin!(census.gone(census.connections()));
+        let _third = enter(3);
+        let mut nobody = Context::from_waker(Waker::noop());
+        assert!(gone.as_mut().poll(&mut nobody).is_pending());
+        drop(first);
+        assert!(gone.as_mut().poll(&mut nobody).is_pending());
+        drop(second);
+        assert!(gone.as_mut().poll(&mut nobody).is_ready());
     }
 }

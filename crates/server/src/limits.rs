@@ -95,6 +95,10 @@ pub(crate) const IDLE_OUTPUT_BYTES: usize = 16 * 1024;
 /// A wait for the shard that counts as silence of the broker's own making.
 pub(crate) const NOTED_WAIT: Duration = Duration::from_millis(250);
 
+/// How long an order to close connections waits for their clients: longer than a client far away
+/// takes, short enough to wait for in front of a page.
+pub(crate) const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
 /// How long a peer may take to read the last bytes of a connection that is over.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);
 

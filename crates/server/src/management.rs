@@ -282,14 +282,16 @@ impl Management {
         self.status.connections()
     }
 
-    /// Closes a connection, by name, with a reason for the client. False if there is none.
-    pub fn close_connection(&self, name: &str, reason: &str) -> bool {
-        let connections = self.connections();
-        let Some(connection) = connections.iter().find(|one| one.name == name) else {
-            return false;
-        };
-        connection.close(ReplyCode::ConnectionForced, reason.to_owned());
-        true
+    /// Closes these connections, with a reason for their clients, and waits a while for the clients
+    /// to confirm it, so that who looks afterwards does not find them. One whose client says nothing
+    /// goes when the protocol's own patience is over.
+    pub async fn close_connections(&self, connections: Vec<Arc<ConnectionInfo>>, reason: &str) {
+        for connection in &connections {
+            connection.close(ReplyCode::ConnectionForced, reason.to_owned());
+        }
+        let gone = self.status.shared.census.gone(connections);
+        // The time is over for slow clients alone.
+        let _ = tokio::time::timeout(limits::CLOSE_WAIT, gone).await;
     }
 
     /// Facts about the node.

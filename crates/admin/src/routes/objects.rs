@@ -30,7 +30,7 @@ pub(super) fn of_connections() -> Vec<Route> {
         delete(
             "/api/connections/{connection}",
             Owner,
-            "Closes a connection, with the header X-Reason as reason",
+            "Closes a connection, with the header X-Reason as reason; waits up to a second for its client",
             connections::delete,
         )
         .audited("close connection {connection}", Deleted),
@@ -44,7 +44,7 @@ pub(super) fn of_connections() -> Vec<Route> {
         delete(
             "/api/connections/username/{username}",
             Owner,
-            "Closes all connections of a user",
+            "Closes all connections of a user; waits up to a second for the clients",
             connections::delete_of_user,
         )
         .audited("close all connections of {username}", Deleted),

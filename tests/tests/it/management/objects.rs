@@ -1,6 +1,7 @@
 //! Queues, exchanges, bindings, connections and channels.
 
 use serde_json::json;
+use warren_tests::wire::Wire;
 use warren_tests::{client, eventually};
 
 use super::{message, names, start};
@@ -70,6 +71,18 @@ fn a_connection_is_seen_with_its_channels_and_consumers_and_can_be_closed() {
     });
     eventually("nobody is connected", || (api.get("/connections") == json!([])).then_some(()));
     assert_eq!(api.status("DELETE", "/connections/none", None), 404);
+}
+
+#[test]
+fn a_connection_whose_client_does_not_confirm_its_end_is_told_as_closing() {
+    let (broker, api) = start();
+    let mut peer = Wire::open(broker.amqp_address());
+    let name = api.get("/connections")[0]["name"].clone();
+    let path = name.as_str().unwrap().replace(' ', "%20").replace('>', "%3E");
+    assert_eq!(api.status("DELETE", &format!("/connections/{path}"), None), 204);
+    let seen = api.get("/connections");
+    assert_eq!((&seen[0]["name"], &seen[0]["state"]), (&name, &json!("closing")));
+    assert_eq!(peer.expect_close().code, 320);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
+use tokio::task::JoinSet;
 use warren_admin::inner::Refusal;
 
 use super::path;
@@ -15,6 +16,10 @@ use crate::notices::Notice;
 use crate::reply::{Reply, done, go_to};
 use crate::value::{number, text};
 use crate::visit::Visit;
+
+/// Connections that are closed at the same time: clients that do not answer are waited for together,
+/// and the rest of the console's requests still has its place.
+const AT_A_TIME: usize = 16;
 
 /// What a client is told if nobody says otherwise.
 const REASON: &str = "Closed by an administrator";
@@ -56,7 +61,13 @@ fn reason_field() -> Field {
 pub(super) async fn one(visit: Arc<Visit>) -> Reply {
     let name = visit.path("name");
     close(&visit, name).await?;
-    done(&visit, format!("The connection {name} is closed."), "/connections")
+    let told = match visit.get(&format!("/api/connections/{}?columns=state", encode(name))).await {
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {
+            format!("The connection {name} is closed.")
+        }
+        _ => format!("The connection {name} is being closed; its client has not confirmed it yet."),
+    };
+    done(&visit, told, "/connections")
 }
 
 async fn close(visit: &Visit, name: &str) -> Result<(), Refusal> {
@@ -94,13 +105,22 @@ pub(super) async fn several(visit: Arc<Visit>) -> Reply {
     Confirm::new(frame, text, form.back("/connections")).page()
 }
 
-async fn close_all(visit: &Visit, chosen: &[&str]) -> Reply {
+async fn close_all(visit: &Arc<Visit>, chosen: &[&str]) -> Reply {
     let mut outcome = Outcome::default();
-    for name in chosen {
-        match close(visit, name).await {
-            // It went by itself.
-            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => outcome.add(*name, Ok(())),
-            result => outcome.add(*name, result),
+    for some in chosen.chunks(AT_A_TIME) {
+        let mut closing = JoinSet::new();
+        for name in some {
+            let (visit, name) = (Arc::clone(visit), (*name).to_owned());
+            closing.spawn(async move { (close(&visit, &name).await, name) });
+        }
+        for (result, name) in closing.join_all().await {
+            match result {
+                // It went by itself.
+                Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {
+                    outcome.add(name, Ok(()));
+                }
+                result => outcome.add(name, result),
+            }
         }
     }
     outcome.tell(visit, ("connection", "connections"), "closed");
