@@ -41,7 +41,7 @@ pub use crate::deliver::Content;
 pub use crate::error::Error;
 pub use crate::event::{Event, Publish, Step};
 pub use crate::reply_code::ReplyCode;
-pub use crate::state::{Connection, Settings, Timeout};
+pub use crate::state::{Connection, Settings, Start, Timeout};
 
 /// A method of any class, as `amq-protocol` models it.
 pub type Method = amq_protocol::protocol::AMQPClass;

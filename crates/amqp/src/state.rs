@@ -6,6 +6,7 @@ mod closing;
 mod content;
 mod handshake;
 mod send;
+mod start;
 mod timer;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use amq_protocol::types::AMQPValue;
 use self::channel::Channel;
 use self::channels::Channels;
 use self::content::Assembly;
+pub use self::start::Start;
 pub use self::timer::Timeout;
 use self::timer::Timer;
 use crate::error::Failure;
@@ -25,10 +27,8 @@ use crate::{Event, FieldTable, Millis, Publish, Step, limits};
 /// What the broker announces and allows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// The table in `connection.start`.
-    pub server_properties: FieldTable,
-    /// Login mechanisms with spaces between them. `PLAIN`, `AMQPLAIN` and `ANONYMOUS` exist.
-    pub mechanisms: String,
+    /// What the broker says about itself.
+    pub start: Start,
     /// How many channels may be open at a time; 0 means 65535.
     pub channel_max: u16,
     /// Largest frame in bytes, head and end octet included.
@@ -44,8 +44,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            server_properties: FieldTable::default(),
-            mechanisms: "PLAIN AMQPLAIN".to_owned(),
+            start: Start::new(FieldTable::default(), "PLAIN AMQPLAIN".to_owned()),
             channel_max: 2047,
             frame_max: 131_072,
             heartbeat_seconds: 60,

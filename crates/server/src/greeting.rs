@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use warren_amqp::{FieldTable, FieldValue, Millis, Settings};
+use warren_amqp::{FieldTable, FieldValue, Millis, Settings, Start};
 
 use crate::catalog::State;
 use crate::config::Config;
@@ -63,8 +63,7 @@ fn settings(config: &Config, cluster_name: &str) -> Settings {
         properties.insert(name.into(), text(value));
     }
     Settings {
-        server_properties: properties,
-        mechanisms: mechanisms.join(" "),
+        start: Start::new(properties, mechanisms.join(" ")),
         channel_max: config.channel_max,
         frame_max: config.frame_max,
         heartbeat_seconds: config.heartbeat_seconds,

@@ -63,7 +63,8 @@ impl<S: Subscriber> Layer<S> for Keeper {
             tracing::Level::INFO => LogLevel::Info,
             tracing::Level::DEBUG | tracing::Level::TRACE => LogLevel::Debug,
         };
-        self.0.push(level, &(line.message + &line.values));
+        line.message.push_str(&line.values);
+        self.0.push(level, &line.message);
     }
 }
 

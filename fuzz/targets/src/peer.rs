@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
 use warren_amqp::fuzzing;
-use warren_amqp::{Connection, Event, FieldTable, Millis, Publish, Settings};
+use warren_amqp::{Connection, Event, Millis, Publish, Settings};
 
 /// What a client sends first.
 pub const PROTOCOL_HEADER: &[u8] = b"AMQP\x00\x00\x09\x01";
@@ -48,7 +48,6 @@ fn settings() -> Arc<Settings> {
     static SETTINGS: OnceLock<Arc<Settings>> = OnceLock::new();
     let settings = SETTINGS.get_or_init(|| {
         Arc::new(Settings {
-            server_properties: FieldTable::default(),
             frame_max: 8192,
             message_bytes_max: MESSAGE_BYTES_MAX,
             ..Settings::default()

@@ -30,16 +30,7 @@ impl Connection {
             return Outcome::NeedMore;
         }
         self.phase = Phase::StartOk;
-        self.send(
-            0,
-            Method::Connection(AMQPMethod::Start(connection::Start {
-                version_major: 0,
-                version_minor: 9,
-                server_properties: self.settings.server_properties.clone(),
-                mechanisms: self.settings.mechanisms.as_str().into(),
-                locales: "en_US".into(),
-            })),
-        );
+        self.output.extend_from_slice(self.settings.start.frame());
         Outcome::Continue(PROTOCOL_HEADER.len())
     }
 
@@ -98,7 +89,7 @@ impl Connection {
         self.client_properties = start_ok.client_properties;
         self.phase = Phase::Login;
         let mechanism = String::from(start_ok.mechanism);
-        let offered = self.settings.mechanisms.split_whitespace().any(|name| name == mechanism);
+        let offered = self.settings.start.offers(&mechanism);
         let response = start_ok.response.as_bytes();
         let login = sasl::credentials(&mechanism, response).filter(|_| offered);
         let Some((username, password)) = login else {

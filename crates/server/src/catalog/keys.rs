@@ -16,18 +16,22 @@ pub(crate) fn join(kind: &str, names: &[&str]) -> String {
 
 /// What the keys of all records begin with whose first names are these.
 pub(crate) fn within(kind: &str, names: &[&str]) -> String {
-    let mut key = kind.to_owned();
+    let bytes = kind.len() + names.iter().map(|name| name.len() + 1).sum::<usize>() + 1;
+    let mut key = String::with_capacity(bytes);
+    key.push_str(kind);
     key.push(SEPARATOR);
     for name in names {
-        for character in name.chars() {
-            if character == SEPARATOR || character == ESCAPE {
-                key.push(ESCAPE);
-                // Above the separator, so that the order is that of the names.
-                key.push(char::from_u32(character as u32 + 2).unwrap_or(ESCAPE));
-            } else {
-                key.push(character);
-            }
+        let mut rest = *name;
+        while let Some(at) = rest.find([SEPARATOR, ESCAPE]) {
+            let (plain, special) = rest.split_at(at);
+            key.push_str(plain);
+            key.push(ESCAPE);
+            // Above the separator, so that the order is that of the names.
+            key.push(if special.starts_with(SEPARATOR) { '\u{2}' } else { '\u{3}' });
+            // Both take one byte.
+            rest = special.get(1..).unwrap_or_default();
         }
+        key.push_str(rest);
         key.push(SEPARATOR);
     }
     key
@@ -41,6 +45,17 @@ pub(crate) fn kind(key: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_what_they_were_when_records_were_kept() {
+        assert_eq!(join("k", &[]), "k");
+        assert_eq!(join("k", &["a", ""]), "k\0a\0");
+        assert_eq!(
+            join("k", &["a\0b\u{1}\u{e9}\u{1}"]),
+            "k\0a\u{1}\u{2}b\u{1}\u{3}\u{e9}\u{1}\u{3}"
+        );
+        assert_eq!(within("k", &["a"]), "k\0a\0");
+    }
 
     #[test]
     fn different_names_have_different_keys() {

@@ -3,7 +3,7 @@
 use amq_protocol::types::AMQPValue;
 
 use super::support::*;
-use crate::{FieldTable, Settings};
+use crate::{FieldTable, Settings, Start};
 
 fn new() -> Peer {
     Peer::new(Settings::default())
@@ -151,7 +151,10 @@ fn unknown_mechanisms_and_broken_responses_are_refused() {
 
 #[test]
 fn a_mechanism_that_is_not_offered_is_refused() {
-    let settings = Settings { mechanisms: "AMQPLAIN".to_owned(), ..Settings::default() };
+    let settings = Settings {
+        start: Start::new(FieldTable::default(), "AMQPLAIN".to_owned()),
+        ..Settings::default()
+    };
     let mut peer = Peer::new(settings);
     peer.feed(PROTOCOL_HEADER);
     let events = peer.feed(&start_ok("PLAIN", b"\0guest\0secret", &[]));

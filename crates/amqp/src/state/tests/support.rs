@@ -6,7 +6,7 @@ use std::sync::Arc;
 use amq_protocol::frame::{AMQPFrame, parse_frame};
 
 use crate::{
-    Connection, Event, FieldTable, Method, Millis, Settings, channel, connection, properties,
+    Connection, Event, FieldTable, Method, Millis, Settings, Start, channel, connection, properties,
 };
 
 pub(super) const PROTOCOL_HEADER: &[u8] = b"AMQP\x00\x00\x09\x01";
@@ -203,5 +203,6 @@ pub(super) fn publish(channel: u16, body: &[u8], part: usize) -> Vec<u8> {
 
 /// Settings that announce this table.
 pub(super) fn settings_with(server_properties: FieldTable) -> Settings {
-    Settings { server_properties, ..Settings::default() }
+    let start = Start::new(server_properties, "PLAIN AMQPLAIN".to_owned());
+    Settings { start, ..Settings::default() }
 }
