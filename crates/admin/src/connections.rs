@@ -213,7 +213,7 @@ pub(crate) async fn delete(call: Call) -> Answer {
     connections.retain(|it| it.name == name);
     let connection = connections.first().ok_or(Error::NoSuchObject)?;
     check_ends(&call, &connection.user)?;
-    call.api.management.close_connections(connections, &reason(&call.headers)).await;
+    call.api.management.close_connections(&connections, &reason(&call.headers)).await;
     answer::done()
 }
 
@@ -233,7 +233,7 @@ pub(crate) async fn delete_of_user(call: Call) -> Answer {
     check_ends(&call, user)?;
     let mut connections = call.api.management.connections();
     connections.retain(|it| it.user == user);
-    call.api.management.close_connections(connections, &reason(&call.headers)).await;
+    call.api.management.close_connections(&connections, &reason(&call.headers)).await;
     answer::done()
 }
 

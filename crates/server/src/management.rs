@@ -285,8 +285,8 @@ impl Management {
     /// Closes these connections, with a reason for their clients, and waits a while for the clients
     /// to confirm it, so that who looks afterwards does not find them. One whose client says nothing
     /// goes when the protocol's own patience is over.
-    pub async fn close_connections(&self, connections: Vec<Arc<ConnectionInfo>>, reason: &str) {
-        for connection in &connections {
+    pub async fn close_connections(&self, connections: &[Arc<ConnectionInfo>], reason: &str) {
+        for connection in connections {
             connection.close(ReplyCode::ConnectionForced, reason.to_owned());
         }
         let gone = self.status.shared.census.gone(connections);
