@@ -113,7 +113,7 @@ pub struct Connection {
     frame_max: u32,
     channel_max: u16,
     message_bytes_max: u64,
-    client_properties: FieldTable,
+    client_properties: Arc<FieldTable>,
     channels: Channels,
     /// Bytes in unfinished messages of all channels.
     unfinished_bytes: u64,
@@ -151,7 +151,7 @@ impl Connection {
             frame_max,
             channel_max,
             message_bytes_max: settings.message_bytes_max,
-            client_properties: FieldTable::default(),
+            client_properties: Arc::default(),
             channels: Channels::default(),
             unfinished_bytes: 0,
             completed: None,
@@ -230,7 +230,7 @@ impl Connection {
 
     /// What the client said about itself in `start-ok`.
     #[must_use]
-    pub fn client_properties(&self) -> &FieldTable {
+    pub fn client_properties(&self) -> &Arc<FieldTable> {
         &self.client_properties
     }
 

@@ -185,7 +185,7 @@ pub struct ConnectionInfo {
     /// When the virtual host was opened, in milliseconds since 1970.
     pub connected_at: u64,
     /// What the client said about itself.
-    pub client_properties: FieldTable,
+    pub client_properties: Arc<FieldTable>,
     /// The name that the client gave itself, with `connection_name` among its properties.
     pub client_name: Option<String>,
     /// What it has moved, and what it is at.
@@ -449,7 +449,7 @@ mod tests {
             frame_max: 131_072,
             channel_max: 2047,
             connected_at: 0,
-            client_properties: FieldTable::default(),
+            client_properties: Arc::default(),
             client_name: None,
             traffic: Arc::default(),
             outbox: tokio::sync::mpsc::unbounded_channel().0,

@@ -180,16 +180,17 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// In a box: a task that is given a value keeps room for it twice.
     pub(crate) fn new(
         stream: TcpStream,
         peer: SocketAddr,
         shared: Arc<Shared>,
         half_open: Place,
         news: watch::Receiver<News>,
-    ) -> Self {
+    ) -> Box<Self> {
         let (outbox_sender, outbox) = mpsc::unbounded_channel();
         let alarm = news.borrow().alarm;
-        Self {
+        Box::new(Self {
             amqp: warren_amqp::Connection::new(shared.settings(), shared.now()),
             stream,
             peer,
@@ -227,11 +228,11 @@ impl Connection {
             hung_up: false,
             handing: None,
             handing_since: 0,
-        }
+        })
     }
 
     /// Serves the client until either side ends it.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(mut self: Box<Self>) {
         match self.serve().await {
             Ok(()) => debug!(peer = %self.peer, "connection closed"),
             // The connection was closed before the socket, as it should be.

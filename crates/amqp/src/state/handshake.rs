@@ -1,5 +1,7 @@
 //! From the protocol header to `connection.open-ok`.
 
+use std::sync::Arc;
+
 use amq_protocol::protocol::connection::{self, AMQPMethod};
 
 use super::{Connection, Outcome, Phase};
@@ -86,7 +88,7 @@ impl Connection {
     }
 
     fn start_ok(&mut self, start_ok: connection::StartOk) -> Event<'static> {
-        self.client_properties = start_ok.client_properties;
+        self.client_properties = Arc::new(start_ok.client_properties);
         self.phase = Phase::Login;
         let mechanism = String::from(start_ok.mechanism);
         let offered = self.settings.start.offers(&mechanism);

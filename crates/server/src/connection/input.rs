@@ -160,7 +160,7 @@ impl Connection {
             frame_max: self.amqp.frame_max(),
             channel_max: self.amqp.channel_max(),
             connected_at: clock::now(),
-            client_properties: self.amqp.client_properties().clone(),
+            client_properties: Arc::clone(self.amqp.client_properties()),
             client_name: self.amqp.client_property("connection_name"),
             traffic: Arc::clone(&self.traffic),
             outbox,
