@@ -70,3 +70,7 @@ pub(crate) const LOG_ROWS: usize = 200;
 
 /// Lines of the log that are asked for at a time for a file.
 pub(crate) const LOG_FILE_PAGE: usize = 1_000;
+
+/// Connections that are closed at the same time: clients that do not answer are waited for together,
+/// and other requests of the console still have their place.
+pub(crate) const CLOSED_AT_A_TIME: usize = 16;

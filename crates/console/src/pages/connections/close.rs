@@ -11,15 +11,12 @@ use crate::bulk::Outcome;
 use crate::confirm::Confirm;
 use crate::form::{Field, Form};
 use crate::frame::Frame;
+use crate::limits;
 use crate::links::encode;
 use crate::notices::Notice;
 use crate::reply::{Reply, done, go_to};
 use crate::value::{number, text};
 use crate::visit::Visit;
-
-/// Connections that are closed at the same time: clients that do not answer are waited for together,
-/// and the rest of the console's requests still has its place.
-const AT_A_TIME: usize = 16;
 
 /// What a client is told if nobody says otherwise.
 const REASON: &str = "Closed by an administrator";
@@ -107,7 +104,7 @@ pub(super) async fn several(visit: Arc<Visit>) -> Reply {
 
 async fn close_all(visit: &Arc<Visit>, chosen: &[&str]) -> Reply {
     let mut outcome = Outcome::default();
-    for some in chosen.chunks(AT_A_TIME) {
+    for some in chosen.chunks(limits::CLOSED_AT_A_TIME) {
         let mut closing = JoinSet::new();
         for name in some {
             let (visit, name) = (Arc::clone(visit), (*name).to_owned());
